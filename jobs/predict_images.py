@@ -1,0 +1,54 @@
+"""spark-submit entry point: batch labels for a slice."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from labelmill.domain.labels import DEFAULT_BOUND
+from labelmill.errors import InputError
+from labelmill.pipelines.job import Job, run_job
+from labelmill.pipelines.predict import collection_sql
+from labelmill.pipelines.predict import predict_images as predict
+from labelmill.pipelines.report import Report
+
+
+def predict_images(
+    job: Job,
+    model: Annotated[str, typer.Argument(help="Model name.")],
+    sql: Annotated[
+        str | None,
+        typer.Option(
+            help="Query with collection, image_id, pixels, height, width, channels, dtype."
+        ),
+    ] = None,
+    collection: Annotated[
+        str | None, typer.Option(help="Instead of --sql: all its images.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="Model version. Default: the alias'.")] = None,
+    alias: Annotated[str, typer.Option(help="Alias, when no --version is given.")] = "production",
+    bound: Annotated[
+        float, typer.Option(min=0, max=1, help="Below this probability the decision is `review`.")
+    ] = DEFAULT_BOUND,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Predict and report only.")] = False,
+) -> Report:
+    """Label every image of a slice with one model version, into `labels`.
+
+    A second run writes the same rows. An image that the model cannot take is counted and left out.
+    """
+    if (sql is None) == (collection is None):
+        raise InputError("give either --sql or --collection")
+    query = sql if sql is not None else collection_sql(collection or "")
+    return predict(job.spark(), job.settings, query, model, version, alias, bound, dry_run)
+
+
+if __name__ == "__main__":
+    run_job(
+        predict_images,
+        codes={
+            6: "the stored model is not what was published",
+            7: "the query is refused",
+            10: "no image could be labelled",
+        },
+    )

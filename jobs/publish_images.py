@@ -1,0 +1,74 @@
+"""publish_images: a slice (SQL) or a folder of PNG files → a Kafka topic, shuffled, no repeats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelmill.errors import InputError
+from labelmill.pipelines.job import Job, run_job
+from labelmill.pipelines.publish import (
+    publish_folder,
+    publish_slice,
+    publish_split,
+    require_or_create,
+)
+from labelmill.pipelines.report import Report
+from labelmill.pipelines.training_set import find
+
+
+def publish_images(
+    job: Job,
+    topic: Annotated[str, typer.Option(help="Kafka topic to publish to.")],
+    sql: Annotated[
+        str | None,
+        typer.Option(help="Query over the catalogue: select i.* from images i where …"),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder of PNG files, sent byte for byte.")
+    ] = None,
+    training_set: Annotated[
+        str | None,
+        typer.Option(help="Name, digest or folder of a frozen training set; sends --split of it."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    collection: Annotated[
+        str, typer.Option(help="Collection named in the messages of a folder.")
+    ] = "stream",
+    with_labels: Annotated[
+        bool,
+        typer.Option(
+            "--with-labels/--without-labels",
+            help="Put the truth into the messages: column class or the folder's name, and the path.",
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the shuffled order.")] = 0,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Messages a second at most.")
+    ] = None,
+    create_topics: Annotated[
+        bool, typer.Option("--create-topics", help="Create the topic if it does not exist.")
+    ] = False,
+) -> Report:
+    """Publishes images to Kafka, shuffled without repeats.
+
+    A run that was killed and is started again repeats messages; the consumers of labelmill are
+    idempotent by image id.
+    """
+    if sum(source is not None for source in (sql, folder, training_set)) != 1:
+        raise InputError(
+            "say what to publish, one of: --sql QUERY, --folder DIR, --training-set NAME"
+        )
+    require_or_create(job.settings, topic, create_topics)
+    if folder is not None:
+        return publish_folder(job.settings, folder, topic, collection, with_labels, seed, rate)
+    if training_set is not None:
+        frozen = find(job.settings, training_set)
+        return publish_split(job.settings, frozen, split, topic, with_labels, seed, rate)
+    return publish_slice(job.spark(), job.settings, str(sql), topic, with_labels, seed, rate)
+
+
+if __name__ == "__main__":
+    run_job(publish_images, {5: "Kafka: unreachable, or no such topic", 7: "the SQL was refused"})

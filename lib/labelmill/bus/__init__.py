@@ -1,0 +1,1 @@
+"""The bus: what a message is (`envelope`, `payload`) and how it travels (`kafka`)."""

@@ -1,0 +1,202 @@
+"""``labelmill models``: versions and aliases of the model store, without Spark."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from labelmill import settings as settings_module
+from labelmill.cli.outcome import verb
+from labelmill.errors import MissingRow
+from labelmill.store import aliases
+from labelmill.store import models as store
+from labelmill.store.client import RowClient, open_client
+from labelmill.store.tables import (
+    ALIASES,
+    EVALUATIONS,
+    MODEL_CHUNKS,
+    MODELS,
+    STREAM_BATCHES,
+    TRIALS,
+)
+
+Masters = Annotated[str | None, typer.Option(help="Kudu masters. Default: settings.")]
+Prefix = Annotated[str | None, typer.Option(help="Prefix of the Kudu tables.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+app = typer.Typer(
+    help="Models: their versions, aliases and where they served.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def list_models(
+    model: Annotated[str | None, typer.Argument(help="Only this model.")] = None,
+    as_json: Json = False,
+    kudu_masters: Masters = None,
+    table_prefix: Prefix = None,
+) -> None:
+    """List versions, with their aliases and what was measured."""
+    with _client(kudu_masters, table_prefix) as client:
+        where = {"model": model} if model else None
+        names = ["model", "version", "family", "trial_id", "bytes", "created_at"]
+        rows = sorted(client.scan(MODELS, names, where), key=_by_version)
+        if model and not rows:
+            raise _unknown(client, model)
+        pointing: dict[tuple[object, object], list[str]] = {}
+        for row in client.scan(ALIASES, where=where):
+            pointing.setdefault((row["model"], row["version"]), []).append(str(row["alias"]))
+        metrics = {
+            row["trial_id"]: row["metric"] for row in client.scan(TRIALS, ["trial_id", "metric"])
+        }
+        _show(
+            [
+                {
+                    "model": row["model"],
+                    "version": row["version"],
+                    "aliases": " ".join(sorted(pointing.get((row["model"], row["version"]), []))),
+                    "family": row["family"],
+                    "metric": metrics.get(row["trial_id"]),
+                    "bytes": row["bytes"],
+                    "created_at": row["created_at"],
+                }
+                for row in rows
+            ],
+            as_json,
+        )
+
+
+def show(
+    model: Annotated[str, typer.Argument(help="Model name.")],
+    version: Annotated[int, typer.Argument(help="Version.")],
+    as_json: Json = False,
+    kudu_masters: Masters = None,
+    table_prefix: Prefix = None,
+) -> None:
+    """Show one version: verifies its bytes and its canary, then everything known about it."""
+    from labelmill.domain.artifact import unpack
+    from labelmill.inference.predictor import Predictor
+
+    with _client(kudu_masters, table_prefix) as client:
+        row, data = store.load(client, model, version)
+        Predictor(unpack(data)).check_canary()
+        where = {"model": model, "version": version}
+        pointing = [
+            str(r["alias"])
+            for r in client.scan(ALIASES, where={"model": model})
+            if r["version"] == version
+        ]
+        measured = [
+            f"accuracy {e['accuracy']:.4f} on {e['rows']} of {e['slice']}"
+            for e in client.scan(EVALUATIONS, ["accuracy", "rows", "slice"], where)
+        ]
+        known = {**row, "aliases": pointing, "evaluations": measured, "verified": True}
+        rows = [known] if as_json else [{"what": k, "is": v} for k, v in known.items()]
+        _show(rows, as_json)
+
+
+def alias(
+    model: Annotated[str, typer.Argument(help="Model name.")],
+    alias: Annotated[str, typer.Argument(help="production, challenger, …")],
+    version: Annotated[int, typer.Argument(help="Existing version.")],
+    kudu_masters: Masters = None,
+    table_prefix: Prefix = None,
+) -> None:
+    """Point an alias to a version: streams that follow it swap with their next micro-batch."""
+    with _client(kudu_masters, table_prefix) as client:
+        # A version that cannot be served would be refused by every stream; better here and now.
+        from labelmill.domain.artifact import unpack
+        from labelmill.inference.predictor import Predictor
+
+        _, data = store.load(client, model, version)
+        Predictor(unpack(data)).check_canary()
+        aliases.move(client, model, alias, version)
+    print(f"{model} {alias} → {version}")
+
+
+def history(
+    model: Annotated[str, typer.Argument(help="Model name.")],
+    as_json: Json = False,
+    kudu_masters: Masters = None,
+    table_prefix: Prefix = None,
+) -> None:
+    """Show which version served which micro-batches of which stream."""
+    with _client(kudu_masters, table_prefix) as client:
+        columns = ["query", "batch_id", "version", "rows", "dead", "started_at"]
+        batches = client.scan(STREAM_BATCHES, columns, {"model": model})
+        spans: list[dict[str, Any]] = []
+        for row in sorted(batches, key=lambda row: (str(row["query"]), int(str(row["batch_id"])))):
+            last = spans[-1] if spans else None
+            if last is None or (last["query"], last["version"]) != (row["query"], row["version"]):
+                last = {
+                    "query": row["query"], "version": row["version"], "since": row["started_at"],
+                    "first_batch": row["batch_id"], "last_batch": None, "rows": 0, "dead": 0,
+                }  # fmt: skip
+                spans.append(last)
+            last["last_batch"] = row["batch_id"]
+            last["rows"] += row["rows"] or 0
+            last["dead"] += row["dead"] or 0
+        if not spans and not store.versions(client, model):
+            raise _unknown(client, model)
+        _show(spans, as_json)
+
+
+for _name, _function in (
+    ("list", list_models), ("show", show), ("alias", alias), ("history", history),
+):  # fmt: skip
+    app.command(_name)(verb(_function))
+
+
+@contextlib.contextmanager
+def _client(kudu_masters: str | None, table_prefix: str | None) -> Iterator[RowClient]:
+    settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
+    client = open_client(settings)
+    try:
+        for table in (MODELS, MODEL_CHUNKS, ALIASES, TRIALS, EVALUATIONS, STREAM_BATCHES):
+            client.ensure(table)
+        yield client
+    finally:
+        client.close()
+
+
+def _unknown(client: RowClient, model: str) -> MissingRow:
+    names = sorted({str(row["model"]) for row in client.scan(MODELS, ["model"])})
+    return MissingRow(f"no model {model!r}; known: {', '.join(names) or 'none'}")
+
+
+def _by_version(row: dict[str, object]) -> tuple[str, int]:
+    return str(row["model"]), int(str(row["version"]))
+
+
+def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, default=str, ensure_ascii=False))
+        return
+    if not rows:
+        print("none")
+        return
+    table = RichTable()
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "\n".join(map(str, value)) or "–"
+    return str(value)[:19] if hasattr(value, "isoformat") else str(value)

@@ -1,0 +1,59 @@
+"""The last screen: figures first, then where to look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from labelmill.demo.stage import Stages
+from labelmill.serving.gather import Run, chosen
+from labelmill.settings import Settings
+
+
+def show(console: Console, run: Run, stages: Stages, page: Path, seconds: float) -> None:
+    """Prints what was made, how good it is, how long each step took."""
+    console.print()
+    table = Table(title=f"{run.collection} · {run.model}", title_justify="left", show_header=False)
+    table.add_row("images", f"{run.images:,}, {run.quarantined:,} quarantined")
+    done = sum(curve.state == "done" for curve in run.curves)
+    table.add_row("sweep", f"{done} of {len(run.curves)} trials became model versions")
+    promoted = chosen(run)
+    if promoted is not None:
+        table.add_row(
+            "promoted",
+            f"version {promoted.version}: held-out accuracy {promoted.accuracy:.4f} on "
+            f"{promoted.rows:,} images, F1 {promoted.f1_macro:.4f}",
+        )
+    for tally in run.tallies:
+        share = f", {tally.right / tally.known:.4f} right" if tally.known else ""
+        table.add_row(f"version {tally.version}", f"labelled {tally.labels:,} images{share}")
+    table.add_row("micro-batches", f"{len(run.batches)}, the swap between two of them")
+    slowest = max(stages.seconds, key=lambda name: stages.seconds[name])
+    table.add_row(
+        "time", f"{seconds:.0f} s; the longest step was {slowest}, {stages.seconds[slowest]:.0f} s"
+    )
+    console.print(table)
+    console.print(f"Look at [bold]{page.absolute()}[/bold]", soft_wrap=True)
+
+
+def what_next(console: Console, settings: Settings, collection: str, model: str) -> None:
+    """Commands to try while the servers stay up."""
+    here = f"{prefixed(settings)} bin/labelmill"
+    console.print("\nThe servers stay up. Try:")
+    for command in (
+        f'{here} sql "select class, count(*) n from truth group by class order by class"',
+        f'{here} sql "select version, decision, count(*) n from labels group by all order by all"',
+        f'{here} sql "select model, version, accuracy, accepted, reasons from evaluations"',
+        f"{here} models list",
+        f"{here} models alias {model} production 1",
+        f"{here} digest {collection}",
+        f"{here} down",
+    ):
+        console.print(f"  {command}", soft_wrap=True, markup=False)
+
+
+def prefixed(settings: Settings) -> str:
+    """What to put before a command so that it works on the demo's servers and tables."""
+    return f"LABELMILL_HOME={settings.home} LABELMILL_TABLE_PREFIX={settings.table_prefix}"

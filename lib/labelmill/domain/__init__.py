@@ -1,0 +1,1 @@
+"""What labelmill knows about images, models and decisions; numpy and Pillow only."""

@@ -1,0 +1,1 @@
+"""Bytes of image files to arrays and back, one format a module."""

@@ -1,0 +1,190 @@
+"""The chunk structure of a PNG file, checked before any pixel is decoded.
+
+Byte layout (PNG, third edition, §5): 8 bytes signature, then chunks of
+``uint32 length | 4 bytes type | data | uint32 CRC-32 of type and data``, big-endian; ``IHDR`` first,
+``IEND`` last. A lower-case first letter of the type marks a chunk that pixels can do without.
+
+Only ``IHDR``, ``PLTE``, ``tRNS``, ``IDAT`` and ``IEND`` are read. Every other ancillary chunk (text,
+colour profiles, animation) is stepped over unread, whatever is in it: so compressed text cannot
+blow up, and a bad profile does not cost the picture.
+"""
+
+from __future__ import annotations
+
+import zlib
+from struct import Struct
+from typing import NamedTuple
+
+from labelmill.errors import ImageError
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+"""Colour types of the header."""
+
+SAMPLES = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
+"""Samples a pixel, by colour type."""
+
+_DEPTHS = {
+    GREY: (1, 2, 4, 8, 16),
+    RGB: (8, 16),
+    PALETTE: (1, 2, 4, 8),
+    GREY_ALPHA: (8, 16),
+    RGBA: (8, 16),
+}
+_LENGTH = Struct(">I4s")
+_CRC = Struct(">I")
+_HEADER = Struct(">IIBBBBB")
+_READ = frozenset((b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+# Deflate cannot pack more than 1,032 bytes into one, so a header that promises more than its data
+# can hold is found before memory is taken for it.
+_DEFLATE_LIMIT = 1032
+
+
+class PngParts(NamedTuple):
+    """What decoding needs of a PNG file.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        depth: Bits a sample: 1, 2, 4, 8 or 16.
+        colour: Colour type of the header.
+        interlaced: Adam7.
+        palette: RGB triples, or None.
+        transparency: Data of ``tRNS``, or None.
+        compressed: The zlib stream of all ``IDAT`` chunks.
+    """
+
+    width: int
+    height: int
+    depth: int
+    colour: int
+    interlaced: bool
+    palette: bytes | None
+    transparency: bytes | None
+    compressed: bytes
+
+
+def read_parts(data: bytes, pixel_cap: int) -> PngParts:
+    """Walks the chunks of a PNG file.
+
+    Args:
+        data: The whole file.
+        pixel_cap: Most pixels (width × height) that the header may promise.
+
+    Raises:
+        ImageError: ``not_png``, ``truncated``, ``bad_header``, ``too_many_pixels`` or ``bad_data``.
+    """
+    width, height, depth, colour, interlaced = _header(data, pixel_cap)
+    palette: bytes | None = None
+    transparency: bytes | None = None
+    idat: list[bytes] = []
+    position, size, last = 33, len(data), b"IHDR"
+    while last != b"IEND":
+        if position + 12 > size:
+            raise _truncated(
+                size, f"the file ends after chunk {last.decode('latin-1')!r}, before IEND"
+            )
+        length, kind = _LENGTH.unpack_from(data, position)
+        start, end = position + 8, position + 8 + length
+        if end + 4 > size:
+            raise _truncated(
+                size, f"chunk {kind!r} promises {length} bytes, {size - start} are left"
+            )
+        if kind in _READ:
+            if zlib.crc32(data[position + 4 : end]) != _CRC.unpack_from(data, end)[0]:
+                raise ImageError("bad_data", f"the checksum of chunk {kind.decode()} is wrong")
+            if kind == b"IDAT":
+                if idat and last != b"IDAT":
+                    raise ImageError("bad_data", "IDAT chunks must follow each other")
+                idat.append(data[start:end])
+            elif kind == b"PLTE":
+                if palette is not None or idat or colour in (GREY, GREY_ALPHA):
+                    raise ImageError("bad_data", "a PLTE chunk stands where none may be")
+                palette = data[start:end]
+            elif kind == b"tRNS":
+                if transparency is not None or idat or (colour == PALETTE and palette is None):
+                    raise ImageError("bad_data", "a tRNS chunk stands where none may be")
+                transparency = data[start:end]
+        elif not kind.isalpha() or not kind.isascii():
+            raise ImageError("bad_data", f"{kind!r} is no chunk type")
+        elif not kind[0] & 0x20:
+            raise ImageError("bad_data", f"unexpected critical chunk {kind.decode('latin-1')!r}")
+        position, last = end + 4, kind
+    compressed = idat[0] if len(idat) == 1 else b"".join(idat)
+    _check(width, height, depth, colour, palette, transparency, len(compressed))
+    return PngParts(width, height, depth, colour, interlaced, palette, transparency, compressed)
+
+
+def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
+    if data[:8] != SIGNATURE:
+        if data and SIGNATURE.startswith(data[:8]):
+            raise _truncated(len(data), "not even the signature is whole")
+        raise ImageError(
+            "not_png",
+            f"expected a PNG file (89 50 4E 47 …), received bytes {data[:8].hex(' ') or '(none)'}",
+        )
+    if len(data) < 33:
+        raise _truncated(len(data), "the header takes 33")
+    if data[8:16] != b"\x00\x00\x00\rIHDR":
+        raise ImageError(
+            "bad_header", f"the first chunk must be IHDR of 13 bytes, received {data[8:16]!r}"
+        )
+    width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack_from(data, 16)
+    if zlib.crc32(data[12:29]) != _CRC.unpack_from(data, 29)[0]:
+        raise ImageError("bad_header", "the checksum of chunk IHDR is wrong")
+    if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
+        raise ImageError(
+            "bad_header", f"width and height must be 1 or more, received {width}×{height}"
+        )
+    if depth not in _DEPTHS.get(colour, ()):
+        raise ImageError(
+            "bad_header", f"no PNG has colour type {colour} with {depth} bits a sample"
+        )
+    if compression or filtering or interlace > 1:
+        raise ImageError(
+            "bad_header",
+            f"unknown compression {compression}, filter {filtering} or interlace {interlace} method",
+        )
+    if width * height > pixel_cap:
+        raise ImageError(
+            "too_many_pixels",
+            f"{width}×{height} is {width * height:,} pixels, more than the cap of {pixel_cap:,}; "
+            "raise `pixel_cap` if the image is meant",
+        )
+    return width, height, depth, colour, bool(interlace)
+
+
+def _check(
+    width: int,
+    height: int,
+    depth: int,
+    colour: int,
+    palette: bytes | None,
+    transparency: bytes | None,
+    compressed: int,
+) -> None:
+    if not compressed:
+        raise ImageError("truncated", "there is no image data (IDAT)")
+    if height * ((width * depth * SAMPLES[colour] + 7) // 8) > compressed * _DEFLATE_LIMIT:
+        raise ImageError(
+            "truncated", f"{compressed} bytes of image data cannot hold {width}×{height} pixels"
+        )
+    if colour == PALETTE and (
+        palette is None or len(palette) % 3 or not 3 <= len(palette) <= 3 << depth
+    ):
+        raise ImageError(
+            "bad_data",
+            f"a palette image of {depth} bits needs a PLTE chunk of 1 to {1 << depth} colours, "
+            f"received {'none' if palette is None else f'{len(palette)} bytes'}",
+        )
+    if transparency is not None:
+        expected = {GREY: (2, 2), RGB: (6, 6), PALETTE: (0, len(palette or b"") // 3)}.get(colour)
+        if expected is None or not expected[0] <= len(transparency) <= expected[1]:
+            raise ImageError(
+                "bad_data", f"a tRNS chunk of {len(transparency)} bytes is wrong for this image"
+            )
+
+
+def _truncated(size: int, why: str) -> ImageError:
+    return ImageError("truncated", f"the file is cut off at {size} bytes: {why}")

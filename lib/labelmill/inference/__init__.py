@@ -1,0 +1,1 @@
+"""Answers of trained models, by ONNX Runtime. No TensorFlow, no Spark."""

@@ -1,0 +1,77 @@
+"""A model version ready to answer: images in, probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from labelmill.domain.artifact import Artifact
+from labelmill.domain.codecs.png import Pixels
+from labelmill.errors import ArtifactError, InputError
+from labelmill.inference.session import BATCH, OnnxSession
+
+CANARY_TOLERANCE = 1e-5
+"""Largest difference of a probability from what was answered at export (another CPU may round)."""
+
+
+class Predictor:
+    """Prepares images as the model was trained and runs its graph.
+
+    An image gets the same bits alone, in any batch, at any place in it, in every process of one kind
+    of CPU.
+
+    Args:
+        artifact: The model.
+        threads: CPU threads.
+
+    Raises:
+        ArtifactError: The graph cannot be loaded.
+    """
+
+    def __init__(self, artifact: Artifact, threads: int = 1) -> None:
+        self.artifact = artifact
+        self.classes = artifact.classes
+        self._session = OnnxSession(artifact.onnx, threads)
+
+    def predict(self, images: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+        """Probabilities of each class for each image.
+
+        Args:
+            images: ``(H, W, C)`` each, uint8 or uint16; or one array ``(N, H, W, C)``.
+
+        Returns:
+            ``(N, K)`` float32, in the order given and of ``classes``.
+
+        Raises:
+            InputError: An image whose shape after preparation is not the model's input.
+        """
+        answers = [np.zeros((0, len(self.classes)), np.float32)]
+        for start in range(0, len(images), BATCH):
+            # Prepared piece by piece: float32 pixels of all images would not fit small executors.
+            prepared = self.artifact.preparation.apply(images[start : start + BATCH])
+            if prepared.shape[1:] != self.artifact.input_shape:
+                raise InputError(
+                    f"the model takes images of {self.artifact.input_shape} after its preparation, "
+                    f"received {prepared.shape[1:]}; add `resize` and `grey` to the preparation it is trained with"
+                )
+            answers.append(self._session.run(prepared))
+        return np.concatenate(answers)
+
+    def check_canary(self) -> None:
+        """Runs the images that the artifact carries and compares with the answers at export.
+
+        Raises:
+            ArtifactError: They differ: this is not the model that was stored.
+        """
+        expected = self.artifact.canary_outputs
+        received = self._session.run(self.artifact.canary_inputs)
+        if received.shape != expected.shape:
+            raise ArtifactError(f"the canary answers {received.shape}, expected {expected.shape}")
+        difference = float(np.abs(received - expected).max())
+        if not difference <= CANARY_TOLERANCE:
+            raise ArtifactError(
+                f"the model does not answer as when it was exported: canary probabilities differ by "
+                f"{difference:.2g}, expected at most {CANARY_TOLERANCE:g}"
+            )

@@ -1,0 +1,85 @@
+"""A trained model to an artifact: ONNX graph, weights, and a canary that proves later loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from labelmill.domain.artifact import Artifact
+from labelmill.domain.codecs.png import Pixels
+from labelmill.domain.parameters import resolve
+from labelmill.domain.preparation import Preparation
+from labelmill.errors import ArtifactError, NoData
+from labelmill.inference.session import OnnxSession
+from labelmill.learning.fit import Fitted
+from labelmill.learning.graph import onnx_of
+
+CANARIES = 8
+"""Images kept in an artifact, with their answers."""
+
+# Keras and ONNX Runtime add in different orders; beyond this it is another model.
+_TOLERANCE = 1e-4
+
+
+def export(
+    fitted: Fitted,
+    family: str,
+    parameters: Mapping[str, object],
+    preparation: Preparation,
+    classes: Sequence[str],
+    canary_images: Sequence[Pixels] | npt.NDArray[np.float32],
+) -> Artifact:
+    """Exports a trained model; the same training gives the same bytes in every process.
+
+    Args:
+        fitted: The trained model.
+        family: Name of its family.
+        parameters: Its learning parameters; missing ones are the family's defaults.
+        preparation: Pixel pipeline its images went through.
+        classes: In the order of its outputs.
+        canary_images: One image or more, raw ``(H, W, C)``, or prepared ``(n, H, W, C)`` float32; the
+            first 8 are kept.
+
+    Raises:
+        NoData: No canary image.
+        ArtifactError: ONNX Runtime answers otherwise than Keras: the export would be another model.
+    """
+    from safetensors.numpy import save
+
+    if len(canary_images) == 0:
+        raise NoData("an artifact needs one canary image or more")
+    if isinstance(canary_images, np.ndarray) and canary_images.dtype == np.float32:
+        inputs = np.ascontiguousarray(canary_images[:CANARIES])
+    else:
+        inputs = preparation.apply(list(canary_images[:CANARIES]))
+    model = fitted.model
+    graph = onnx_of(model)
+    outputs = OnnxSession(graph).run(inputs)
+    expected = np.asarray(model(inputs, training=False))
+    difference = float(np.abs(outputs - expected).max())
+    if not difference <= _TOLERANCE:
+        raise ArtifactError(
+            f"the ONNX export answers otherwise than the trained model: probabilities differ by {difference:.2g}, "
+            f"expected at most {_TOLERANCE:g}"
+        )
+    if outputs.shape[1] != len(classes):
+        raise ArtifactError(f"the model has {outputs.shape[1]} outputs for {len(classes)} classes")
+    weights = {
+        f"{layer.name}/{variable.name}": np.ascontiguousarray(variable.numpy())
+        for layer in model.layers
+        for variable in layer.trainable_variables
+    }
+    height, width, channels = inputs.shape[1:]
+    return Artifact(
+        onnx=graph,
+        weights=save(weights),
+        family=family,
+        parameters=resolve(family, parameters),
+        preparation=preparation,
+        classes=tuple(classes),
+        canary_inputs=inputs,
+        canary_outputs=outputs,
+        input_shape=(height, width, channels),
+    )

@@ -1,0 +1,24 @@
+"""Softmax regression: one linear layer on the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from labelmill.learning.families.layers import classified
+from labelmill.learning.runtime import keras
+
+
+def softmax(
+    input_shape: tuple[int, int, int], classes: int, parameters: Mapping[str, object]
+) -> Any:
+    """Builds the model.
+
+    Args:
+        input_shape: ``(H, W, C)``.
+        classes: Number of classes.
+        parameters: ``l2``, ``seed``.
+    """
+    k = keras()
+    images = k.Input(input_shape, name="images")
+    return classified(images, k.layers.Flatten(name="flatten")(images), classes, 0, parameters)

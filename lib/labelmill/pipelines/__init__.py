@@ -1,0 +1,1 @@
+"""The verbs: ingest, freeze, sweep, evaluate, predict, publish, label. Spark lives here."""

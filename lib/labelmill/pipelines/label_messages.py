@@ -1,0 +1,88 @@
+"""What leaves the labelling stream: enriched messages and dead letters."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from labelmill.bus.envelope import Envelope, encode
+from labelmill.bus.payload import smaller
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every task of one micro-batch knows.
+
+    Attributes:
+        model: Model name.
+        version: The version pinned for the micro-batch.
+        sha256: Of its artifact.
+        query: Name of the stream.
+        batch_id: Micro-batch; goes into every outgoing message, so that consumers can drop repeats.
+        collection: For messages that name none.
+        bound: Least probability that is accepted, 0..1.
+        pixel_cap: Larger images are refused before decoding.
+        output_cap: Largest enriched message, in bytes of key and value.
+        dead_cap: Largest dead letter.
+    """
+
+    model: str
+    version: int
+    sha256: str
+    query: str
+    batch_id: int
+    collection: str
+    bound: float
+    pixel_cap: int
+    output_cap: int
+    dead_cap: int
+
+
+def enriched(
+    envelope: Envelope, collection: str, image_id: str, answer: dict[str, Any], task: Task
+) -> bytes:
+    """The message as it came, with the label in its header; at most `Task.output_cap` bytes."""
+    label = {k: answer[k] for k in ("class", "probability", "entropy", "decision")}
+    label |= {
+        "model": task.model,
+        "version": task.version,
+        "query": task.query,
+        "batch_id": task.batch_id,
+    }
+    known = {"collection": collection, "image_id": image_id, "label": label}
+    full = Envelope({**envelope.header, **known}, envelope.payload)
+    for one in (full, smaller(full)):
+        value = encode(one)
+        if len(value) + len(image_id) <= task.output_cap:
+            return value
+    # The label must go on even where the header that carries it made the message too large.
+    return encode(Envelope({**known, "payload_left_out": len(full.payload)}))
+
+
+def dead_letter(raw: dict[str, Any], reason: str, text: str, task: Task) -> dict[str, Any]:
+    """The row of a message that cannot be labelled: the message as it came, and why.
+
+    At most `Task.dead_cap` bytes. Where that is too little, the payload is left out, then the key
+    (whose SHA-256 takes its place), then most of the text: the letter itself must always go.
+    """
+    value, key = raw["value"] or b"", raw["key"]
+    error = {
+        "reason": reason,
+        "message": text[:2000].encode(errors="replace").decode(),
+        "query": task.query,
+        "batch_id": task.batch_id,
+        "topic": raw["topic"],
+        "partition": raw["partition"],
+        "offset": raw["offset"],
+    }
+    letter = encode(Envelope({"error": error}, value))
+    if len(letter) + len(key or b"") > task.dead_cap:
+        error["payload_left_out"] = len(value)
+        letter = encode(Envelope({"error": error}))
+    if key is not None and len(letter) + len(key) > task.dead_cap:
+        error["key_left_out"], key = len(key), hashlib.sha256(key).hexdigest().encode()
+        letter = encode(Envelope({"error": error}))
+    if len(letter) + len(key or b"") > task.dead_cap:
+        letter = encode(Envelope({"error": {**error, "message": error["message"][:20]}}))
+    return {"reason": reason, "key": key, "value": letter}

@@ -1,0 +1,144 @@
+"""Progress of Spark work, seen from the driver: a bar in a terminal, lines in a log.
+
+A driver thread polls ``statusTracker()`` for the tasks of the running stages. A pipeline that
+knows its own total (images, trials) says so with ``advance`` and gets an estimate of the rest.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+
+from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+POLL_SECONDS = 0.25
+LINE_SECONDS = 5.0
+"""How often a log (no terminal) gets a line while something moves."""
+
+
+class SparkProgress:
+    """Shows progress between ``with`` and its end.
+
+    Args:
+        spark: The session whose stages are watched; None when there is nothing to watch.
+        title: What is being done, for example ``"ingest mnist"``.
+        console: Where to show it; default stderr, so that results on stdout stay clean.
+        unit: What ``advance`` counts.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession | None,
+        title: str,
+        console: Console | None = None,
+        unit: str = "tasks",
+    ) -> None:
+        self._tracker = spark.sparkContext.statusTracker() if spark is not None else None
+        self._title, self._unit = title, unit
+        self._console = console or Console(stderr=True)
+        self._own_total = False
+        self._done, self._total = 0, 0
+        self._text = ""
+        self._finished: dict[int, int] = {}
+        self._started = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="labelmill-progress", daemon=True)
+
+    def advance(self, done: int, total: int | None = None, text: str = "") -> None:
+        """Says how far the work is, in the caller's own unit; replaces the count of tasks.
+
+        Args:
+            done: Units done since the start.
+            total: Units there are; None when not known.
+            text: A word on what is being done now.
+        """
+        self._own_total = True
+        self._done, self._total, self._text = done, total or 0, text
+
+    def line(self, text: str) -> None:
+        """Shows a line that stays."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> SparkProgress:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        # A poll in flight when the JVM dies must not keep the job from ending.
+        self._thread.join(timeout=2.0)
+
+    def _watch(self) -> None:
+        if self._console.is_terminal:
+            self._watch_bar()
+        else:
+            self._watch_lines()
+
+    def _watch_bar(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            task = bar.add_task(self._title, total=None)
+            while not self._stop.wait(POLL_SECONDS):
+                self._poll()
+                bar.update(
+                    task,
+                    completed=self._done,
+                    total=self._total or None,
+                    description=f"{self._title} {self._text}".rstrip(),
+                )
+
+    def _watch_lines(self) -> None:
+        shown, last = "", time.monotonic()
+        while not self._stop.wait(POLL_SECONDS):
+            if time.monotonic() - last < LINE_SECONDS:
+                continue
+            self._poll()
+            last, text = time.monotonic(), self._sentence()
+            if text != shown:
+                self.line(f"{text}, {last - self._started:.0f} s")
+                shown = text
+
+    def _sentence(self) -> str:
+        of = f" of {self._total:,}" if self._total else ""
+        rest = ""
+        if self._own_total and self._total and self._done:
+            seconds = (time.monotonic() - self._started) * (self._total - self._done) / self._done
+            rest = f", about {seconds:.0f} s left"
+        return f"{self._title}: {self._done:,}{of} {self._unit} {self._text}".rstrip() + rest
+
+    def _poll(self) -> None:
+        if self._tracker is None or self._own_total:
+            return
+        try:
+            total = 0
+            for stage in self._tracker.getActiveStageIds():
+                info = self._tracker.getStageInfo(stage)
+                if info is not None:
+                    self._finished[stage] = info.numCompletedTasks
+                    total += info.numTasks - info.numCompletedTasks
+            self._done = sum(self._finished.values())
+            self._total = self._done + total
+        except Exception:
+            # The session is stopping; progress is not worth an error.
+            self._tracker = None

@@ -1,0 +1,36 @@
+"""The moment that a slice is read at."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from labelmill.errors import InputError
+
+SETTLE_SECONDS = 2.0
+"""A snapshot is read when it is this old: replicas and clocks of other servers have caught up."""
+
+_AHEAD_SECONDS = 60
+
+
+def settled(snapshot_ms: int | None = None) -> int:
+    """Waits until a snapshot is old enough to answer the same for ever.
+
+    Args:
+        snapshot_ms: Milliseconds since 1970 UTC; now when None.
+
+    Returns:
+        The snapshot.
+
+    Raises:
+        InputError: It is more than a minute in the future.
+    """
+    at = snapshot_ms if snapshot_ms is not None else int(time.time() * 1000) + 1
+    ahead = at / 1000 - time.time()
+    if ahead > _AHEAD_SECONDS:
+        raise InputError(
+            f"snapshot {at} is {ahead:.0f} s in the future; expected milliseconds since 1970 UTC"
+        )
+    # Nothing sets the event: this waits until the moment has come, and an interrupt ends it.
+    threading.Event().wait(max(0.0, ahead + SETTLE_SECONDS))
+    return at

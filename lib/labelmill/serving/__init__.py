@@ -1,0 +1,1 @@
+"""Pages for people: what the catalogue holds, as pictures."""

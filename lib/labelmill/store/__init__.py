@@ -1,0 +1,1 @@
+"""The only room that knows Kudu: tables, rows in and out, DataFrames in and out."""

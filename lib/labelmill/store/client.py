@@ -1,0 +1,139 @@
+"""Rows in and out of Kudu: the seam that every driver fills.
+
+Six methods, everything row-wise. Bulk data goes through `labelmill.store.spark` instead.
+``labelmill.testing.store_contract.StoreContract`` states what a driver owes its users.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, Protocol
+
+from labelmill.errors import StoreError
+from labelmill.settings import Settings
+from labelmill.store.tables import Table
+
+Operation = Literal["upsert", "insert", "insert_ignore", "delete_ignore"]
+"""What a write does with a row whose key exists: replace, refuse, leave, or delete it."""
+
+
+class RowClient(Protocol):
+    """Rows of declared tables. Safe to share between threads; not across a fork."""
+
+    def ensure(self, table: Table) -> None:
+        """Creates the table when absent and checks it against its declaration.
+
+        Two creators at once are fine. The schema version goes to ``schema_versions``.
+
+        Raises:
+            SchemaMismatch: It exists with another version or other columns.
+            StoreUnreachable: No master answered in time.
+        """
+        ...
+
+    def scan(
+        self,
+        table: Table,
+        columns: Sequence[str] | None = None,
+        where: Mapping[str, object] | None = None,
+        snapshot_ms: int | None = None,
+    ) -> Iterator[dict[str, object]]:
+        """Reads rows, in no promised order. Read them to the end soon: a scanner lives 60 s.
+
+        Args:
+            table: Declared table.
+            columns: Columns to read; all when ``None``.
+            where: Column → value it equals; a list, tuple or set means any of its values, ``None``
+                means null. All must hold.
+            snapshot_ms: Milliseconds since 1970 UTC to read at, the same rows each time; the
+                newest of each tablet when ``None``.
+
+        Returns:
+            Rows as dicts: ``string`` → str, ``binary`` → bytes, ``timestamp`` → aware UTC
+            datetime, integers → int, ``float``/``double`` → float, ``bool`` → bool, null → None.
+
+        Raises:
+            UnknownName: A column that the table does not have.
+            InputError: A value in ``where`` of another type than the column's.
+            StoreError: The table is not there.
+            StoreUnreachable: Kudu did not answer in time.
+        """
+        ...
+
+    def write(
+        self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"
+    ) -> int:
+        """Writes rows. All of them are checked before the first is sent; there is no atomicity.
+
+        A nullable column that a row leaves out is null in a new row and untouched in an existing
+        one. ``delete_ignore`` needs the key columns only.
+
+        Returns:
+            Rows acknowledged (``*_ignore`` acknowledges the ignored ones too).
+
+        Raises:
+            InputError: A column that is unknown, missing, of a wrong type or above Kudu's cell
+                limit; names the column and the row.
+            RowsRefused: Kudu refused rows; shows up to five with Kudu's status.
+            StoreUnreachable: Kudu did not answer in time.
+        """
+        ...
+
+    def names(self) -> list[str]:
+        """Full names of the Kudu tables that carry this installation's prefix, sorted."""
+        ...
+
+    def drop(self, table: Table) -> None:
+        """Deletes the table and its version row; a table that is not there is fine."""
+        ...
+
+    def close(self) -> None:
+        """Ends the connection; a second call is fine."""
+        ...
+
+
+def open_client(settings: Settings) -> RowClient:
+    """Connects to Kudu with the driver that ``settings.row_driver`` names.
+
+    ``auto`` takes ``native`` when kudu-python can be imported, else ``java``.
+
+    Raises:
+        StoreUnreachable: No master answered within ``settings.timeout_seconds``.
+        StoreError: The driver's own parts (kudu-python; a JVM and Kudu's jar) are missing.
+    """
+    return _opener(settings)(settings)
+
+
+def shared_client(settings: Settings) -> RowClient:
+    """This process' client for these settings, opened once. Do not close it.
+
+    For executor workers, which live through many tasks: one client per task would overload the
+    masters. This is the one documented per-process cache of connections; a forked child opens
+    its own.
+
+    Raises:
+        StoreUnreachable: No master answered in time.
+        StoreError: See `open_client`.
+    """
+    key = (os.getpid(), settings.masters(), settings.table_prefix, settings.row_driver)
+    if key not in _SHARED:
+        _SHARED[key] = open_client(settings)
+    return _SHARED[key]
+
+
+_SHARED: dict[tuple[int, str, str, str], RowClient] = {}
+
+
+def _opener(settings: Settings) -> Callable[[Settings], RowClient]:
+    from labelmill.store.drivers import java, native
+
+    missing = native.missing()
+    if settings.row_driver == "native" and missing:
+        raise StoreError(
+            f"row_driver is 'native', but kudu-python cannot be used: {missing}. Install "
+            "labelmill[kudu-python] (it needs Kudu's C++ client), or set row_driver to 'java'."
+        )
+    if settings.row_driver == "java" or missing:
+        return java.JavaClient
+    return native.NativeClient

@@ -1,0 +1,160 @@
+"""Rows through Kudu's Java client, in this process (jpype)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
+from typing import Any
+
+from labelmill.errors import StoreError
+from labelmill.settings import Settings
+from labelmill.store import versions
+from labelmill.store.client import Operation
+from labelmill.store.conditions import conditions_of
+from labelmill.store.drivers import java_create, java_scan, java_write, jvm
+from labelmill.store.drivers.java_errors import kudu_errors
+from labelmill.store.jar import kudu_jar
+from labelmill.store.rows import checked_columns, checked_rows
+from labelmill.store.tables import SCHEMA_VERSIONS, Table
+
+
+class JavaClient:
+    """`labelmill.store.client.RowClient` over Kudu's Java client.
+
+    Args:
+        settings: Masters, prefix, replicas, buckets, jar and timeout.
+
+    Raises:
+        StoreUnreachable: No master answered within ``settings.timeout_seconds``.
+        StoreError: No jar or no Java is found.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._masters = settings.masters()
+        self._milliseconds = max(1, round(settings.timeout_seconds * 1000))
+        self._handles: dict[str, Any] = {}
+        self._ensured: set[tuple[str, int]] = set()
+        self._lock = Lock()
+        jvm.start(kudu_jar(settings))
+        with self._errors("connecting"):
+            self._client = (
+                jvm.java("org.apache.kudu.client.KuduClient$KuduClientBuilder")(self._masters)
+                .defaultAdminOperationTimeoutMs(self._milliseconds)
+                .defaultOperationTimeoutMs(self._milliseconds)
+                .connectionNegotiationTimeoutMs(min(self._milliseconds, 10_000))
+                .build()
+            )
+        try:
+            with self._errors("connecting"):
+                self._client.listTabletServers()
+        except BaseException:
+            self.close()
+            raise
+
+    def ensure(self, table: Table) -> None:
+        """See `RowClient.ensure`."""
+        mark = (table.name, hash(table))
+        if mark in self._ensured:
+            return
+        name, client = self._full(table), self._open_client(table)
+        with self._errors(f"opening table {name}"):
+            if not client.tableExists(name):
+                java_create.create(client, self._settings, table, name)
+        with self._lock:
+            self._handles.pop(table.name, None)
+        versions.check_version(self, table, name)
+        versions.check_columns(table, name, java_create.described(self._handle(table)))
+        self._ensured.add(mark)
+
+    def scan(
+        self,
+        table: Table,
+        columns: Sequence[str] | None = None,
+        where: Mapping[str, object] | None = None,
+        snapshot_ms: int | None = None,
+    ) -> Iterator[dict[str, object]]:
+        """See `RowClient.scan`."""
+        wanted = checked_columns(table, columns)
+        conditions = conditions_of(table, where or {})
+        if conditions is None:
+            return iter(())
+        return self._rows(table, wanted, conditions, snapshot_ms)
+
+    def write(
+        self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"
+    ) -> int:
+        """See `RowClient.write`."""
+        ready = checked_rows(table, rows, keys_only=operation == "delete_ignore")
+        if not ready:
+            return 0
+        handle = self._handle(table)
+        with self._errors(f"writing to table {self._full(table)}"):
+            return java_write.write(
+                self._client, handle, table, ready, operation, self._milliseconds
+            )
+
+    def names(self) -> list[str]:
+        """See `RowClient.names`."""
+        prefix, client = self._settings.table_prefix, self._open_client()
+        with self._errors("listing tables"):
+            found = [str(name) for name in client.getTablesList(prefix).getTablesList()]
+        # Kudu's filter matches anywhere in the name.
+        return sorted(name for name in found if name.startswith(prefix))
+
+    def drop(self, table: Table) -> None:
+        """See `RowClient.drop`."""
+        name, client = self._full(table), self._open_client(table)
+        with self._errors(f"dropping table {name}"):
+            if client.tableExists(name):
+                client.deleteTable(name)
+            versioned = table.name != SCHEMA_VERSIONS.name and client.tableExists(
+                self._full(SCHEMA_VERSIONS)
+            )
+        with self._lock:
+            self._handles.pop(table.name, None)
+        self._ensured = {mark for mark in self._ensured if mark[0] != table.name}
+        if versioned:
+            self.write(SCHEMA_VERSIONS, [{"table_name": table.name}], "delete_ignore")
+
+    def close(self) -> None:
+        """See `RowClient.close`."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _rows(
+        self, table: Table, wanted: Sequence[Any], conditions: Any, snapshot_ms: int | None
+    ) -> Iterator[dict[str, object]]:
+        with self._errors(f"scanning table {self._full(table)}"):
+            yield from java_scan.scan(
+                self._client,
+                self._handle(table),
+                wanted,
+                conditions,
+                snapshot_ms,
+                self._milliseconds,
+            )
+
+    def _handle(self, table: Table) -> Any:
+        name, client = self._full(table), self._open_client(table)
+        with self._lock:
+            handle = self._handles.get(table.name)
+        if handle is None:
+            with self._errors(f"opening table {name}"):
+                handle = client.openTable(name)
+            with self._lock:
+                self._handles[table.name] = handle
+        return handle
+
+    def _open_client(self, table: Table | None = None) -> Any:
+        if self._client is None:
+            what = f" to use table {self._full(table)}" if table else ""
+            raise StoreError(f"this client is closed; open another one{what}")
+        return self._client
+
+    def _full(self, table: Table) -> str:
+        return self._settings.table_prefix + table.name
+
+    def _errors(self, doing: str) -> Any:
+        return kudu_errors(doing, self._masters, self._settings.timeout_seconds)

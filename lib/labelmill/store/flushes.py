@@ -1,0 +1,22 @@
+"""How many rows a driver sends at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+FLUSH_ROWS = 1000
+FLUSH_BYTES = 8 << 20
+"""Bounds of one flush: the Java session counts rows only, and the server refuses frames above
+50 MiB."""
+
+
+def flushes(rows: Sequence[Mapping[str, object]]) -> Iterator[Sequence[Mapping[str, object]]]:
+    """Cuts checked rows where `FLUSH_ROWS` or `FLUSH_BYTES` is reached, whichever comes first."""
+    start = size = 0
+    for i, row in enumerate(rows):
+        more = sum(len(v) if isinstance(v, (bytes, str)) else 8 for v in row.values())
+        if i > start and (i - start >= FLUSH_ROWS or size + more > FLUSH_BYTES):
+            yield rows[start:i]
+            start, size = i, 0
+        size += more
+    yield rows[start:]

@@ -1,0 +1,56 @@
+"""Errors of a Kudu that does not answer or refuses rows: the same words from every driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labelmill.errors import RowsRefused, StoreUnreachable
+from labelmill.store.tables import Table
+
+SAMPLES = 5
+"""Refused rows that an error message shows."""
+
+_SILENT = ("Timed out", "Network error", "Service unavailable", "TIMED_OUT")
+
+
+def unreachable(
+    doing: str, masters: str, timeout_seconds: float | None, reason: str
+) -> StoreUnreachable:
+    """The error for masters that do not answer; ``None`` when the route has its own timeout."""
+    within = "" if timeout_seconds is None else f" within {timeout_seconds:g} s"
+    return StoreUnreachable(
+        f"{doing}: Kudu at {masters} did not answer{within} ({short(reason)}). "
+        "Is it running? `bin/labelmill status` shows the one-machine cluster, `bin/labelmill up` "
+        "starts it; another cluster is named with LABELMILL_KUDU_MASTERS."
+    )
+
+
+def short(text: str) -> str:
+    """Kudu's own words on one line, without its client's traces, at most 300 characters."""
+    line = " ".join(text.split(", TimeoutTracker")[0].split())
+    return line if len(line) <= 300 else line[:300] + "…"
+
+
+def refused(
+    table: Table, samples: Sequence[tuple[str, str]], count: int, total: int, operation: str
+) -> RowsRefused | StoreUnreachable:
+    """The error for refused rows.
+
+    Args:
+        table: Where they were to go.
+        samples: Row (or its key) and Kudu's status, at most `SAMPLES`.
+        count: Rows refused.
+        total: Rows sent.
+        operation: What was to be done.
+    """
+    shown = "; ".join(f"{row}: {status}" for row, status in samples)
+    message = f"Kudu refused {count} of {total} rows ({operation} into {table.name}): {shown}"
+    if all(any(mark in status for mark in _SILENT) for _, status in samples):
+        return StoreUnreachable(
+            f"{message}. Are the tablet servers running (`kudu cluster ksck`)? "
+            "Writing the same rows again is safe with upsert and the *_ignore operations."
+        )
+    mend = ""
+    if any("lready present" in status for _, status in samples):
+        mend = ". Rows with these keys exist: use upsert to replace or insert_ignore to keep them"
+    return RowsRefused(message + mend)

@@ -1,0 +1,1 @@
+"""Ready-made test material for this project and others: store contract, samples, faults."""

@@ -1,0 +1,74 @@
+"""Faults that happen in the field, made on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from labelmill.store.client import Operation, RowClient
+from labelmill.store.tables import MODEL_CHUNKS, Table
+
+
+def alter_chunk(client: RowClient, sha256: str, chunk: int) -> None:
+    """Flips one bit of a stored model chunk, as a failing disk would; its digest column stays."""
+    (row,) = client.scan(MODEL_CHUNKS, where={"sha256": sha256, "chunk": chunk})
+    data = bytes(row["data"])  # type: ignore[call-overload]
+    client.write(MODEL_CHUNKS, [{**row, "data": bytes([data[0] ^ 1]) + data[1:]}])
+
+
+def remove_chunk(client: RowClient, sha256: str, chunk: int) -> None:
+    """Deletes one stored model chunk."""
+    client.write(MODEL_CHUNKS, [{"sha256": sha256, "chunk": chunk}], "delete_ignore")
+
+
+class Killed(BaseException):
+    """What a process killed at this point would never have got past."""
+
+
+class DyingClient:
+    """A client that dies before the first write to one table.
+
+    Args:
+        client: Does everything else.
+        table: The write that never happens.
+    """
+
+    def __init__(self, client: RowClient, table: Table) -> None:
+        self._client, self._table = client, table
+
+    def ensure(self, table: Table) -> None:
+        """See `RowClient.ensure`."""
+        self._client.ensure(table)
+
+    def scan(
+        self,
+        table: Table,
+        columns: Sequence[str] | None = None,
+        where: Mapping[str, object] | None = None,
+        snapshot_ms: int | None = None,
+    ) -> Iterator[dict[str, object]]:
+        """See `RowClient.scan`."""
+        return self._client.scan(table, columns, where, snapshot_ms)
+
+    def write(
+        self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"
+    ) -> int:
+        """See `RowClient.write`.
+
+        Raises:
+            Killed: It is the table that is never written.
+        """
+        if table.name == self._table.name:
+            raise Killed(table.name)
+        return self._client.write(table, rows, operation)
+
+    def names(self) -> list[str]:
+        """See `RowClient.names`."""
+        return self._client.names()
+
+    def drop(self, table: Table) -> None:
+        """See `RowClient.drop`."""
+        self._client.drop(table)
+
+    def close(self) -> None:
+        """See `RowClient.close`."""
+        self._client.close()
