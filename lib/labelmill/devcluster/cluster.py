@@ -170,6 +170,8 @@ class DevCluster:
     ) -> None:
         for one in missing:
             progress(f"starting {one.name} at {one.address}:{one.ports[0]}")
+            if one.name == "kafka":
+                server.stop([kafka.formatter(one)])
             if not (one.folder / CREATED).exists():
                 # Cut off while it made its files, a server refuses to go on with half of them; it
                 # never was ready, so nothing is lost.

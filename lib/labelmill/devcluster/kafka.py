@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import uuid
 from pathlib import Path
@@ -13,6 +14,7 @@ from labelmill.errors import ClusterError
 HEAP_MIB = 512
 
 MAIN = "kafka.Kafka"
+FORMATTER = "kafka.tools.StorageTool"
 
 # A fixed id: data and server of one home always belong together.
 CLUSTER_ID = "bGFiZWxtaWxsLWRldi1hMQ"
@@ -75,6 +77,14 @@ def server(jars: Path, home: Path, addresses: Addresses, java: Path = Path("java
     )
 
 
+def formatter(node: Server) -> Server:
+    """The short-lived process that formats the node's data folder.
+
+    It outlives an ``up`` that is killed, and must not write while the next one begins anew.
+    """
+    return dataclasses.replace(node, name="kafka-format", main=FORMATTER)
+
+
 def prepare(jars: Path, node: Server, addresses: Addresses) -> None:
     """Writes the settings and formats the data folder of a new home.
 
@@ -87,7 +97,7 @@ def prepare(jars: Path, node: Server, addresses: Addresses) -> None:
     if (node.folder / "data" / "meta.properties").is_file():
         return
     command = [str(node.program), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-               "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format",
+               "-cp", f"{jars}/*", FORMATTER, "format",
                "--ignore-formatted", "-t", CLUSTER_ID, "-c", str(settings)]  # fmt: skip
     answer = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if answer.returncode:
