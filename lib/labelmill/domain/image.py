@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from labelmill.domain.codecs.png import Pixels, encode_png
+from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.codecs.png import encode_png
 from labelmill.errors import InputError
 
 _COLOURS = {1: 1, 2: 1, 3: 3, 4: 3}

@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelmill.domain import preparation_steps as steps_of
-from labelmill.domain.codecs.png import Pixels
+from labelmill.domain.codecs.pixels import Pixels
 from labelmill.domain.preparation_steps import STEPS, Step
 from labelmill.errors import InputError, UnknownName
 

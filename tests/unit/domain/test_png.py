@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from labelmill.domain.codecs.png import Pixels, decode_png, encode_png
+from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.codecs.png import decode_png, encode_png
 from labelmill.errors import ImageError, InputError
 from tests.unit.domain.png_files import SIGNATURE, chunk, header, png
 

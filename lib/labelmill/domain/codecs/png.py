@@ -24,6 +24,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from labelmill.domain.codecs.pixels import (
+    PIXEL_CAP,
+    Pixels,
+    check_encodable,
+    no_memory,
+    sealed,
+)
 from labelmill.domain.codecs.png_chunks import (
     GREY,
     GREY_ALPHA,
@@ -35,10 +42,7 @@ from labelmill.domain.codecs.png_chunks import (
     read_parts,
 )
 from labelmill.domain.codecs.png_stream import stored_stream
-from labelmill.errors import ImageError, InputError
-
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""``(H, W, C)``, C order."""
+from labelmill.errors import ImageError
 
 # (depth, colour type) → Pillow's mode and raw mode for its zlib + unfilter decoder.
 # Pillow has no 16-bit colour, but its decoder gives any byte exactly: 16-bit grey + alpha has four bytes
@@ -65,7 +69,7 @@ _COLOUR_OF_CHANNELS = {1: GREY, 2: GREY_ALPHA, 3: RGB, 4: RGBA}
 _FILTER_NONE, _FILTER_UP = 0, 2
 
 
-def decode_png(data: bytes, pixel_cap: int = 64_000_000) -> Pixels:
+def decode_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels:
     """Decodes a PNG file. Structure and checksums are checked first, then Pillow inflates.
 
     Args:
@@ -99,15 +103,12 @@ def _unfiltered(parts: PngParts) -> Pixels:
         if parts.colour == GREY:
             return np.frombuffer(raw, "<u2").astype(np.uint16, copy=False).reshape(shape)
         if parts.colour == GREY_ALPHA:
-            return _sealed(np.frombuffer(raw, ">u2").astype(np.uint16).reshape(shape))
+            return sealed(np.frombuffer(raw, ">u2").astype(np.uint16).reshape(shape))
         low = _by_pillow(parts, stream, mode, raw_mode.replace("16B", "16L"))
     except MemoryError:
-        raise ImageError(
-            "too_many_pixels",
-            f"no memory for {parts.width}×{parts.height} pixels; lower `pixel_cap`",
-        ) from None
+        raise no_memory(parts.width, parts.height) from None
     pixels: npt.NDArray[np.uint16] = np.frombuffer(raw, np.uint8).astype(np.uint16) << np.uint16(8)
-    return _sealed((pixels | np.frombuffer(low, np.uint8)).reshape(shape))
+    return sealed((pixels | np.frombuffer(low, np.uint8)).reshape(shape))
 
 
 def _by_pillow(parts: PngParts, stream: bytes, mode: str, raw_mode: str) -> bytes:
@@ -129,7 +130,7 @@ def _colours(indices: Pixels, parts: PngParts) -> Pixels:
         alpha = np.full((256, 1), 255, np.uint8)
         alpha[: len(parts.transparency), 0] = np.frombuffer(parts.transparency, np.uint8)
         palette = np.concatenate([palette, alpha], axis=1)
-    return _sealed(palette[indices[:, :, 0]])
+    return sealed(palette[indices[:, :, 0]])
 
 
 def _with_alpha(pixels: Pixels, parts: PngParts) -> Pixels:
@@ -140,12 +141,7 @@ def _with_alpha(pixels: Pixels, parts: PngParts) -> Pixels:
     key = np.frombuffer(parts.transparency or b"", ">u2").astype(np.uint16) & sample
     opaque = (pixels != (key * stretch).astype(pixels.dtype)).any(axis=2, keepdims=True)
     alpha = (opaque * full).astype(pixels.dtype)
-    return _sealed(np.concatenate([pixels, alpha], axis=2))
-
-
-def _sealed(pixels: Pixels) -> Pixels:
-    pixels.flags.writeable = False
-    return pixels
+    return sealed(np.concatenate([pixels, alpha], axis=2))
 
 
 def encode_png(pixels: Pixels, level: int = 6) -> bytes:
@@ -158,12 +154,7 @@ def encode_png(pixels: Pixels, level: int = 6) -> bytes:
     Raises:
         InputError: Another shape or dtype.
     """
-    if pixels.ndim != 3 or pixels.shape[2] not in _COLOUR_OF_CHANNELS or 0 in pixels.shape:
-        raise InputError(
-            f"expected pixels of shape (height, width, 1 to 4), received {pixels.shape}"
-        )
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise InputError(f"expected pixels of uint8 or uint16, received {pixels.dtype}")
+    check_encodable(pixels)
     height, width, channels = pixels.shape
     depth = 8 * pixels.dtype.itemsize
     big_endian = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))

@@ -15,6 +15,8 @@ import zlib
 from struct import Struct
 from typing import NamedTuple
 
+from labelmill.domain.codecs.magic import kind_of
+from labelmill.domain.codecs.pixels import check_pixel_count
 from labelmill.errors import ImageError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -120,9 +122,11 @@ def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
     if data[:8] != SIGNATURE:
         if data and SIGNATURE.startswith(data[:8]):
             raise _truncated(len(data), "not even the signature is whole")
+        what, advice = kind_of(data)
         raise ImageError(
             "not_png",
-            f"expected a PNG file (89 50 4E 47 …), received bytes {data[:8].hex(' ') or '(none)'}",
+            f"expected a PNG file (89 50 4E 47 …), received {what} "
+            f"(bytes {data[:8].hex(' ') or 'none'}); {advice}",
         )
     if len(data) < 33:
         raise _truncated(len(data), "the header takes 33")
@@ -146,12 +150,7 @@ def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
             "bad_header",
             f"unknown compression {compression}, filter {filtering} or interlace {interlace} method",
         )
-    if width * height > pixel_cap:
-        raise ImageError(
-            "too_many_pixels",
-            f"{width}×{height} is {width * height:,} pixels, more than the cap of {pixel_cap:,}; "
-            "raise `pixel_cap` if the image is meant",
-        )
+    check_pixel_count(width, height, pixel_cap)
     return width, height, depth, colour, bool(interlace)
 
 
