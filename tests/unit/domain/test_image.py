@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import math
+import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -50,3 +53,33 @@ def test_thumbnail_of_a_small_image_is_the_image() -> None:
     pixels = np.arange(28 * 28, dtype=np.uint16).reshape(28, 28, 1) * 80
     shown = np.asarray(Image.open(io.BytesIO(thumbnail(pixels))))
     np.testing.assert_array_equal(shown, pixels[:, :, 0] >> 8)
+
+
+@pytest.mark.parametrize("side", [1, 3, 28, 200])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_statistics_are_those_of_exact_arithmetic(side: int, channels: int, dtype: type) -> None:
+    full = int(np.iinfo(dtype).max)
+    random = np.random.default_rng(side * channels)
+    for pixels in (
+        random.integers(0, full + 1, (side, side, channels)).astype(dtype),
+        np.full((side, side, channels), full, dtype),
+        random.integers(0, full + 1, (2 * side, side, channels)).astype(dtype)[::2, ::-1],
+    ):
+        samples = pixels[:, :, : {1: 1, 2: 1, 3: 3, 4: 3}[channels]].ravel().tolist()
+        mean = Fraction(sum(samples), len(samples))
+        variance = Fraction(sum(v * v for v in samples), len(samples)) - mean**2
+        found = statistics(pixels)
+        assert found.mean == float(mean / full)
+        assert found.std == pytest.approx(math.sqrt(variance) / full, rel=1e-15)
+        assert found.ink == sum(v > full / 2 for v in samples) / len(samples)
+
+
+def test_statistics_of_many_pixels_take_little_memory_beside_them() -> None:
+    for channels, dtype in ((1, np.uint8), (4, np.uint8), (1, np.uint16)):
+        pixels = np.zeros((2000, 2000, channels), dtype)
+        tracemalloc.start()
+        statistics(pixels)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 5 << 20
