@@ -14,8 +14,9 @@ from pyspark.sql import SparkSession
 from labelmill.domain.codecs.png import decode_png, encode_png
 from labelmill.domain.image import image_id_of
 from labelmill.errors import AllFailed, InputError, NoData, NotAccepted
-from labelmill.pipelines import catalogue, sources
-from labelmill.pipelines.ingest import ingest
+from labelmill.pipelines import catalogue
+from labelmill.pipelines.ingest import IngestOptions, ingest
+from labelmill.pipelines.sources import heap as heaps
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.digest import collection_digest
@@ -82,7 +83,7 @@ def test_an_archive_gives_the_rows_of_its_folder(
     ):  # not UTF-8, and its like in UTF-8
         good = encode_png(np.full((3, 3, 1), number, np.uint8))
         (tmp_path / "heap/train/b" / os.fsdecode(name)).write_bytes(good)
-    monkeypatch.setattr(sources, "WAVE_FILES", 5)  # several waves must not change anything
+    monkeypatch.setattr(heaps, "WAVE_FILES", 5)  # several waves must not change anything
     archive = pack(tmp_path / "heap", tmp_path / "heap.tar.gz")
     folder = ingest(spark, settings, str(tmp_path / "heap"), "c").results
     before = collection_digest(client, "c")
@@ -92,7 +93,7 @@ def test_an_archive_gives_the_rows_of_its_folder(
     uris = {row["uri"]: row["mean"] for row in client.scan(IMAGES, ["uri", "mean"])}
     assert uris["train/b/\\udcff.png"] == 0.0
     assert uris["train/b/\\\\udcff.png"] > 0.0
-    assert streamed["skipped"] == folder["skipped"] == {"not named .png: .txt": 1}
+    assert streamed["skipped"] == folder["skipped"] == {"not named like an image: .txt": 1}
     assert collection_digest(client, "c") == before
     assert {row["split"] for row in client.scan(IMAGES, ["split"])} == {"train", "test"}
 
@@ -122,7 +123,7 @@ def test_too_many_bad_files_fail_the_job_after_the_good_ones(
 ) -> None:
     heap = write_heap(tmp_path / "heap", images=5)
     write_bad_files(heap)
-    report = ingest(spark, settings, str(heap), "c", fail_over=20.0)
+    report = ingest(spark, settings, str(heap), "c", IngestOptions(fail_over=20.0))
     assert report.exit_code == NotAccepted.exit_code
     assert "50.00 %" in str(report.error)
     assert report.results["new"] == 5
@@ -141,10 +142,10 @@ def test_same_bytes_twice_are_one_image_and_a_conflict_when_classes_differ(
     heap = write_heap(tmp_path / "heap", images=3)
     shutil.copy(heap / "a/000.png", heap / "a/zzz.png")
     shutil.copy(heap / "a/000.png", heap / "b/000.png")
-    monkeypatch.setattr(sources, "WAVE_FILES", 2)
+    monkeypatch.setattr(heaps, "WAVE_FILES", 2)
     results = ingest(spark, settings, str(heap), "c").results
     assert (results["files"], results["new"], results["conflicts"]) == (5, 3, 1)
-    assert results["repeated_in_source"] + results["already_there"] == 2
+    assert (results["repeated_in_source"], results["already_there"]) == (2, 0)
     mine = [
         r
         for r in client.scan(IMAGES)
@@ -154,6 +155,42 @@ def test_same_bytes_twice_are_one_image_and_a_conflict_when_classes_differ(
         "the first in order wins, across waves too"
     )
     assert len(list(client.scan(ANNOTATIONS))) == 4
+
+
+def test_the_first_of_equal_files_names_the_image_however_workers_race(
+    spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
+) -> None:
+    heap = write_heap(tmp_path / "heap" / "test", images=200)
+    for path in sorted((heap / "a").glob("*.png")):
+        for copy in ("train", "validation"):
+            target = tmp_path / "heap" / copy / "a" / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    options = IngestOptions(labels="{class}/{number}.png")
+    results = ingest(spark, settings, str(tmp_path / "heap"), "c", options).results
+    assert (results["new"], results["repeated_in_source"], results["conflicts"]) == (200, 200, 0)
+    rows = list(client.scan(IMAGES, ["uri", "split", "attributes"]))
+    assert {str(row["uri"]).split("/")[0] for row in rows} == {"test"}
+    assert {row["split"] for row in rows} == {"test"}
+    assert '{"number": "001"}' in {row["attributes"] for row in rows}
+    assert {a["source"] for a in client.scan(ANNOTATIONS)} == {"name/a", "name/b"}
+    # As a killed run may leave it: a later one of the equal files came first.
+    whole = next(row for row in client.scan(IMAGES) if row["uri"] == "test/a/000.png")
+    client.write(IMAGES, [{**whole, "uri": "train/a/000.png", "split": "train"}])
+    again = ingest(spark, settings, str(tmp_path / "heap"), "c", options).results
+    assert again["new"] == 0
+    assert {row["split"] for row in client.scan(IMAGES, ["split"])} == {"test"}
+
+
+def test_a_dry_run_tells_and_writes_nothing(
+    spark: SparkSession, settings: Settings, tmp_path: Path, kudu_tool: Callable[..., str]
+) -> None:
+    heap = write_heap(tmp_path / "heap", images=6)
+    write_bad_files(heap)
+    report = ingest(spark, settings, str(heap), "c", IngestOptions(limit=8, dry_run=True))
+    assert (report.results["files"], report.results["would_take"]) == (8, 3)
+    assert report.results["quarantined"] == 5
+    assert settings.table_prefix not in kudu_tool("table", "list")
 
 
 def test_large_images_are_chunked_and_come_back_whole(
@@ -189,13 +226,15 @@ def test_nothing_to_ingest_is_told_apart(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NoData, match="holds no PNG files"):
+    with pytest.raises(NoData, match="holds no image files"):
         ingest(spark, settings, str(tmp_path / "empty"), "c")
     with pytest.raises(InputError, match="does not exist"):
         ingest(spark, settings, str(tmp_path / "nowhere"), "c")
-    (tmp_path / "x.zip").write_bytes(b"PK")
-    with pytest.raises(InputError, match=r"\.tar\.gz"):
-        ingest(spark, settings, str(tmp_path / "x.zip"), "c")
+    (tmp_path / "x.jpg").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"of no kind that can be ingested; .*\.tar\.gz"):
+        ingest(spark, settings, str(tmp_path / "x.jpg"), "c")
+    with pytest.raises(InputError, match="names no {class}"):
+        ingest(spark, settings, str(tmp_path / "empty"), "c", IngestOptions(labels="{x}.png"))
     with pytest.raises(InputError, match="letters, digits"):
         ingest(spark, settings, str(tmp_path / "empty"), "a/b")
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from labelmill.domain.source import class_of
 from labelmill.errors import InputError

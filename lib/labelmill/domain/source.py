@@ -5,6 +5,7 @@ Paths are data here: split at ``/`` and compared, never resolved, opened or join
 
 from __future__ import annotations
 
+import functools
 import re
 
 SPLITS = ("train", "validation", "test")
@@ -68,12 +69,7 @@ def class_of(path: str) -> str | None:
         The parent folder's name (``train/5/1.png`` and ``5/1.png`` → ``5``); None when there is no
         parent folder, when it is the split's (``train/1.png``), or ``..``.
     """
-    folders = _parts(path)[:-1]
-    if not folders or folders[-1] == "..":
-        return None
-    if len(folders) == 1 and folders[0].lower() in _SPLIT_FOLDERS:
-        return None
-    return folders[-1]
+    return _said_by(path.rpartition("/")[0])[0]
 
 
 def split_of_path(path: str) -> str | None:
@@ -81,5 +77,17 @@ def split_of_path(path: str) -> str | None:
 
     ``training``, ``testing``, ``val``, ``valid`` and ``eval`` are understood; case does not matter.
     """
-    folders = _parts(path)[:-1]
-    return _SPLIT_FOLDERS.get(folders[0].lower()) if folders else None
+    return _said_by(path.rpartition("/")[0])[1]
+
+
+# The files of a folder come together: what it says is found once.
+@functools.lru_cache(maxsize=64)
+def _said_by(folder: str) -> tuple[str | None, str | None]:
+    """Class and split that a folder's path says."""
+    parts = _parts(folder)
+    if not parts:
+        return None, None
+    split = _SPLIT_FOLDERS.get(parts[0].lower())
+    if parts[-1] == ".." or (len(parts) == 1 and split):
+        return None, split
+    return parts[-1], split

@@ -1,53 +1,60 @@
-"""Files into the catalogue: decode once, then chunks, images, annotations, quarantine.
+"""A heap of images into the catalogue, at the speed of its decoder and of Kudu.
 
-The heap goes through in waves of bounded size (decision 0030). Each wave is decoded in one Spark
-stage and persisted; only then it is written, because nothing long may run in a task that writes to
-Kudu. Chunks come before images, so an image that exists is whole; every write is insert-ignore on
-deterministic keys. A job that was killed is run again and ends with the same rows.
+The heap goes through in waves of bounded size (decision 0073). Workers read, decode and write each
+wave themselves (`labelmill.pipelines.take_files`); the driver hands out files and adds up. While a wave
+is taken the next one is read. A job that was killed is run again and ends with the same rows.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
-from pyspark import StorageLevel
-from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from labelmill.domain.labelling import labelling_of
 from labelmill.errors import AllFailed, InputError, NoData, NotAccepted
-from labelmill.pipelines.decode_rows import DECODED_SQL, Decoder
-from labelmill.pipelines.known_ids import KnownIds
+from labelmill.pipelines.distinct_ids import DistinctIds
+from labelmill.pipelines.ingest_counts import Counts
 from labelmill.pipelines.progress import SparkProgress
-from labelmill.pipelines.quarantine import Quarantine
+from labelmill.pipelines.read_ahead import read_ahead
 from labelmill.pipelines.report import Report
-from labelmill.pipelines.sources import Source, Wave
+from labelmill.pipelines.settle import settle
+from labelmill.pipelines.sources import open_heap
+from labelmill.pipelines.sources.heap import Heap, SourceOptions, Wave
+from labelmill.pipelines.take_files import SUMMARY_SQL, Taking, take_stream
+from labelmill.pipelines.worker_errors import our_errors
 from labelmill.settings import Settings
 from labelmill.store import spark as store
 from labelmill.store.client import RowClient, open_client
-from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES
+from labelmill.store.tables import ANNOTATIONS, IMAGES, QUARANTINE, Table
 
 _COLLECTION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
-_ROWS_A_TASK = 64
-_PIXELS_A_TASK = 16 << 20
+_FILES_A_TASK = 64
+_TASK_SECONDS = 3.0
+"""Tasks are made so long: progress moves, and what a failed one repeats is little."""
 
 
-@dataclass
-class _Counts:
-    files: int = 0
-    new: int = 0
-    known: int = 0
-    repeated: int = 0
-    annotations: int = 0
-    quarantined: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    samples: list[dict[str, str]] = field(default_factory=list)
+@dataclass(frozen=True)
+class IngestOptions:
+    """What a user says beyond source and collection.
+
+    Attributes:
+        limit: At most so many files, the first in order.
+        fail_over: Per cent of files (0..100) above which quarantined files make the job fail, at
+            its end. Whatever the value, all files quarantined is a failure.
+        labels: Where classes come from when the source names none; `labelmill.domain.labelling`.
+        dry_run: Read and decode everything, write nothing.
+    """
+
+    limit: int | None = None
+    fail_over: float | None = None
+    labels: str = "folder"
+    dry_run: bool = False
 
 
 def ingest(
@@ -55,262 +62,211 @@ def ingest(
     settings: Settings,
     source: str,
     collection: str,
-    limit: int | None = None,
-    fail_over: float | None = None,
+    options: IngestOptions | None = None,
 ) -> Report:
-    """Brings a heap of PNG files into the catalogue.
+    """Brings a heap of images into the catalogue.
 
     Args:
         spark: The session.
-        settings: Kudu, pixel cap.
-        source: Folder, ``.tar``, ``.tar.gz``, ``.tgz`` or `pyarrow.fs` URI of a folder; see
-            `labelmill.pipelines.sources`.
+        settings: Kudu, Kafka, pixel cap.
+        source: What `labelmill.pipelines.sources.open_heap` understands.
         collection: Name that the images get; letters, digits, ``_ . -``.
-        limit: At most so many files, the first in order.
-        fail_over: Per cent of files (0..100) above which quarantined files make the job fail, at
-            its end. Whatever the value, all files quarantined is a failure.
+        options: What is not as usual.
 
     Returns:
         The report: ``files``, ``new``, ``already_there``, ``repeated_in_source`` (files with the
-        bytes of an earlier one), ``annotations`` (new), ``conflicts``, ``quarantined``,
-        ``quarantined_by_reason``, ``skipped``, ``images_per_second``.
+        bytes of another one), ``annotations`` (new), ``conflicts``, ``quarantined``,
+        ``quarantined_by_reason``, ``skipped``, ``images_per_second``, ``slowest_part``.
 
     Raises:
         InputError: No such source, a folder that workers cannot see, a damaged archive, a name
             that cannot be meant.
-        NoData: There is no PNG file in the source.
+        NoData: There is no image file in the source.
         StoreError: Kudu refused.
     """
+    options = options or IngestOptions()
     if not _COLLECTION.match(collection):
         raise InputError(
             f"collection {collection!r}: expected letters, digits, '_', '.', '-', at most 100"
         )
-    heap = Source(source, limit)
+    labelling = labelling_of(options.labels)
+    heap = open_heap(spark, settings, SourceOptions(source, options.limit))
     if heap.total == 0:
+        list(heap.waves())  # tells what was left out
         raise _no_images(heap)
     report = Report("ingest_images")
+    taking = Taking(
+        settings,
+        collection,
+        heap.root,
+        labelling,
+        datetime.now(timezone.utc),
+        dry=options.dry_run,
+    )
+    report.put("source", heap.name)
+    report.put("collection", collection)
+    if options.dry_run:
+        with DistinctIds() as ids:
+            counts = _take_all(spark, heap, taking, ids)
+            return _closed(report, heap, counts, options, {"would_take": ids.count()})
     client = open_client(settings)
     try:
         store.ensure_all(settings, client)
-        ingestion = _Ingestion(spark, settings, collection, heap, client)
-        with SparkProgress(spark, f"ingest {collection}", unit="files") as progress:
-            for wave in heap.waves():
-                ingestion.take(wave, progress)
-        if not ingestion.counts.files:
-            raise _no_images(heap)
-        return _reported(report, ingestion, heap, fail_over)
+        with DistinctIds() as ids:
+            taking = _aware(taking, client)
+            counts = _take_all(spark, heap, taking, ids, client)
+            return _closed(report, heap, counts, options, _outcome(spark, taking, counts, ids))
     finally:
         client.close()
 
 
-class _Ingestion:
-    """One run: what is known already, what was counted so far."""
-
-    def __init__(
-        self,
-        spark: SparkSession,
-        settings: Settings,
-        collection: str,
-        heap: Source,
-        client: RowClient,
-    ) -> None:
-        self._spark, self._settings, self._collection, self._heap = (
-            spark,
-            settings,
-            collection,
-            heap,
-        )
-        self._now = datetime.now(timezone.utc)
-        self.counts = _Counts()
-        ids = store.read(spark, settings, IMAGES, ["image_id"], F.col("collection") == collection)
-        self._known = KnownIds(_arrow(ids)["image_id"].to_pylist())
-        self._quarantine = Quarantine(client, collection, self._now)
-
-    def take(self, wave: Wave, progress: SparkProgress) -> None:
-        """Decodes one wave, then writes what is new of it."""
-        counts = self.counts
-        base, total = counts.files, self._heap.total
-        progress.advance(base, total, "decoding")
-        decoded = self._decoded(wave).persist(StorageLevel.MEMORY_AND_DISK)
-        try:
-            # This action fills the cache; the writes below read it and do nothing long.
-            summary = self._summary(decoded)
-            counts.files += len(wave.uris)
-            self._heap.learn(int(summary["pixels"].sum()), len(summary))
-            good = summary[summary["reason"].isna()].drop(columns="reason")
-            known = self._known.among(good["image_id"])
-            repeated = good.duplicated("image_id").to_numpy()
-            fresh = good[~known & ~repeated]
-            counts.new += len(fresh)
-            counts.known += int(known.sum())
-            counts.repeated += int((repeated & ~known).sum())
-            progress.advance(counts.files, total, "writing")
-            if len(fresh):
-                self._write_images(decoded, good, fresh)
-            self._write_annotations(good, bool(known.any()))
-            self._known.add(fresh["image_id"])
-            self._write_quarantine(decoded, good, len(summary) - len(good))
-        finally:
-            decoded.unpersist()
-
-    def conflicts(self) -> int:
-        """Images of the collection whose imports name different classes."""
-        return (
-            self._annotations("class")
-            .groupBy("image_id")
-            .agg(F.min("class").alias("low"), F.max("class").alias("high"))
-            .where("low <> high")
-            .count()
-        )
-
-    def annotated(self) -> bool:
-        """Whether the collection has annotations, new or old."""
-        return self.counts.annotations > 0 or not self._annotations().isEmpty()
-
-    def _annotations(self, *columns: str) -> DataFrame:
-        mine = (F.col("collection") == self._collection) & F.col("source").startswith("folder/")
-        return store.read(
-            self._spark, self._settings, ANNOTATIONS, ["image_id", "source", *columns], mine
-        )
-
-    def _decoded(self, wave: Wave) -> DataFrame:
-        rows = pd.DataFrame(
-            {
-                "position": np.arange(len(wave.uris), dtype=np.int64),
-                "uri": wave.uris,
-                "size": np.array(wave.sizes, np.int64),
-                "data": wave.data if wave.data is not None else [None] * len(wave.uris),
-            }
-        )
-        files = self._spark.createDataFrame(
-            rows, "position bigint, uri string, size bigint, data binary"
-        )
-        # More tasks than slots even out the load, and the pixels of a task must fit a small
-        # executor several times.
-        slots = self._spark.sparkContext.defaultParallelism
-        tasks = max(min(4 * slots, len(rows) // _ROWS_A_TASK), wave.pixels // _PIXELS_A_TASK, 1)
-        files = files.repartition(tasks)
-        decoder = Decoder(self._heap.root, self._settings.pixel_cap)
-        return files.mapInArrow(decoder, DECODED_SQL)  # type: ignore[arg-type]
-
-    def _summary(self, decoded: DataFrame) -> pd.DataFrame:
-        try:
-            size = F.expr("width * height * channels * if(dtype = 'uint16', 2L, 1L)").alias(
-                "pixels"
-            )
-            table = _arrow(decoded.select("position", "uri", "image_id", "class", "reason", size))
-            summary: pd.DataFrame = table.to_pandas()
-        except PythonException as error:
-            _raise_ours(error)
-            raise
-        return summary.sort_values("position", ignore_index=True)
-
-    def _write_images(self, decoded: DataFrame, good: pd.DataFrame, fresh: pd.DataFrame) -> None:
-        wanted = decoded.where("reason is null")
-        if len(fresh) < len(good):
-            few = self._spark.createDataFrame(fresh[["position"]], "position bigint")
-            wanted = wanted.join(F.broadcast(few), "position", "left_semi")
-        wanted = wanted.withColumn("collection", F.lit(self._collection))
-        large = wanted.where("chunks is not null")
-        if not large.isEmpty():
-            chunks = large.select(
-                "collection", "image_id", F.posexplode("chunks").alias("chunk", "data")
-            )
-            store.write(chunks, self._settings, IMAGE_CHUNKS, "insert_ignore")
-        images = wanted.select(
-            *[c.name for c in IMAGES.columns if c.name not in ("attributes", "ingested_at")],
-            F.lit(None).cast("string").alias("attributes"),
-            F.lit(self._now).alias("ingested_at"),
-        )
-        store.write(images, self._settings, IMAGES, "insert_ignore")
-
-    def _write_annotations(self, good: pd.DataFrame, some_known: bool) -> None:
-        rows = good[good["class"].notna()].drop_duplicates(["image_id", "class"])
-        if some_known and len(rows):
-            # Only images that were there before can have theirs already.
-            keys = self._annotations().select(F.concat("image_id", "source").alias("key"))
-            there = set(_arrow(keys)["key"].to_pylist())
-            rows = rows[~(rows["image_id"] + "folder/" + rows["class"]).isin(there)]
-        if not len(rows):
-            return
-        self.counts.annotations += len(rows)
-        frame = self._spark.createDataFrame(
-            rows[["image_id", "class", "uri"]], "image_id string, class string, uri string"
-        ).select(
-            F.lit(self._collection).alias("collection"),
-            "image_id",
-            F.concat(F.lit("folder/"), "class").alias("source"),
-            "class",
-            "uri",
-            F.lit(self._now).alias("annotated_at"),
-        )
-        store.write(frame, self._settings, ANNOTATIONS, "insert_ignore")
-
-    def _write_quarantine(self, decoded: DataFrame, good: pd.DataFrame, bad: int) -> None:
-        self._quarantine.release(good["uri"])
-        if not bad:
-            return
-        columns = ["uri", "reason", "message", "image_id", "head", "bytes"]
-        rows = _arrow(decoded.where("reason is not null").select(*columns)).to_pylist()
-        self.counts.quarantined += len(rows)
-        self.counts.reasons.update(str(row["reason"]) for row in rows)
-        for row in sorted(rows, key=lambda row: str(row["uri"]))[: 10 - len(self.counts.samples)]:
-            self.counts.samples.append({k: str(row[k])[:200] for k in ("uri", "reason", "message")})
-        self._quarantine.keep(rows)
+def _aware(taking: Taking, client: RowClient) -> Taking:
+    """Knows whether files of the collection are quarantined, which may be good now."""
+    where = {"collection": taking.collection}
+    return replace(taking, mends=any(client.scan(QUARANTINE, ["uri"], where)))
 
 
-def _arrow(df: DataFrame) -> pa.Table:
-    batches = df._collect_as_arrow()
-    # Without rows there may be no batch, hence no columns either.
+def _take_all(
+    spark: SparkSession,
+    heap: Heap,
+    taking: Taking,
+    ids: DistinctIds,
+    client: RowClient | None = None,
+) -> Counts:
+    counts = Counts()
+    slots = spark.sparkContext.defaultParallelism
+    with SparkProgress(spark, f"ingest {taking.collection}", unit="files") as progress:
+        for wave in read_ahead(heap.waves()):
+            progress.advance(counts.files, heap.total, part=wave.count)
+            with our_errors():
+                summaries = _take(spark, wave, taking, slots, counts.seconds_a_file)
+            for summary in summaries:
+                counts.add(summary)
+                ids.add(summary["ids"])
+            if client is not None and isinstance(wave.files, pa.Table):
+                taken = b"".join(summary["ids"] for summary in summaries)
+                settle(client, taking.collection, wave.files, taken, taking.labelling)
+    if not counts.files:
+        raise _no_images(heap)
+    return counts
+
+
+def _take(
+    spark: SparkSession, wave: Wave, taking: Taking, slots: int, each: float | None
+) -> list[dict[str, Any]]:
+    """One wave, taken by workers; the rows of `SUMMARY`."""
+    if isinstance(wave.files, DataFrame):
+        summaries = wave.files.mapInArrow(taking, SUMMARY_SQL)  # type: ignore[arg-type]
+        return [row.asDict() for row in summaries.collect()]
+    parts = _cut(wave.files, slots, each)
+    streams = spark.sparkContext.parallelize(parts, len(parts))
+    taken = streams.flatMap(_Take(taking)).collect()
+    return [row for stream in taken for row in pa.ipc.open_stream(stream).read_all().to_pylist()]
+
+
+class _Take:
+    """Picklable function from a part of a wave to its summaries."""
+
+    def __init__(self, taking: Taking) -> None:
+        self._taking = taking
+
+    def __call__(self, stream: bytes) -> list[bytes]:
+        return take_stream(self._taking, stream)
+
+
+def _cut(files: pa.Table, slots: int, each: float | None) -> list[bytes]:
+    """A wave as Arrow streams, one a task.
+
+    Args:
+        files: Rows of ``FILES``.
+        slots: Tasks that run at once.
+        each: Seconds that a file took so far; None at the first wave.
+    """
+    rows = len(files)
+    wanted = 8 * slots if each is None else max(slots, round(rows * each / _TASK_SECONDS))
+    tasks = max(1, min(wanted, -(-rows // _FILES_A_TASK)))
+    parts = []
+    for number in range(tasks):
+        start, end = rows * number // tasks, rows * (number + 1) // tasks
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, files.schema) as writer:
+            writer.write_table(files.slice(start, end - start).combine_chunks())
+        parts.append(sink.getvalue().to_pybytes())
+    return parts
+
+
+def _outcome(
+    spark: SparkSession, taking: Taking, counts: Counts, ids: DistinctIds
+) -> dict[str, object]:
+    """What this run changed, as Kudu has it: workers may have written the same row twice."""
+
+    def rows(table: Table, moment: str) -> int:
+        mine = (F.col("collection") == taking.collection) & (F.col(moment) == F.lit(taking.now))
+        return store.read(spark, taking.settings, table, [], mine).count()
+
+    new, different = rows(IMAGES, "ingested_at"), ids.count()
+    return {
+        "new": new,
+        "already_there": different - new,
+        "repeated_in_source": counts.good - different,
+        "annotations": rows(ANNOTATIONS, "annotated_at") if counts.annotations else 0,
+        "conflicts": _conflicts(spark, taking),
+    }
+
+
+def _conflicts(spark: SparkSession, taking: Taking) -> int:
+    """Images of the collection whose imports name different classes."""
+    mine = (F.col("collection") == taking.collection) & ~F.col("source").startswith("person/")
     return (
-        pa.Table.from_batches(batches)
-        if batches
-        else pa.table({name: pa.array([], pa.string()) for name in df.columns})
+        store.read(spark, taking.settings, ANNOTATIONS, ["image_id", "source", "class"], mine)
+        .groupBy("image_id")
+        .agg(F.min("class").alias("low"), F.max("class").alias("high"))
+        .where("low <> high")
+        .count()
     )
 
 
-def _raise_ours(error: PythonException) -> None:
-    """Raises the InputError that a worker raised, without Spark's trace."""
-    for line in str(error).splitlines():
-        if "labelmill.errors.InputError: " in line:
-            raise InputError(line.split("labelmill.errors.InputError: ", 1)[1]) from None
-
-
-def _no_images(heap: Source) -> NoData:
+def _no_images(heap: Heap) -> NoData:
     found = ", ".join(f"{n:,} {why}" for why, n in heap.skipped.most_common(5)) or "nothing"
     return NoData(
-        f"{heap.name} holds no PNG files (found: {found}); expected files named .png, labelled by "
-        "their folder: CLASS/1.png or train/CLASS/1.png"
+        f"{heap.name} holds no image files (found: {found}); expected PNG, PGM, PPM or PAM files, "
+        "labelled by their folder: CLASS/1.png or train/CLASS/1.png"
     )
 
 
-def _reported(
-    report: Report, ingestion: _Ingestion, heap: Source, fail_over: float | None
+def _closed(
+    report: Report,
+    heap: Heap,
+    counts: Counts,
+    options: IngestOptions,
+    outcome: dict[str, object],
 ) -> Report:
-    counts = ingestion.counts
-    report.put("source", heap.name)
-    report.put("collection", ingestion._collection)
     report.put("files", counts.files)
-    report.put("new", counts.new)
-    report.put("already_there", counts.known)
-    report.put("repeated_in_source", counts.repeated)
-    report.put("annotations", counts.annotations)
-    report.put("conflicts", ingestion.conflicts())
+    for name, value in outcome.items():
+        report.put(name, value)
     report.put("quarantined", counts.quarantined)
     report.put("quarantined_by_reason", dict(counts.reasons.most_common()))
     report.put("skipped", dict(heap.skipped.most_common(20)))
     report.put("images_per_second", round(counts.files / max(report.seconds, 1e-3), 1))
+    report.put("slowest_part", counts.slowest_part())
     report.table("first_quarantined", counts.samples)
-    if not ingestion.annotated():
+    if options.dry_run:
+        report.note("dry run: nothing was written")
+    if not counts.annotations:
         report.note(
-            "no annotations: labels are taken from the parent folder's name (CLASS/1.png, "
-            "train/CLASS/1.png), and there is none"
+            "no annotations: with --labels folder a class is the parent folder's name (CLASS/1.png, "
+            "train/CLASS/1.png); --labels '{class}.{number}.png' reads it from file names"
         )
-    if report.results["conflicts"]:
+    if outcome.get("conflicts"):
         report.note(
             "conflicts are images whose imports name different classes; they have no truth until a "
             'person annotates them: labelmill sql "select * from truth_conflicts"'
         )
+    _judge(report, counts, options.fail_over)
+    return report
+
+
+def _judge(report: Report, counts: Counts, fail_over: float | None) -> None:
     share = 100 * counts.quarantined / counts.files
     if counts.quarantined == counts.files:
         failure = f"all {counts.files:,} files are quarantined: {dict(counts.reasons)}"
@@ -321,4 +277,3 @@ def _reported(
             "the good ones are ingested",
             NotAccepted.exit_code,
         )
-    return report

@@ -11,6 +11,7 @@ import time
 from types import TracebackType
 
 from pyspark.sql import SparkSession
+from pyspark.status import StatusTracker
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -48,21 +49,27 @@ class SparkProgress:
         self._console = console or Console(stderr=True)
         self._own_total = False
         self._done, self._total = 0, 0
+        self._part, self._before = 0, 0
         self._text = ""
         self._finished: dict[int, int] = {}
         self._started = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="labelmill-progress", daemon=True)
 
-    def advance(self, done: int, total: int | None = None, text: str = "") -> None:
+    def advance(
+        self, done: int, total: int | None = None, text: str = "", part: int | None = None
+    ) -> None:
         """Says how far the work is, in the caller's own unit; replaces the count of tasks.
 
         Args:
             done: Units done since the start.
             total: Units there are; None when not known.
             text: A word on what is being done now.
+            part: Units that the Spark stage which runs next does: its finished tasks count as their
+                share of them.
         """
         self._own_total = True
+        self._part, self._before = part or 0, done
         self._done, self._total, self._text = done, total or 0, text
 
     def line(self, text: str) -> None:
@@ -128,9 +135,12 @@ class SparkProgress:
         return f"{self._title}: {self._done:,}{of} {self._unit} {self._text}".rstrip() + rest
 
     def _poll(self) -> None:
-        if self._tracker is None or self._own_total:
+        if self._tracker is None or (self._own_total and not self._part):
             return
         try:
+            if self._own_total:
+                self._done = self._before + self._share_done(self._tracker)
+                return
             total = 0
             for stage in self._tracker.getActiveStageIds():
                 info = self._tracker.getStageInfo(stage)
@@ -142,3 +152,10 @@ class SparkProgress:
         except Exception:
             # The session is stopping; progress is not worth an error.
             self._tracker = None
+
+    def _share_done(self, tracker: StatusTracker) -> int:
+        for stage in tracker.getActiveStageIds():
+            info = tracker.getStageInfo(stage)
+            if info is not None and info.numTasks:
+                return self._part * info.numCompletedTasks // info.numTasks
+        return self._done - self._before

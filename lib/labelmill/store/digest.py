@@ -14,7 +14,10 @@ CATALOGUE = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS)
 
 
 def collection_digest(client: RowClient, collection: str, snapshot_ms: int | None = None) -> str:
-    """Digest of a collection's images and annotations; times of writing do not count.
+    """Digest of a collection's images and annotations.
+
+    Over ids, pixels, what is known of the images, and classes by source. Times do not count, nor
+    where a file lay: of several files with the same bytes any may have been the first.
 
     Args:
         client: Open client.
@@ -25,7 +28,13 @@ def collection_digest(client: RowClient, collection: str, snapshot_ms: int | Non
         64 hex digits.
     """
     parts = [
-        table_digest(client, table, where={"collection": collection}, snapshot_ms=snapshot_ms)
+        table_digest(
+            client,
+            table,
+            [c.name for c in table.columns if c.type == "timestamp" or c.name == "uri"],
+            {"collection": collection},
+            snapshot_ms,
+        )
         for table in CATALOGUE
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -152,6 +152,9 @@ IMAGES = Table(
             nullable=True,
             packed=True,
         ),
+        Column(
+            "source_time", "timestamp", "when the image was made, as its source says", nullable=True
+        ),
         Column("ingested_at", "timestamp", "when the row was first written"),
     ),
     "decoded images",
@@ -175,7 +178,10 @@ ANNOTATIONS = Table(
     (
         _COLLECTION,
         _IMAGE_ID,
-        _key("source", "who says so: folder/CLASS for imports, person/NAME for people"),
+        _key(
+            "source",
+            "who says so: folder/CLASS, name/…, manifest/…, idx/…, message/CLASS for imports, person/NAME for people",
+        ),
         Column("class", "string", "the class"),
         Column(
             "uri",

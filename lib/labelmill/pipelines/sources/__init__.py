@@ -1,0 +1,80 @@
+"""Heaps of images to ingest, one kind of source a module; see docs/sources.md."""
+
+from __future__ import annotations
+
+import os
+
+from pyspark.sql import SparkSession
+
+from labelmill.domain.codecs import IMAGE_ENDINGS
+from labelmill.errors import InputError
+from labelmill.pipelines.sources.heap import Heap, SourceOptions
+from labelmill.settings import Settings
+
+__all__ = ["open_heap"]
+
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+_MANIFESTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+_TOPIC = "kafka:"
+
+
+def open_heap(spark: SparkSession, settings: Settings, options: SourceOptions) -> Heap:
+    """The heap that a source's text names.
+
+    Args:
+        spark: The session; used by sources that executors read.
+        settings: Kafka brokers.
+        options: The source and how much of it.
+
+    Raises:
+        InputError: There is no such source, or it is of no kind that is known.
+        UnknownTopic: There is no such topic.
+        BusUnreachable: No broker answered.
+    """
+    source = options.source
+    name = source.lower()
+    # Each kind brings its own libraries; only the one that is used is imported.
+    if source.startswith(_TOPIC):
+        from labelmill.pipelines.sources.topic import TopicHeap
+
+        return TopicHeap(spark, settings, options)
+    if "://" in source:
+        from labelmill.pipelines.sources.uri import UriHeap
+
+        return UriHeap(spark, options, IMAGE_ENDINGS)
+    if os.path.isdir(source):
+        return _of_folder(options)
+    if not os.path.exists(source):
+        raise InputError(f"{source} does not exist; expected {_expected()}")
+    if name.endswith(_ARCHIVES):
+        from labelmill.pipelines.sources.archive import ArchiveHeap
+
+        return ArchiveHeap(options, IMAGE_ENDINGS)
+    if name.endswith(_MANIFESTS):
+        from labelmill.pipelines.sources.manifest import ManifestHeap
+
+        return ManifestHeap(spark, options)
+    from labelmill.pipelines.sources.idx import IdxHeap, is_idx
+
+    if is_idx(source):
+        return IdxHeap(options)
+    raise InputError(f"{source} is of no kind that can be ingested; expected {_expected()}")
+
+
+def _of_folder(options: SourceOptions) -> Heap:
+    from labelmill.pipelines.sources.folder import FolderHeap
+
+    heap = FolderHeap(options)
+    if not heap.total:
+        from labelmill.pipelines.sources.idx import IdxHeap, find_idx
+
+        if find_idx(options.source):
+            return IdxHeap(options)
+    return heap
+
+
+def _expected() -> str:
+    return (
+        f"a folder, an archive ({', '.join(_ARCHIVES)}), an IDX file (…-images-idx3-ubyte[.gz]), a "
+        f"manifest ({', '.join(_MANIFESTS)}), a URI (hdfs://…, s3://…), or {_TOPIC}TOPIC"
+    )

@@ -1,0 +1,43 @@
+"""Errors that Python workers raised, as themselves again on the driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+from labelmill import errors
+from labelmill.errors import LabelmillError
+
+# The last line of a worker's traceback, which Spark puts into its own message.
+_RAISED = re.compile(r"^(?:\S+: )?labelmill\.errors\.(\w+): (.+)$", re.MULTILINE)
+
+
+@contextmanager
+def our_errors() -> Iterator[None]:
+    """Wraps a Spark action whose Python workers raise errors of ours.
+
+    Raises:
+        LabelmillError: The class and message that the worker raised.
+    """
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        text = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+        found = _RAISED.search(text)
+        if found is None:
+            raise
+        raise _named(found[1])(found[2]) from None
+
+
+def _named(name: str) -> type[LabelmillError]:
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, LabelmillError):
+        # Those with arguments of their own keep their exit code by their base.
+        for candidate in kind.__mro__:
+            if issubclass(candidate, LabelmillError) and candidate.__init__ is Exception.__init__:
+                return candidate
+    return LabelmillError
