@@ -1,0 +1,104 @@
+"""``bin/bench``: runs one benchmark, or all, and writes what it found."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.harness.machine import cores
+from benchmarks.harness.options import Options
+
+HERE = Path(__file__).parent
+MISSED = 8
+"""Exit code: a promised figure was not reached (as with evaluations, `labelmill.errors`)."""
+
+
+def claims() -> dict[str, str]:
+    """Benchmark → its claim, the first line of its module; nothing is imported."""
+    found = {}
+    for path in sorted(HERE.glob("[a-z]*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        found[path.stem] = text.splitlines()[0] if text else ""
+    return found
+
+
+def parser(known: dict[str, str]) -> argparse.ArgumentParser:
+    """The command line."""
+    told = "\n".join(f"  {name:16} {claim}" for name, claim in known.items())
+    made = argparse.ArgumentParser(
+        prog="bin/bench",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures one claim against its peers, interleaved in one run, prints a table, and\n"
+        "writes benchmarks/results/NAME.json, NAME.svg and README.md.\n\n" + told,
+        epilog="Environment: LABELMILL_TEST_DATA (public data; default ../shared/data of the checkout),\n"
+        "LABELMILL_KUDU_MASTERS (a Kudu of your own; else one is started for the run and stopped).\n"
+        "Peers with packages of their own are installed by benchmarks/peers/setup.\n"
+        f"Exit codes: 0 measured; 2 what was asked cannot be meant, or data are absent; {MISSED} a\n"
+        "promised figure was missed.",
+    )
+    made.add_argument("name", help="a benchmark, or: list, all, page (make README.md anew)")
+    made.add_argument("--quick", action="store_true", help="small sizes, two repetitions: a trial")
+    made.add_argument("--repetitions", type=int, metavar="N", help="default: 5, quick: 2")
+    made.add_argument("--cores", type=int, default=cores(), metavar="N", help="default: all")
+    made.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="default: benchmarks/results; quick: bench/ in LABELMILL_HOME",
+    )
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Runs what was asked for; the exit code."""
+    known = claims()
+    line = parser(known)
+    given = line.parse_args(arguments)
+    if given.name == "list":
+        for name, claim in known.items():
+            print(f"{name:16} {claim}")
+        return 0
+    if given.name not in {*known, "all", "page"}:
+        line.error(f"no benchmark {given.name!r}; there are: {', '.join(known)}")
+    if (given.repetitions or 1) < 1 or given.cores < 1:
+        line.error("--repetitions and --cores: expected 1 or more")
+
+    from rich.console import Console
+
+    from benchmarks.harness import results
+    from labelmill.errors import LabelmillError
+    from labelmill.settings import default_home
+    from labelmill.stopping import CODE, Terminated, raise_when_stopped
+
+    folder = given.output or (default_home() / "bench" if given.quick else results.FOLDER)
+    if given.name == "page":
+        print(results.write_page(folder))
+        return 0
+    options = Options(given.quick, given.repetitions or (2 if given.quick else 5), given.cores)
+    console, missed, failed = Console(width=None if sys.stdout.isatty() else 140), [], 0
+    raise_when_stopped()
+    for name in known if given.name == "all" else [given.name]:
+        try:
+            result = importlib.import_module(f"benchmarks.{name}").run(options)
+        except (KeyboardInterrupt, Terminated) as stop:
+            return CODE if isinstance(stop, Terminated) else 130
+        except LabelmillError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            if os.environ.get("LABELMILL_DEBUG"):
+                raise
+            failed = failed or error.exit_code
+            continue
+        result.print(console)
+        print(result.write(folder))
+        missed += [f"{name}: {what}" for what in result.missed]
+    for what in missed:
+        print(f"missed: {what}", file=sys.stderr)
+    return failed or (MISSED if missed else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

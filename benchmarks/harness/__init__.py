@@ -1,0 +1,1 @@
+"""What all benchmarks share: timing, memory, machine, results, places, heaps of images."""

@@ -1,0 +1,152 @@
+"""`ingest` as a contestant: in a warm session, and as the whole command; its race with bare loops."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from multiprocessing.pool import Pool
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.harness import bare_loop, places
+from benchmarks.harness.heaps import HeapOfFiles
+from benchmarks.harness.machine import ROOT
+from benchmarks.harness.options import Options
+from benchmarks.harness.places import Kudu
+from benchmarks.harness.processes import CpuWatch
+from benchmarks.harness.results import Figure, Result, Row
+from benchmarks.harness.timing import Contestant, race
+from labelmill.pipelines.ingest import ingest
+from labelmill.store import spark as store
+from labelmill.store.tables import IMAGES
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+INGEST, COMMAND = "ingest", "whole command"
+
+
+class Ingesting:
+    """Ingests one heap again and again, each time into a new collection, and checks what is there.
+
+    Attributes:
+        told: What limits it, as the last timed run showed.
+    """
+
+    def __init__(self, spark: SparkSession, kudu: Kudu, heap: HeapOfFiles, cores: int) -> None:
+        self._spark, self._kudu, self._heap, self._cores = spark, kudu, heap, cores
+        self.told = ""
+
+    def warm(self) -> Contestant:
+        """The call `ingest(…)` in a session that has run before."""
+        note = (
+            f"`ingest()` to rows in Kudu, {self._cores} task slots, warm Spark session, tables exist, "
+            "new collection each time"
+        )
+        return Contestant(INGEST, self._ingest, note, check=lambda n: self._check(f"warm-{n}"))
+
+    def command(self, folder: Path) -> Contestant:
+        """``bin/submit jobs/ingest_images.py``: Python, JVM and Spark start anew each time."""
+        note = (
+            "`bin/submit jobs/ingest_images.py`: the same, with the start and end of Python, JVM and "
+            "Spark"
+        )
+
+        def run(repetition: int) -> int:
+            submit(self._kudu, self._heap.place, f"command-{repetition}", self._cores, folder)
+            return self._heap.files
+
+        return Contestant(
+            COMMAND, run, note, warm=lambda: None, check=lambda n: self._check(f"command-{n}")
+        )
+
+    def _ingest(self, repetition: int) -> int:
+        with CpuWatch(os.getpid(), {"Kudu's servers": self._kudu.servers}) as watch:
+            settings, place = self._kudu.settings, str(self._heap.place)
+            report = ingest(self._spark, settings, place, f"warm-{repetition}")
+        slowest = report.results.get("slowest_part")
+        self.told = f"While ingest ran, {watch.shares}" + (
+            f" Its own report names as slowest: {slowest}." if slowest else ""
+        )
+        return self._heap.files
+
+    def _check(self, collection: str) -> None:
+        mine = f"collection = '{collection}'"
+        rows = store.read(self._spark, self._kudu.settings, IMAGES, ["image_id"], mine).count()
+        if rows != self._heap.images:
+            raise RuntimeError(
+                f"collection {collection} has {rows} images, expected {self._heap.images}"
+            )
+
+
+def race_bare_loops(
+    result: Result,
+    options: Options,
+    folder: Path,
+    heap: HeapOfFiles,
+    bare_loops: Callable[[Pool], Sequence[Contestant]],
+    at_least: float,
+    aim: float,
+) -> None:
+    """Times bare loops, `ingest` and the whole command in turn; the faster bare loop is the peer.
+
+    Args:
+        result: Receives rows, figures and what limits it.
+        options: How to run.
+        folder: For servers and logs.
+        heap: What everybody takes.
+        bare_loops: Makes them, given a pool of as many processes as there are cores.
+        at_least: Promised: ingest's rate as a multiple of the bare loop's.
+        aim: Hoped for.
+    """
+    with (
+        places.kudu(folder, options.say) as kudu,
+        places.spark(options.cores, kudu.settings) as spark,
+        bare_loop.processes(options.cores) as pool,
+    ):
+        ours = Ingesting(spark, kudu, heap, options.cores)
+        bare = bare_loops(pool)
+        entrants = [*bare, ours.warm(), ours.command(folder)]
+        raced = race(entrants, options.repetitions, options.settle, options.say)
+    peer = raced.fastest([one.name for one in bare])
+    result.count_starts(raced)
+    result.rows += [Row.rate(raced[one.name], "images/s") for one in entrants]
+    ratio, judged = raced[INGEST].ratios(peer), not options.quick
+    result.figures += [
+        Figure(f"{INGEST} / {peer.name}", ratio, "×", at_least, None, aim, judged),
+        Figure(f"{COMMAND} / {peer.name}", raced[COMMAND].ratios(peer)),
+    ]
+    result.limit = ours.told
+
+
+def submit(kudu: Kudu, source: Path, collection: str, cores: int, folder: Path) -> None:
+    """Runs the job as a user would, and waits for it.
+
+    Raises:
+        RuntimeError: It failed; with the end of what it said.
+    """
+    log = folder / f"{collection}.log"
+    with log.open("wb") as output:
+        answer = subprocess.run(
+            submit_command(source, collection, cores),
+            env=kudu.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+        )
+    if answer.returncode:
+        raise RuntimeError(f"bin/submit ended with {answer.returncode}:\n{last_lines(log)}")
+
+
+def submit_command(source: Path, collection: str, cores: int, *options: str) -> list[str]:
+    """The command line; `options` are spark-submit's."""
+    return [
+        str(ROOT / "bin" / "submit"), "--master", f"local[{cores}]", *options,
+        "jobs/ingest_images.py", str(source), "--collection", collection,
+    ]  # fmt: skip
+
+
+def last_lines(log: Path, count: int = 15) -> str:
+    """End of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])

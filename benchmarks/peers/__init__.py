@@ -1,0 +1,1 @@
+"""What labelmill is held against."""
