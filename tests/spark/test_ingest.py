@@ -188,8 +188,8 @@ def test_a_dry_run_tells_and_writes_nothing(
     heap = write_heap(tmp_path / "heap", images=6)
     write_bad_files(heap)
     report = ingest(spark, settings, str(heap), "c", IngestOptions(limit=8, dry_run=True))
-    assert (report.results["files"], report.results["would_take"]) == (8, 3)
-    assert report.results["quarantined"] == 5
+    assert (report.results["files"], report.results["would_take"]) == (8, 6)
+    assert report.results["quarantined"] == 2
     assert settings.table_prefix not in kudu_tool("table", "list")
 
 
