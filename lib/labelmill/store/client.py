@@ -1,6 +1,6 @@
 """Rows in and out of Kudu: the seam that every driver fills.
 
-Six methods, everything row-wise. Bulk data goes through `labelmill.store.spark` instead.
+Six methods. Rows are dicts, or Arrow columns where many are written at once.
 ``labelmill.testing.store_contract.StoreContract`` states what a driver owes its users.
 """
 
@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from labelmill.errors import StoreError
 from labelmill.settings import Settings
 from labelmill.store.tables import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Rows: TypeAlias = "Iterable[Mapping[str, object]] | pa.RecordBatch | pa.Table"
+"""Rows to write: dicts, or columns (`labelmill.store.columnar.checked_batch` says which)."""
 
 Operation = Literal["upsert", "insert", "insert_ignore", "delete_ignore"]
 """What a write does with a row whose key exists: replace, refuse, leave, or delete it."""
@@ -61,13 +67,12 @@ class RowClient(Protocol):
         """
         ...
 
-    def write(
-        self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"
-    ) -> int:
+    def write(self, table: Table, rows: Rows, operation: Operation = "upsert") -> int:
         """Writes rows. All of them are checked before the first is sent; there is no atomicity.
 
         A nullable column that a row leaves out is null in a new row and untouched in an existing
-        one. ``delete_ignore`` needs the key columns only.
+        one. ``delete_ignore`` needs the key columns only. A ``pyarrow.RecordBatch`` or ``Table``
+        means the rows its columns spell, and is many times faster than dicts.
 
         Returns:
             Rows acknowledged (``*_ignore`` acknowledges the ignored ones too).

@@ -62,12 +62,12 @@ def checked_rows(
             raise UnknownName(f"column of {table.name}", name, columns) from None
         except InputError as error:
             raise InputError(
-                f"{table.name}.{name} of {_which(table, row, number)}: {error}"
+                f"{table.name}.{name} of {row_words(table, row, number)}: {error}"
             ) from None
         for name in required:
             if name not in new:
                 raise InputError(
-                    f"{table.name}.{name} is missing in {_which(table, row, number)}; "
+                    f"{table.name}.{name} is missing in {row_words(table, row, number)}; "
                     f"a row needs {', '.join(required)}"
                 )
         ready.append(new)
@@ -97,7 +97,16 @@ def checked_columns(table: Table, columns: Iterable[str] | None) -> tuple[Column
     return table.columns if columns is None else tuple(table.column(name) for name in columns)
 
 
-def _which(table: Table, row: Mapping[str, object], number: int) -> str:
+def over_limit(size: int) -> str:
+    """What is said of a cell of so many bytes, more than `CELL_LIMIT`."""
+    return (
+        f"{size} bytes do not fit a Kudu cell, the limit is {CELL_LIMIT} bytes; "
+        "store them as rows of 32 KiB in a chunk table"
+    )
+
+
+def row_words(table: Table, row: Mapping[str, object], number: int) -> str:
+    """What an error calls a row: its number and its key."""
     key = ", ".join(f"{name}={row.get(name)!r}" for name in table.key)
     return f"row {number} ({key})"
 
@@ -126,10 +135,7 @@ def _binary(column: Column, value: object) -> bytes:
 
 def _fits(size: int) -> None:
     if size > CELL_LIMIT:
-        raise InputError(
-            f"{size} bytes do not fit a Kudu cell, the limit is {CELL_LIMIT} bytes; "
-            "store them as rows of 32 KiB in a chunk table"
-        )
+        raise InputError(over_limit(size))
 
 
 def _integer(column: Column, value: object) -> int:

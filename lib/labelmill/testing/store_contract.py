@@ -19,12 +19,13 @@ import pytest
 
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient, open_client
+from labelmill.testing.store_contract_batches import BatchContract
 from labelmill.testing.store_contract_scans import ScanContract
 from labelmill.testing.store_contract_tables import TableContract
 from labelmill.testing.store_contract_writes import WriteContract
 
 
-class StoreContract(TableContract, ScanContract, WriteContract):
+class StoreContract(TableContract, ScanContract, WriteContract, BatchContract):
     """The whole contract; subclasses name the driver."""
 
     driver: Literal["java", "native"] = "java"

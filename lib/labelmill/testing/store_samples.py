@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
+import pyarrow as pa
+
 from labelmill.store.tables import Column, Table, Type
 
 TYPES: tuple[Type, ...] = (
@@ -28,6 +30,23 @@ EVERY_TYPE = Table(
     "every type, each nullable",
     hash_on=("name",),
 )
+
+EVERY_TYPE_COLUMNS = pa.schema(
+    {
+        "name": pa.string(),
+        "number": pa.int32(),
+        "a_string": pa.string(),
+        "a_binary": pa.binary(),
+        "a_int8": pa.int8(),
+        "a_int32": pa.int32(),
+        "a_int64": pa.int64(),
+        "a_float": pa.float32(),
+        "a_double": pa.float64(),
+        "a_bool": pa.bool_(),
+        "a_timestamp": pa.timestamp("us", tz="UTC"),
+    }
+)
+"""Rows of `EVERY_TYPE` as Arrow columns."""
 
 PLAIN = Table(
     "contract_plain",

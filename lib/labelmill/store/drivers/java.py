@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
 from labelmill.errors import StoreError
 from labelmill.settings import Settings
 from labelmill.store import versions
-from labelmill.store.client import Operation
+from labelmill.store.client import Operation, Rows
+from labelmill.store.columnar import checked
 from labelmill.store.conditions import conditions_of
 from labelmill.store.drivers import java_create, java_scan, java_write, jvm
 from labelmill.store.drivers.java_errors import kudu_errors
 from labelmill.store.jar import kudu_jar
-from labelmill.store.rows import checked_columns, checked_rows
+from labelmill.store.rows import checked_columns
 from labelmill.store.tables import SCHEMA_VERSIONS, Table
 
 
@@ -81,11 +82,9 @@ class JavaClient:
             return iter(())
         return self._rows(table, wanted, conditions, snapshot_ms)
 
-    def write(
-        self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"
-    ) -> int:
+    def write(self, table: Table, rows: Rows, operation: Operation = "upsert") -> int:
         """See `RowClient.write`."""
-        ready = checked_rows(table, rows, keys_only=operation == "delete_ignore")
+        ready = checked(table, rows, keys_only=operation == "delete_ignore")
         if not ready:
             return 0
         handle = self._handle(table)

@@ -5,18 +5,19 @@ It never releases the GIL, so a call blocks the other threads of the process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
 from labelmill.errors import StoreError
 from labelmill.settings import Settings
 from labelmill.store import versions
-from labelmill.store.client import Operation
+from labelmill.store.client import Operation, Rows
+from labelmill.store.columnar import checked
 from labelmill.store.conditions import Condition, conditions_of
 from labelmill.store.drivers import native_create, native_scan, native_write
 from labelmill.store.drivers.native_errors import kudu_errors
-from labelmill.store.rows import checked_columns, checked_rows
+from labelmill.store.rows import checked_columns
 from labelmill.store.tables import SCHEMA_VERSIONS, Column, Table
 
 DEFAULT_PORT = 7051
@@ -88,11 +89,9 @@ class NativeClient:
             return iter(())
         return self._rows(table, wanted, conditions, snapshot_ms)
 
-    def write(
-        self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"
-    ) -> int:
+    def write(self, table: Table, rows: Rows, operation: Operation = "upsert") -> int:
         """See `RowClient.write`."""
-        ready = checked_rows(table, rows, keys_only=operation == "delete_ignore")
+        ready = checked(table, rows, keys_only=operation == "delete_ignore")
         if not ready:
             return 0
         handle = self._handle(table)
