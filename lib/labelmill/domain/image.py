@@ -108,7 +108,8 @@ def _histogram(pixels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         mode, samples = "L", np.ascontiguousarray(_colours(pixels).reshape(-1))
     line = Image.frombuffer(mode, (len(samples), 1), samples, "raw", mode, 0, 1)
     levels = np.array(line.histogram()[:768], np.int64).reshape(-1, 256)
-    return np.add.reduce(levels, axis=0)
+    total: npt.NDArray[np.int64] = np.add.reduce(levels, axis=0)
+    return total
 
 
 def _sums_of_wide(samples: npt.NDArray[np.uint16]) -> tuple[int, int, int]:

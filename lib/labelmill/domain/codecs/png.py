@@ -21,8 +21,6 @@ import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from labelmill.domain.codecs.pixels import (
     PIXEL_CAP,
@@ -41,7 +39,8 @@ from labelmill.domain.codecs.png_chunks import (
     PngParts,
     read_parts,
 )
-from labelmill.domain.codecs.png_stream import stored_stream
+from labelmill.domain.codecs.png_rows import unfiltered
+from labelmill.domain.codecs.png_stream import stored_blocks
 from labelmill.errors import ImageError
 
 # (depth, colour type) → Pillow's mode and raw mode for its zlib + unfilter decoder.
@@ -95,29 +94,27 @@ def decode_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels:
 def _unfiltered(parts: PngParts) -> Pixels:
     mode, raw_mode = _MODES[parts.depth, parts.colour]
     shape = (parts.height, parts.width, -1)
+    twice = parts.depth == 16 and parts.colour in (RGB, RGBA)
+    raw_modes = (raw_mode, raw_mode.replace("16B", "16L")) if twice else (raw_mode,)
     try:
-        stream = stored_stream(parts)
-        raw = _by_pillow(parts, stream, mode, raw_mode)
+        found = unfiltered(
+            stored_blocks(parts), parts.width, parts.height, parts.interlaced, mode, raw_modes
+        )
         if parts.depth < 16:
-            return np.frombuffer(raw, np.uint8).reshape(shape)
+            return np.frombuffer(found[0], np.uint8).reshape(shape)
         if parts.colour == GREY:
-            return np.frombuffer(raw, "<u2").astype(np.uint16, copy=False).reshape(shape)
+            return np.frombuffer(found[0], "<u2").astype(np.uint16, copy=False).reshape(shape)
         if parts.colour == GREY_ALPHA:
-            return sealed(np.frombuffer(raw, ">u2").astype(np.uint16).reshape(shape))
-        low = _by_pillow(parts, stream, mode, raw_mode.replace("16B", "16L"))
+            return sealed(np.frombuffer(found[0], ">u2").astype(np.uint16).reshape(shape))
+        halves = np.empty((len(found[0]), 2), np.uint8)
+        halves[:, 0], halves[:, 1] = (np.frombuffer(half, np.uint8) for half in found)
+        return sealed(halves.view(">u2").astype(np.uint16).reshape(shape))
     except MemoryError:
         raise no_memory(parts.width, parts.height) from None
-    pixels: npt.NDArray[np.uint16] = np.frombuffer(raw, np.uint8).astype(np.uint16) << np.uint16(8)
-    return sealed((pixels | np.frombuffer(low, np.uint8)).reshape(shape))
-
-
-def _by_pillow(parts: PngParts, stream: bytes, mode: str, raw_mode: str) -> bytes:
-    try:
-        size, decoding = (parts.width, parts.height), (raw_mode, int(parts.interlaced))
-        image = Image.frombytes(mode, size, stream, "zip", decoding)
-    except (ValueError, OSError) as error:  # a filter that does not exist, or a row cut off
+    except ImageError:
+        raise
+    except (ValueError, OSError) as error:
         raise ImageError("bad_data", f"the image data is damaged: {error}") from None
-    return (image.convert("L") if mode == "1" else image).tobytes()
 
 
 def _colours(indices: Pixels, parts: PngParts) -> Pixels:

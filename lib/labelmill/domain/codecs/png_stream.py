@@ -1,13 +1,15 @@
-"""The image data of a PNG file, inflated and checked, as a stream that costs Pillow nothing to read.
+"""The image data of a PNG file, inflated and measured, piece by piece.
 
 Pillow's decoder undoes the row filters in C, but it reads zlib streams only, and takes one that ends
-early for a picture whose last rows are black. So the data is inflated here, measured, and handed over
-in stored (not packed) deflate blocks: one inflation, no row missing, no byte too much.
+early for a picture whose last rows are black. So the data is inflated here, measured, and handed on
+in stored (not packed) deflate blocks, which cost nothing to read: one inflation, no row missing, no
+byte too much, and never more than a block in memory.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from struct import Struct
 
 from labelmill.domain.codecs.png_chunks import SAMPLES, PngParts
@@ -18,6 +20,8 @@ _HEADER = b"\x78\x01"
 _BLOCK = Struct("<BHH")
 _LARGEST = 0xFFFF
 _SUM = Struct(">I")
+# zlib copies what it could not take yet at every call, so it gets little at a time.
+_STEP = 1 << 16
 # Adam7 (§8.2): first column and row, and steps between columns and rows, of each of seven passes.
 _PASSES = (
     (0, 0, 8, 8),
@@ -30,40 +34,45 @@ _PASSES = (
 )
 
 
-def stored_stream(parts: PngParts) -> bytes:
-    """The rows with their filter bytes, as a zlib stream of stored blocks.
+def stored_blocks(parts: PngParts) -> Iterator[bytes]:
+    """The rows with their filter bytes, as a zlib stream of stored blocks; together one stream.
 
     Raises:
         ImageError: ``truncated`` when rows or the checksum are missing, ``bad_data`` when damaged.
     """
-    length = _raw_length(parts)
-    inflate = zlib.decompressobj()
+    length = missing = raw_length(parts)
+    inflate, checksum, before = zlib.decompressobj(), 1, _HEADER
     try:
-        raw = inflate.decompress(parts.compressed, length)
-        # One byte more than is needed makes zlib read the sum at the end; more than that is not read.
-        whole = len(raw) == length and (
-            inflate.eof or inflate.decompress(inflate.unconsumed_tail, 1) or inflate.eof
-        )
+        for start in range(0, len(parts.compressed), _STEP):
+            packed = parts.compressed[start : start + _STEP]
+            full = True
+            while missing and full:
+                wanted = min(missing, _LARGEST)
+                raw = inflate.decompress(packed, wanted)
+                packed, full = inflate.unconsumed_tail, len(raw) == wanted
+                if raw:
+                    missing -= len(raw)
+                    checksum = zlib.adler32(raw, checksum)
+                    after = b"" if missing else _SUM.pack(checksum)
+                    size = len(raw)
+                    block = _BLOCK.pack(not missing, size, size ^ _LARGEST)
+                    yield b"".join((before, block, raw, after))
+                    before = b""
+            # One byte more than is needed makes zlib read the sum at the end; what is too much
+            # beyond that is never inflated.
+            if not missing and (inflate.eof or inflate.decompress(packed, 1) or inflate.eof):
+                return
+            if inflate.eof:
+                break
     except zlib.error as error:
         raise ImageError("bad_data", f"the image data is damaged: {error}") from None
-    if not whole:
-        raise ImageError(
-            "truncated",
-            f"the image data ends early: {len(raw):,} of {length:,} bytes of rows are there",
-        )
-    if length <= _LARGEST:
-        block = _BLOCK.pack(1, length, length ^ _LARGEST)
-        return b"".join((_HEADER, block, raw, _SUM.pack(zlib.adler32(raw))))
-    pieces: list[bytes | memoryview] = [_HEADER]
-    view = memoryview(raw)
-    for start in range(0, length, _LARGEST):
-        piece = view[start : start + _LARGEST]
-        last = start + _LARGEST >= length
-        pieces += (_BLOCK.pack(last, len(piece), len(piece) ^ _LARGEST), piece)
-    return b"".join((*pieces, _SUM.pack(zlib.adler32(raw))))
+    raise ImageError(
+        "truncated",
+        f"the image data ends early: {length - missing:,} of {length:,} bytes of rows are there",
+    )
 
 
-def _raw_length(parts: PngParts) -> int:
+def raw_length(parts: PngParts) -> int:
     """Bytes of all rows, each with its filter byte."""
     bits = parts.depth * SAMPLES[parts.colour]
     if not parts.interlaced:
