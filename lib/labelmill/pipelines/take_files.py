@@ -260,7 +260,7 @@ class _Batch:
         rows = self._rows.take()
         for table in (IMAGE_CHUNKS, IMAGES, ANNOTATIONS):
             if len(rows[table.name]):
-                client.write(table, rows[table.name].to_pylist(), "insert_ignore")
+                client.write(table, rows[table.name], "insert_ignore")
         self._quarantine(client, rows["quarantine"])
 
     def _quarantine(self, client: RowClient, bad: pa.Table) -> None:
@@ -279,4 +279,4 @@ class _Batch:
             }
             named = zip(bad["uri"].to_pylist(), bad["sha256"].to_pylist(), strict=True)
             bad = bad.filter(pa.array([name not in known for name in named]))
-        client.write(QUARANTINE, bad.to_pylist())
+        client.write(QUARANTINE, bad)
