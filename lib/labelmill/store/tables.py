@@ -401,11 +401,43 @@ STREAM_BATCHES = Table(
     "model version pinned per micro-batch",
 )
 
+PROFILES = Table(
+    "profiles",
+    (
+        _COLLECTION,
+        _key(
+            "digest", "SHA-256 (hex) over the figures: the same rows, the same digest", packed=True
+        ),
+        _key("part", "0, 1, 2 …; part 0 is written last and makes the profile exist", "int32"),
+        Column("parts", "int32", "number of parts; nearly always 1"),
+        Column("snapshot_ms", "int64", "Kudu snapshot, milliseconds since 1970 UTC"),
+        Column("images", "int64", "images of the collection"),
+        Column("classes", "int64", "classes that its images have"),
+        Column("without_truth", "int64", "images without a class"),
+        Column("exact_duplicates", "int64", "images with the pixels of another one"),
+        Column("near_duplicates", "int64", "images that look like another one"),
+        Column("leaks", "int64", "held-out images with a duplicate in a split they must not be in"),
+        Column("outliers", "int64", "images far outside, counted once a reason"),
+        Column("accepted", "bool", "false: deviates from `against`", nullable=True),
+        Column("against", "string", "what it was compared with", nullable=True, packed=True),
+        Column("deviations", "string", "JSON list: severity, about, sentence", packed=True),
+        Column(
+            "profile",
+            "string",
+            "JSON: the profile and the schema inferred from it, cut into parts",
+            packed=True,
+        ),
+        Column("created_at", "timestamp", "when the collection was last found to be so"),
+    ),
+    "what a collection held: sizes, classes, brightness, duplicates, outliers",
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
         IMAGES, IMAGE_CHUNKS, ANNOTATIONS, LABELS, QUARANTINE, TRAINING_SETS, SWEEPS,
-        VERSION_RESERVATIONS, TRIALS, TRIAL_METRICS, MODELS, MODEL_CHUNKS, ALIASES, EVALUATIONS, STREAM_BATCHES, SCHEMA_VERSIONS,
+        VERSION_RESERVATIONS, TRIALS, TRIAL_METRICS, MODELS, MODEL_CHUNKS, ALIASES, EVALUATIONS, STREAM_BATCHES, PROFILES,
+        SCHEMA_VERSIONS,
     )
 }  # fmt: skip
 

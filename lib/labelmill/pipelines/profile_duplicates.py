@@ -1,0 +1,288 @@
+"""Images that are the same or look the same, found without comparing all with all.
+
+Same pixels: only images that agree in shape, statistics and thumbnail can have the same pixels, so
+only theirs are read, in parts, and hashed. Same look: see `labelmill.domain.near_pairs`; a sort by
+key on executors stands for the hash tables there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from labelmill.domain.near_groups import (
+    SPLITS,
+    Edges,
+    NearGroups,
+    Nodes,
+    leaks,
+    near_groups,
+)
+from labelmill.domain.profile import Duplicates
+from labelmill.pipelines.near_rows import (
+    BANDED_SQL,
+    DIGESTS_SQL,
+    PAIRS_SQL,
+    PARTS,
+    band_batches,
+    digest_batches,
+    pair_batches,
+)
+
+LISTED = 12
+"""Groups that are shown."""
+
+MOST_PAIRS = 200_000
+"""Near pairs that the driver groups, the most alike first: some 50 MB."""
+
+
+@dataclass(frozen=True)
+class ExactGroup:
+    """Files with the same pixels: two of them stand for all."""
+
+    images: int
+    first: str
+    last: str
+    classes_differ: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """Duplicates of a collection.
+
+    Args:
+        exact: Figures.
+        near: Figures.
+        exact_groups: The largest.
+        near_groups: All near groups; ids of nodes are keys of ``names``.
+        names: Node → image_id, for the groups that are listed.
+        skipped: Images that were not compared with all they might be near to.
+        pairs: Near pairs found.
+    """
+
+    exact: Duplicates
+    near: Duplicates
+    exact_groups: list[ExactGroup]
+    near_groups: NearGroups
+    names: dict[int, str]
+    skipped: int
+    pairs: int
+
+
+def duplicates(
+    own: SparkSession, described: DataFrame, collection: str, distance: int, least: float
+) -> Found:
+    """Finds them.
+
+    Args:
+        own: Session with the views ``images`` and ``image_chunks``.
+        described: Rows of `DESCRIBED` with ``class``; persisted.
+        collection: Name.
+        distance: Most bits in which hashes of a near pair differ.
+        least: Least likeness of a near pair.
+    """
+    digests = pixel_digests(own, _candidates(described), collection)
+    looks = _looks(described, digests).persist()
+    try:
+        exact, exact_groups = _exact(looks) if digests is not None else (Duplicates(), [])
+        pairs = _pairs(looks, distance, least).persist()
+        try:
+            groups, skipped, count = _near(looks, pairs)
+        finally:
+            pairs.unpersist()
+        shown = {g.a for g in (*groups.largest, *groups.disputed)}
+        shown |= {g.b for g in (*groups.largest, *groups.disputed)}
+        rows = looks.where(F.col("look").isin(sorted(shown))).select("look", "image_id").collect()
+    finally:
+        looks.unpersist()
+        if digests is not None:
+            digests.unpersist()
+    near = Duplicates(
+        groups=groups.groups,
+        images=groups.images,
+        classes_differ=groups.classes_differ,
+        leaks=groups.leaks,
+        complete=not skipped and count <= MOST_PAIRS,
+    )
+    names = {row["look"]: row["image_id"] for row in rows}
+    return Found(exact, near, exact_groups, groups, names, skipped, count)
+
+
+def pixel_digests(own: SparkSession, wanted: DataFrame, collection: str) -> DataFrame | None:
+    """Digests of pixels, which may lie in one cell or in chunks.
+
+    Args:
+        own: Session with the views ``images`` and ``image_chunks``.
+        wanted: Column ``image_id``.
+        collection: Name.
+
+    Returns:
+        Rows of `DIGESTS`, persisted; None when nothing is wanted.
+    """
+    wanted = wanted.persist()
+    try:
+        if wanted.isEmpty():
+            return None
+        digests = (
+            image_parts(own, collection, wanted)
+            .repartition("image_id")
+            .sortWithinPartitions("image_id", "chunk")
+            .mapInArrow(digest_batches, DIGESTS_SQL)  # type: ignore[arg-type]
+            .persist()
+        )
+        digests.count()
+        return digests
+    finally:
+        wanted.unpersist()
+
+
+def image_parts(own: SparkSession, collection: str, wanted: DataFrame | list[str]) -> DataFrame:
+    """Pixels of some images as rows of `PARTS`, in any order.
+
+    Args:
+        own: Session with the views ``images`` and ``image_chunks``.
+        collection: Name.
+        wanted: Column ``image_id``; or a short list of ids, which Kudu itself filters by.
+    """
+    shape = ["image_id", "height", "width", "channels", "dtype"]
+
+    def mine(view: str) -> DataFrame:
+        rows = own.table(view).where(F.col("collection") == collection)
+        if isinstance(wanted, list):
+            return rows.where(F.col("image_id").isin(wanted))
+        return rows.join(wanted, "image_id", "left_semi")
+
+    whole = mine("images").where(F.col("pixels").isNotNull())
+    whole = whole.select(*shape, F.lit(0).alias("chunk"), F.col("pixels").alias("data"))
+    # Asking which images have no pixels would read those of all others.
+    shapes = mine("images").select(*shape)
+    cut = mine("image_chunks").select("image_id", "chunk", "data").join(shapes, "image_id")
+    return whole.unionByName(cut).select(*PARTS)
+
+
+def _candidates(described: DataFrame) -> DataFrame:
+    """Ids of images that agree with another one in everything that is known without the pixels."""
+    key = ["width", "height", "channels", "dtype", "mean", "std", "ink", "shown"]
+    rows = described.where(F.col("grey").isNotNull()).withColumn("shown", F.sha2("grey", 256))
+    twice = rows.groupBy(*key).count().where("count > 1").drop("count")
+    return rows.join(twice, key, "left_semi").select("image_id")
+
+
+def _looks(described: DataFrame, digests: DataFrame | None) -> DataFrame:
+    """One row for all images with the same pixels.
+
+    Columns: ``look`` (a number: image_ids are long, and each goes into many rows), ``image_id``,
+    ``last``, ``images``, the three splits, ``low`` and ``high`` (class), ``hash``, ``outline``.
+    """
+    rows = described.select("image_id", "split", "class", "hash", "outline")
+    if digests is None:
+        rows = rows.withColumn("pixels", F.col("image_id"))
+    else:
+        rows = rows.join(digests, "image_id", "left").withColumn(
+            "pixels", F.coalesce(F.hex("digest"), F.col("image_id"))
+        )
+    grouped = rows.groupBy("pixels").agg(
+        F.min("image_id").alias("image_id"),
+        F.max("image_id").alias("last"),
+        F.count("*").alias("images"),
+        *(F.count_if(F.col("split") == name).alias(name) for name in SPLITS),
+        F.min("class").alias("low"),
+        F.max("class").alias("high"),
+        F.min("hash").alias("hash"),
+        F.min("outline").alias("outline"),
+    )
+    return grouped.withColumn("look", F.xxhash64("image_id")).drop("pixels")
+
+
+def _exact(looks: DataFrame) -> tuple[Duplicates, list[ExactGroup]]:
+    several = looks.where("images > 1")
+    differ = F.col("low") != F.col("high")
+    # Groups of one spread over splits count alike, so few rows come back.
+    flags = [F.col(name) > 0 for name in SPLITS]
+    rows = (
+        several.groupBy(*(flag.alias(f"in_{n}") for flag, n in zip(flags, SPLITS, strict=True)))
+        .agg(
+            F.count("*").alias("groups"),
+            F.sum("images").alias("images"),
+            F.count_if(differ).alias("differ"),
+            *(F.sum(name).alias(name) for name in SPLITS),
+        )
+        .collect()
+    )
+    splits = np.array([[row[name] for name in SPLITS] for row in rows], np.int64).reshape(-1, 3)
+    found = Duplicates(
+        groups=sum(row["groups"] for row in rows),
+        images=sum(row["images"] for row in rows),
+        classes_differ=sum(row["differ"] for row in rows),
+        leaks=leaks(splits),
+    )
+    order = [F.desc(F.coalesce(differ, F.lit(False))), F.desc("images"), F.col("image_id")]
+    listed = several.orderBy(*order).limit(LISTED).collect()
+    return found, [
+        ExactGroup(r["images"], r["image_id"], r["last"], r["low"] != r["high"]) for r in listed
+    ]
+
+
+def _pairs(looks: DataFrame, distance: int, least: float) -> DataFrame:
+    banded = (
+        looks.where(F.col("hash").isNotNull())
+        .select("look", "hash", "outline")
+        .mapInArrow(partial(band_batches, distance=distance), BANDED_SQL)
+    )
+    # Ties are broken by the look, so that a run that is too long is always compared the same way.
+    sorted_ = banded.repartition("key").sortWithinPartitions("key", "hash", "look")
+    found = sorted_.mapInArrow(partial(pair_batches, distance=distance, least=least), PAIRS_SQL)
+    return found.groupBy("a", "b").agg(
+        F.min("distance").alias("distance"),
+        F.max("likeness").alias("likeness"),
+        F.sum("skipped").alias("skipped"),
+    )
+
+
+def _near(looks: DataFrame, pairs: DataFrame) -> tuple[NearGroups, int, int]:
+    row = pairs.agg(F.count("a").alias("pairs"), F.sum("skipped").alias("skipped")).collect()[0]
+    edges = pairs.where(F.col("a").isNotNull()).select("a", "b", "distance", "likeness")
+    if row["pairs"] > MOST_PAIRS:
+        edges = edges.orderBy(F.desc("likeness"), "distance", "a", "b").limit(MOST_PAIRS).persist()
+    ends = edges.select(F.explode(F.array("a", "b")).alias("look")).distinct()
+    nodes = looks.join(ends, "look", "left_semi")
+    columns = ["look", "images", *SPLITS, "low", "high"]
+    try:
+        groups = near_groups(_nodes(_arrow(nodes.select(*columns))), _edges(_arrow(edges)), LISTED)
+    finally:
+        edges.unpersist()
+    return groups, row["skipped"] or 0, row["pairs"]
+
+
+def _nodes(table: pa.Table) -> Nodes:
+    table = table.sort_by("look")
+    return Nodes(
+        ids=table["look"].to_numpy().astype(np.int64),
+        images=table["images"].to_numpy().astype(np.int64),
+        splits=np.stack([table[name].to_numpy() for name in SPLITS], axis=1).astype(np.int64),
+        low=np.array(table["low"].to_pylist(), object),
+        high=np.array(table["high"].to_pylist(), object),
+    )
+
+
+def _edges(table: pa.Table) -> Edges:
+    table = table.sort_by([("a", "ascending"), ("b", "ascending")])
+    return Edges(
+        a=table["a"].to_numpy().astype(np.int64),
+        b=table["b"].to_numpy().astype(np.int64),
+        distance=table["distance"].to_numpy().astype(np.int64),
+        likeness=table["likeness"].to_numpy().astype(np.float64),
+    )
+
+
+def _arrow(df: DataFrame) -> pa.Table:
+    batches = df._collect_as_arrow()
+    if batches:
+        return pa.Table.from_batches(batches)
+    # Without rows there may be no batch, hence no columns either.
+    return pa.table({name: pa.array([], pa.int64()) for name in df.columns})

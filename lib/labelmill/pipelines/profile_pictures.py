@@ -1,0 +1,100 @@
+"""The few images that a profile's page shows, as small PNG files; made on executors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from labelmill.domain.codecs.png import encode_png
+from labelmill.domain.image import from_bytes, thumbnail
+from labelmill.errors import InputError
+from labelmill.pipelines.near_rows import whole_images
+from labelmill.pipelines.profile_duplicates import image_parts
+
+SIDE = 96
+"""Pixels of a picture at most, wide and high."""
+
+LARGEST = 32 << 20
+"""Bytes of pixels; larger images are shown by their thumbnail, which is small."""
+
+MOST = 400
+"""Pictures of a page: some megabytes, and a list that Kudu can filter by."""
+
+EXAMPLES, EXAMPLE_CLASSES = 6, 30
+"""Examples of each class, and classes that have any."""
+
+PICTURES = pa.schema([("image_id", pa.string()), ("png", pa.binary())])
+PICTURES_SQL = "image_id string, png binary"
+
+
+def pictures(own: SparkSession, collection: str, ids: Collection[str]) -> dict[str, bytes]:
+    """Pictures of images.
+
+    Args:
+        own: Session with the views ``images`` and ``image_chunks``.
+        collection: Name.
+        ids: Which; the first `MOST` count.
+
+    Returns:
+        image_id → PNG; an image that cannot be read is left out.
+    """
+    wanted = list(dict.fromkeys(ids))[:MOST]
+    if not wanted:
+        return {}
+    size = F.expr("width * height * channels * if(dtype = 'uint16', 2L, 1L)")
+    rows = own.table("images").where(
+        (F.col("collection") == collection) & F.col("image_id").isin(wanted)
+    )
+    known = rows.select("image_id", "thumbnail", size.alias("size")).collect()
+    small = [row["image_id"] for row in known if row["size"] <= LARGEST]
+    found = {row["image_id"]: bytes(row["thumbnail"]) for row in known if row["thumbnail"]}
+    parts = (
+        image_parts(own, collection, small)
+        .repartition("image_id")
+        .sortWithinPartitions("image_id", "chunk")
+    )
+    drawn = parts.mapInArrow(picture_batches, PICTURES_SQL)  # type: ignore[arg-type]
+    return found | {row["image_id"]: bytes(row["png"]) for row in drawn.collect()}
+
+
+def examples(described: DataFrame, classes: list[str]) -> dict[str, list[str]]:
+    """The first `EXAMPLES` image_ids of each class: ids are hashes, so this is a fair draw."""
+    wanted = classes[:EXAMPLE_CLASSES]
+    if not wanted:
+        return {}
+    first = Window.partitionBy("class").orderBy("image_id")
+    rows = (
+        described.where(F.col("class").isin(wanted))
+        .select("class", "image_id", F.row_number().over(first).alias("nth"))
+        .where(F.col("nth") <= EXAMPLES)
+        .orderBy("class", "image_id")
+        .collect()
+    )
+    found: dict[str, list[str]] = {name: [] for name in wanted}
+    for row in rows:
+        found[row["class"]].append(row["image_id"])
+    return found
+
+
+def blanks(described: DataFrame, most: int = EXAMPLES) -> list[str]:
+    """Ids of blank images."""
+    rows = described.where(F.col("std") == 0).select("image_id").orderBy("image_id").limit(most)
+    return [row["image_id"] for row in rows.collect()]
+
+
+def picture_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Runs on executors: rows of `PARTS`, sorted by image and chunk, to `PICTURES`."""
+    for group in whole_images(batches):
+        rows = list(group)
+        shape = (rows[0]["height"], rows[0]["width"], rows[0]["channels"])
+        try:
+            pixels = from_bytes(b"".join(row["data"] for row in rows), shape, rows[0]["dtype"])
+        except InputError:
+            continue  # chunks are missing: the thumbnail stands for it
+        png = thumbnail(pixels, SIDE) if max(shape[:2]) > SIDE else encode_png(pixels)
+        yield pa.RecordBatch.from_pylist(
+            [{"image_id": rows[0]["image_id"], "png": png}], schema=PICTURES
+        )
