@@ -42,7 +42,8 @@ def open_heap(spark: SparkSession, settings: Settings, options: SourceOptions) -
         from labelmill.pipelines.sources.uri import UriHeap
 
         return UriHeap(spark, options, IMAGE_ENDINGS)
-    if os.path.isdir(source):
+    # Spark writes a Parquet manifest as a folder.
+    if os.path.isdir(source) and not name.rstrip("/").endswith(".parquet"):
         return _of_folder(options)
     if not os.path.exists(source):
         raise InputError(f"{source} does not exist; expected {_expected()}")
@@ -50,10 +51,10 @@ def open_heap(spark: SparkSession, settings: Settings, options: SourceOptions) -
         from labelmill.pipelines.sources.archive import ArchiveHeap
 
         return ArchiveHeap(options, IMAGE_ENDINGS)
-    if name.endswith(_MANIFESTS):
+    if name.rstrip("/").endswith(_MANIFESTS):
         from labelmill.pipelines.sources.manifest import ManifestHeap
 
-        return ManifestHeap(spark, options)
+        return ManifestHeap(options)
     from labelmill.pipelines.sources.idx import IdxHeap, is_idx
 
     if is_idx(source):

@@ -90,10 +90,13 @@ class SourceOptions:
     Attributes:
         source: Folder, archive, IDX file, manifest, URI or ``kafka:TOPIC``.
         limit: At most so many files, the first in order.
+        uri: For a manifest without a column of paths: how a row's path is made of its columns, for
+            example ``train/{id}.png``.
     """
 
     source: str
     limit: int | None = None
+    uri: str = ""
 
 
 class Heap(Protocol):

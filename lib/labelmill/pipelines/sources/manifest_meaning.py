@@ -1,0 +1,169 @@
+"""What one row of a manifest says of a file; the decisions, without reading anything."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from typing import Any
+
+from labelmill.domain.below import URI_BYTES, below
+from labelmill.domain.instant import instant_of
+from labelmill.domain.source import SPLITS
+from labelmill.errors import InputError
+from labelmill.pipelines.sources.attributes import attributes_of
+
+CLASS_BYTES = 1000
+"""Longest class: it is part of a key in Kudu, whose limit is 16 KiB in all."""
+
+ATTRIBUTES_BYTES = 60_000
+"""Longest attributes: Kudu's cell limit is 65,536 bytes, the rest is room."""
+
+PLACE = re.compile(r"\{([^{}]*)\}")
+"""A column in a pattern of paths."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column says what; None: none does.
+
+    Attributes:
+        uri: Path of the file.
+        label: Its class.
+        split: ``train``, ``validation`` or ``test``.
+        time: When the image was made.
+        rest: Columns that become attributes.
+    """
+
+    uri: str | None
+    label: str | None
+    split: str | None
+    time: str | None
+    rest: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a row of a manifest says of a file.
+
+    Attributes:
+        columns: Which column says what.
+        pattern: How a path is made of columns, or empty.
+        source: The manifest, for errors.
+        roots: Names of the folder below which the files lie.
+        texts: Cells are texts whose types nobody wrote down (CSV).
+    """
+
+    columns: Columns
+    pattern: str
+    source: str
+    roots: tuple[str, ...]
+    texts: bool
+
+    def file_of(self, place: str, row: dict[str, Any]) -> dict[str, Any]:
+        """The row of `labelmill.pipelines.sources.heap.FILES`.
+
+        Args:
+            place: Of the row, for errors.
+            row: Column → value; text for CSV.
+
+        Raises:
+            InputError: A cell that cannot be meant.
+        """
+        try:
+            named, columns = self._named(row), self.columns
+            label = _class(_cell(row, columns.label))
+            attributes = attributes_of(
+                {name: row[name] for name in columns.rest if row.get(name) is not None},
+                texts=self.texts,
+            )
+            split, time = _split(_cell(row, columns.split)), _time(_cell(row, columns.time))
+        except ValueError as error:
+            raise InputError(f"{self.source}, {place}: {error}") from None
+        uri = next((p for p in (below(root, named) for root in self.roots) if p is not None), None)
+        fault = _fault(named, uri, label, attributes)
+        return {
+            "uri": quotable(named) if fault or uri is None else uri,
+            "size": 0,
+            "class": None if fault else label,
+            "split": split,
+            "origin": "manifest" if columns.label else None,
+            "attributes": None if fault else attributes,
+            "source_time": time,
+            "fault": fault,
+        }
+
+    def _named(self, row: dict[str, Any]) -> str:
+        if self.pattern:
+            return PLACE.sub(lambda found: _text(found[1], row.get(found[1])), self.pattern)
+        assert self.columns.uri is not None
+        return _text(self.columns.uri, row.get(self.columns.uri))
+
+
+def quotable(uri: str) -> str:
+    """The uri as the quarantine can hold it: without NUL and cut where it is long."""
+    uri = uri.replace("\0", "\\x00")
+    if len(uri.encode()) <= URI_BYTES:
+        return uri
+    return f"{uri[:200]}…{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
+
+
+def _cell(row: dict[str, Any], column: str | None) -> Any:
+    value = row.get(column) if column else None
+    if isinstance(value, str):
+        return value.strip() or None
+    return None if value != value else value  # NaN
+
+
+def _text(column: str, value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"{column} is {'empty' if value in (None, '') else repr(value)[:40]}; expected a path")  # fmt: skip
+
+
+def _class(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        # pandas writes whole numbers as floats where some are missing.
+        return str(int(value))
+    raise ValueError(f"label {repr(value)[:40]}; expected text or a whole number")
+
+
+def _split(value: Any) -> str | None:
+    split = {"val": "validation", "valid": "validation"}.get(str(value).lower(), str(value).lower())
+    if value is None or split in SPLITS:
+        return None if value is None else split
+    raise ValueError(
+        f"split {str(value)[:40]!r}; expected {', '.join(SPLITS)} or an empty cell (under another name "
+        "the column becomes an attribute)"
+    )
+
+
+def _time(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        return instant_of(value)
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)  # fmt: skip
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
+    if value is None:
+        return None
+    raise ValueError(f"source_time {repr(value)[:40]}; expected ISO 8601 text or a timestamp")
+
+
+def _fault(named: str, uri: str | None, label: str | None, attributes: str | None) -> str | None:
+    if uri is None:
+        return "outside_root: the path leaves the folder of the manifest, and is not opened"
+    if "\0" in named or len(uri.encode()) > URI_BYTES:
+        return f"bad_row: the path holds a NUL, or has more than {URI_BYTES:,} bytes"
+    if len((label or "").encode()) > CLASS_BYTES:
+        return f"bad_row: the label has more than {CLASS_BYTES:,} bytes; is it a class?"
+    if len((attributes or "").encode()) > ATTRIBUTES_BYTES:
+        return f"bad_row: the attributes have more than {ATTRIBUTES_BYTES:,} bytes"
+    return None
