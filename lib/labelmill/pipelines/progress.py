@@ -101,11 +101,12 @@ class SparkProgress:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self._console, transient=True) as bar:
-            task = bar.add_task(self._title, total=None)
+            task = bar.add_task(self._title, total=None, rate="")
             while not self._stop.wait(POLL_SECONDS):
                 self._poll()
                 bar.update(
@@ -113,6 +114,7 @@ class SparkProgress:
                     completed=self._done,
                     total=self._total or None,
                     description=f"{self._title} {self._text}".rstrip(),
+                    rate=self._rate(),
                 )
 
     def _watch_lines(self) -> None:
@@ -128,11 +130,17 @@ class SparkProgress:
 
     def _sentence(self) -> str:
         of = f" of {self._total:,}" if self._total else ""
-        rest = ""
+        rest = f", {rate}" if (rate := self._rate()) else ""
         if self._own_total and self._total and self._done:
             seconds = (time.monotonic() - self._started) * (self._total - self._done) / self._done
-            rest = f", about {seconds:.0f} s left"
+            rest += f", about {seconds:.0f} s left"
         return f"{self._title}: {self._done:,}{of} {self._unit} {self._text}".rstrip() + rest
+
+    def _rate(self) -> str:
+        if not self._own_total or not self._done:
+            return ""
+        rate = self._done / (time.monotonic() - self._started)
+        return f"{rate:,.0f} {self._unit}/s" if rate >= 10 else f"{rate:.2g} {self._unit}/s"
 
     def _poll(self) -> None:
         if self._tracker is None or (self._own_total and not self._part):
