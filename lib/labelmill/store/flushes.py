@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 FLUSH_ROWS = 1000
 FLUSH_BYTES = 8 << 20
 """Bounds of one flush: the Java session counts rows only, and the server refuses frames above
@@ -20,3 +23,15 @@ def flushes(rows: Sequence[Mapping[str, object]]) -> Iterator[Sequence[Mapping[s
             start, size = i, 0
         size += more
     yield rows[start:]
+
+
+def cuts(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Begin and end of flushes of rows of so many bytes each; the same bounds."""
+    upto = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = int(upto[start - 1]) if start else 0
+        fits = int(np.searchsorted(upto, before + FLUSH_BYTES, side="right"))
+        end = min(max(fits, start + 1), start + FLUSH_ROWS, len(sizes))
+        yield start, end
+        start = end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -54,7 +55,19 @@ def _folders(settings: Settings) -> Iterator[Path]:
 
 
 def _beside(folder: Path) -> list[Path]:
-    found = sorted(folder.glob(_SLF4J))
-    if not found and (spec := find_spec("pyspark")) and spec.origin:
-        found = sorted((Path(spec.origin).parent / "jars").glob("slf4j-api-*.jar"))
-    return found[:1]
+    return sorted(folder.glob(_SLF4J))[:1] or spark_jars("slf4j-api-*.jar")
+
+
+def spark_jars(pattern: str) -> list[Path]:
+    """The jar of this name among Spark's own; empty when there is none.
+
+    Beside the package (``pip install pyspark``), above it (``SPARK_HOME/python``, or the
+    ``pyspark.zip`` below it that executors are given), or in ``SPARK_HOME``.
+    """
+    spec = find_spec("pyspark")
+    above = list(Path(spec.origin).parents)[:5] if spec and spec.origin else []
+    home = os.environ.get("SPARK_HOME")
+    for folder in [*above, *([Path(home)] if home else [])]:
+        if found := sorted((folder / "jars").glob(pattern)):
+            return found[:1]
+    return []

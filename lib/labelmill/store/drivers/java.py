@@ -10,9 +10,16 @@ from labelmill.errors import StoreError
 from labelmill.settings import Settings
 from labelmill.store import versions
 from labelmill.store.client import Operation, Rows
-from labelmill.store.columnar import checked
+from labelmill.store.columnar import checked, checked_batch, is_batch
 from labelmill.store.conditions import conditions_of
-from labelmill.store.drivers import java_create, java_scan, java_write, jvm
+from labelmill.store.drivers import (
+    java_columns,
+    java_create,
+    java_scan,
+    java_source,
+    java_write,
+    jvm,
+)
 from labelmill.store.drivers.java_errors import kudu_errors
 from labelmill.store.jar import kudu_jar
 from labelmill.store.rows import checked_columns
@@ -84,11 +91,20 @@ class JavaClient:
 
     def write(self, table: Table, rows: Rows, operation: Operation = "upsert") -> int:
         """See `RowClient.write`."""
-        ready = checked(table, rows, keys_only=operation == "delete_ignore")
-        if not ready:
+        keys_only = operation == "delete_ignore"
+        writer = java_source.compiled("ColumnWriter") if is_batch(rows) else None
+        if writer is not None:
+            ready = checked_batch(table, rows, keys_only)
+        else:
+            ready = checked(table, rows, keys_only)
+        if not len(ready):
             return 0
         handle = self._handle(table)
         with self._errors(f"writing to table {self._full(table)}"):
+            if writer is not None:
+                return java_columns.write(
+                    writer, handle, table, ready, operation, self._milliseconds
+                )
             return java_write.write(
                 self._client, handle, table, ready, operation, self._milliseconds
             )

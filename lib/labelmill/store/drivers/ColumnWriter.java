@@ -1,0 +1,165 @@
+package labelmill.store;
+
+import com.stumbleupon.async.Deferred;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.kudu.client.AsyncKuduSession;
+import org.apache.kudu.client.KuduTable;
+import org.apache.kudu.client.Operation;
+import org.apache.kudu.client.OperationResponse;
+import org.apache.kudu.client.PartialRow;
+import org.apache.kudu.client.SessionConfiguration;
+
+/**
+ * Columns that lie in a buffer become Kudu rows, one flush a call; `java_columns.py` fills the
+ * buffer. Compiled where it runs, by the compiler that Spark ships (Janino: no generics, no
+ * lambdas).
+ *
+ * <p>A flush is on its way while the next one is put together, never two at once: rows of one key
+ * stay in order. Cells are copied, so the buffer is free again when `send` returns.
+ */
+public final class ColumnWriter {
+  private final KuduTable table;
+  private final String operation;
+  private final AsyncKuduSession session;
+  private final int samples;
+  private final List shown = new ArrayList();
+  private Deferred underway;
+  private long refused;
+
+  public ColumnWriter(
+      KuduTable table, String operation, int flushRows, int samples, long timeoutMillis) {
+    this.table = table;
+    this.operation = operation;
+    this.samples = samples;
+    session = table.getAsyncClient().newSession();
+    session.setFlushMode(SessionConfiguration.FlushMode.MANUAL_FLUSH);
+    session.setMutationBufferSpace(flushRows);
+    session.setTimeoutMillis(timeoutMillis);
+  }
+
+  /**
+   * Sends rows, after waiting for those sent before.
+   *
+   * @param buffer holds the columns, little-endian
+   * @param rows how many
+   * @param kinds one letter a column: s, b (text, bytes), 1, 4, 8 (integers by size), f, d, t
+   *     (float, double, truth)
+   * @param layout four numbers a column: its index in the table, and where in the buffer lie its
+   *     validity (a byte a row, 0 is null; -1: none is null), its cells (text and bytes: int32
+   *     offsets, one more than rows), and the bytes of text and bytes
+   */
+  public void send(ByteBuffer buffer, int rows, String kinds, int[] layout) throws Exception {
+    buffer.order(ByteOrder.LITTLE_ENDIAN);
+    int columns = kinds.length();
+    for (int row = 0; row < rows; row++) {
+      Operation sent = operation();
+      PartialRow cells = sent.getRow();
+      for (int column = 0; column < columns; column++) {
+        int index = layout[4 * column];
+        int valid = layout[4 * column + 1];
+        if (valid >= 0 && buffer.get(valid + row) == 0) {
+          cells.setNull(index);
+        } else {
+          add(cells, index, kinds.charAt(column), buffer, layout, 4 * column, row);
+        }
+      }
+      session.apply(sent);
+    }
+    await();
+    underway = session.flush();
+  }
+
+  /** Waits for the last rows and ends the session. */
+  public void close() throws Exception {
+    try {
+      await();
+    } finally {
+      session.close().join();
+    }
+  }
+
+  public long refused() {
+    return refused;
+  }
+
+  /** Key and status of the first refused rows, by turns. */
+  public String[] shown() {
+    return (String[]) shown.toArray(new String[shown.size()]);
+  }
+
+  private Operation operation() {
+    if (operation.equals("insert_ignore")) {
+      return table.newInsertIgnore();
+    } else if (operation.equals("upsert")) {
+      return table.newUpsert();
+    } else if (operation.equals("insert")) {
+      return table.newInsert();
+    } else if (operation.equals("delete_ignore")) {
+      return table.newDeleteIgnore();
+    }
+    throw new IllegalArgumentException(operation);
+  }
+
+  private static void add(
+      PartialRow cells, int index, char kind, ByteBuffer buffer, int[] layout, int at, int row) {
+    int values = layout[at + 2];
+    switch (kind) {
+      case 's':
+        cells.addStringUtf8(index, bytes(buffer, values + 4 * row, layout[at + 3]));
+        break;
+      case 'b':
+        cells.addBinary(index, bytes(buffer, values + 4 * row, layout[at + 3]));
+        break;
+      case '1':
+        cells.addByte(index, buffer.get(values + row));
+        break;
+      case '4':
+        cells.addInt(index, buffer.getInt(values + 4 * row));
+        break;
+      case '8':
+        cells.addLong(index, buffer.getLong(values + 8 * row));
+        break;
+      case 'f':
+        cells.addFloat(index, buffer.getFloat(values + 4 * row));
+        break;
+      case 'd':
+        cells.addDouble(index, buffer.getDouble(values + 8 * row));
+        break;
+      case 't':
+        cells.addBoolean(index, buffer.get(values + row) != 0);
+        break;
+      default:
+        throw new IllegalArgumentException("kind " + kind);
+    }
+  }
+
+  private static byte[] bytes(ByteBuffer buffer, int offset, int data) {
+    int start = buffer.getInt(offset);
+    byte[] cell = new byte[buffer.getInt(offset + 4) - start];
+    buffer.position(data + start);
+    buffer.get(cell);
+    return cell;
+  }
+
+  private void await() throws Exception {
+    Deferred sent = underway;
+    underway = null;
+    if (sent == null) {
+      return;
+    }
+    List responses = (List) sent.join();
+    for (int i = 0; i < responses.size(); i++) {
+      OperationResponse response = (OperationResponse) responses.get(i);
+      if (response.hasRowError()) {
+        refused++;
+        if (shown.size() < 2 * samples) {
+          shown.add(response.getRowError().getOperation().getRow().stringifyRowKey());
+          shown.add(response.getRowError().getErrorStatus().toString());
+        }
+      }
+    }
+  }
+}
