@@ -41,6 +41,8 @@ _READ = frozenset((b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 # Deflate cannot pack more than 1,032 bytes into one, so a header that promises more than its data
 # can hold is found before memory is taken for it.
 _DEFLATE_LIMIT = 1032
+# Real files have few; a heap of empty ones would take seconds to walk.
+_MOST_CHUNKS = 1 << 19
 
 
 class PngParts(NamedTuple):
@@ -64,7 +66,7 @@ class PngParts(NamedTuple):
     interlaced: bool
     palette: bytes | None
     transparency: bytes | None
-    compressed: bytes
+    compressed: bytes | bytearray
 
 
 def read_parts(data: bytes, pixel_cap: int) -> PngParts:
@@ -80,9 +82,10 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
     width, height, depth, colour, interlaced = _header(data, pixel_cap)
     palette: bytes | None = None
     transparency: bytes | None = None
-    idat: list[bytes] = []
+    compressed: bytes | bytearray = b""
+    begun = False
     position, size, last = 33, len(data), b"IHDR"
-    while last != b"IEND":
+    for _ in range(_MOST_CHUNKS):
         if position + 12 > size:
             raise _truncated(
                 size, f"the file ends after chunk {last.decode('latin-1')!r}, before IEND"
@@ -97,15 +100,17 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
             if zlib.crc32(data[position + 4 : end]) != _CRC.unpack_from(data, end)[0]:
                 raise ImageError("bad_data", f"the checksum of chunk {kind.decode()} is wrong")
             if kind == b"IDAT":
-                if idat and last != b"IDAT":
+                if begun and last != b"IDAT":
                     raise ImageError("bad_data", "IDAT chunks must follow each other")
-                idat.append(data[start:end])
+                begun = True
+                # Nearly always there is one; of many, not each is worth an object.
+                compressed = _joined(compressed, data[start:end])
             elif kind == b"PLTE":
-                if palette is not None or idat or colour in (GREY, GREY_ALPHA):
+                if palette is not None or begun or colour in (GREY, GREY_ALPHA):
                     raise ImageError("bad_data", "a PLTE chunk stands where none may be")
                 palette = data[start:end]
             elif kind == b"tRNS":
-                if transparency is not None or idat or (colour == PALETTE and palette is None):
+                if transparency is not None or begun or (colour == PALETTE and palette is None):
                     raise ImageError("bad_data", "a tRNS chunk stands where none may be")
                 transparency = data[start:end]
         elif not kind.isalpha() or not kind.isascii():
@@ -113,9 +118,21 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
         elif not kind[0] & 0x20:
             raise ImageError("bad_data", f"unexpected critical chunk {kind.decode('latin-1')!r}")
         position, last = end + 4, kind
-    compressed = idat[0] if len(idat) == 1 else b"".join(idat)
+        if kind == b"IEND":
+            break
+    else:
+        raise ImageError("bad_data", f"there are more than {_MOST_CHUNKS:,} chunks")
     _check(width, height, depth, colour, palette, transparency, len(compressed))
     return PngParts(width, height, depth, colour, interlaced, palette, transparency, compressed)
+
+
+def _joined(compressed: bytes | bytearray, more: bytes) -> bytes | bytearray:
+    if not compressed:
+        return more
+    if isinstance(compressed, bytes):
+        compressed = bytearray(compressed)
+    compressed += more
+    return compressed
 
 
 def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
@@ -131,8 +148,11 @@ def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
     if len(data) < 33:
         raise _truncated(len(data), "the header takes 33")
     if data[8:16] != b"\x00\x00\x00\rIHDR":
+        apple = " (Apple's own kind of PNG: convert it back with Xcode's pngcrush)"
         raise ImageError(
-            "bad_header", f"the first chunk must be IHDR of 13 bytes, received {data[8:16]!r}"
+            "bad_header",
+            f"the first chunk must be IHDR of 13 bytes, received {data[8:16]!r}"
+            f"{apple if data[12:16] == b'CgBI' else ''}",
         )
     width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack_from(data, 16)
     if zlib.crc32(data[12:29]) != _CRC.unpack_from(data, 29)[0]:
