@@ -20,7 +20,7 @@ from labelmill.domain.codecs import png_rows
 from labelmill.domain.codecs.pixels import Pixels
 from labelmill.domain.codecs.png import decode_png, encode_png
 from labelmill.errors import ImageError, InputError
-from tests.unit.domain.png_files import SIGNATURE, chunk, header, png
+from labelmill.testing.png_files import SIGNATURE, chunk, header, png
 
 GREY_2X2 = png(header(2, 2), b"\0\1\2\0\3\4")
 # 9 pixels in 3 bits … each: a small valid file of every kind is made by Pillow below.
