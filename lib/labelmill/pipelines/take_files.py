@@ -30,8 +30,8 @@ from labelmill.settings import Settings
 from labelmill.store.client import RowClient, shared_client
 from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
 
-BATCH_FILES, BATCH_BYTES = 1024, 16 << 20
-"""A worker holds about so much before it writes."""
+BATCH_FILES, BATCH_BYTES = 2000, 16 << 20
+"""A worker holds about so much before it writes: whole flushes of the row client."""
 
 NAME_BYTES, LABEL_BYTES = 8192, 1024
 """Longest name and class: both go into keys, which Kudu bounds at 16 KiB."""
