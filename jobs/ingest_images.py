@@ -28,6 +28,13 @@ def ingest_images(
             "'{class}.{number}.png'; other names in braces become attributes."
         ),
     ] = "folder",
+    uri: Annotated[
+        str,
+        typer.Option(
+            help="For a manifest without a column of paths: how a path is made of its columns, such as "
+            "'train/{id}.png'."
+        ),
+    ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many files.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and decode everything, write nothing.")
@@ -43,7 +50,7 @@ def ingest_images(
     says otherwise or the source names it, the split the first folder's (train/, test/, validation/).
     A second run of the same heap adds nothing; a run that was killed is run again.
     """
-    options = IngestOptions(limit=limit, fail_over=fail_over, labels=labels, dry_run=dry_run)
+    options = IngestOptions(limit, fail_over, labels, dry_run, uri)
     return ingest(job.spark(), job.settings, source, collection, options)
 
 

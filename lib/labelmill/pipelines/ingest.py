@@ -27,6 +27,7 @@ from labelmill.pipelines.settle import settle
 from labelmill.pipelines.sources import open_heap
 from labelmill.pipelines.sources.heap import Heap, SourceOptions, Wave
 from labelmill.pipelines.take_files import SUMMARY_SQL, Taking, take_stream
+from labelmill.pipelines.whole_waves import whole
 from labelmill.pipelines.worker_errors import our_errors
 from labelmill.settings import Settings
 from labelmill.store import spark as store
@@ -49,12 +50,14 @@ class IngestOptions:
             its end. Whatever the value, all files quarantined is a failure.
         labels: Where classes come from when the source names none; `labelmill.domain.labelling`.
         dry_run: Read and decode everything, write nothing.
+        uri: For a manifest without a column of paths; `SourceOptions.uri`.
     """
 
     limit: int | None = None
     fail_over: float | None = None
     labels: str = "folder"
     dry_run: bool = False
+    uri: str = ""
 
 
 def ingest(
@@ -90,7 +93,7 @@ def ingest(
             f"collection {collection!r}: expected letters, digits, '_', '.', '-', at most 100"
         )
     labelling = labelling_of(options.labels)
-    heap = open_heap(spark, settings, SourceOptions(source, options.limit))
+    heap = open_heap(spark, settings, SourceOptions(source, options.limit, options.uri))
     if heap.total == 0:
         list(heap.waves())  # tells what was left out
         raise _no_images(heap)
@@ -135,17 +138,21 @@ def _take_all(
 ) -> Counts:
     counts = Counts()
     slots = spark.sparkContext.defaultParallelism
+
+    def take(wave: Wave) -> list[dict[str, Any]]:
+        with our_errors():
+            return _take(spark, wave, taking, slots, counts.seconds_a_file)
+
     with SparkProgress(spark, f"ingest {taking.collection}", unit="files") as progress:
         for wave in read_ahead(heap.waves()):
             progress.advance(counts.files, heap.total, part=wave.count)
-            with our_errors():
-                summaries = _take(spark, wave, taking, slots, counts.seconds_a_file)
-            for summary in summaries:
-                counts.add(summary)
-                ids.add(summary["ids"])
-            if client is not None and isinstance(wave.files, pa.Table):
-                taken = b"".join(summary["ids"] for summary in summaries)
-                settle(client, taking.collection, wave.files, taken, taking.labelling)
+            for part, summaries in whole(wave, take):
+                for summary in summaries:
+                    counts.add(summary)
+                    ids.add(summary["ids"])
+                if client is not None and isinstance(part.files, pa.Table):
+                    taken = b"".join(summary["ids"] for summary in summaries)
+                    settle(client, taking.collection, part.files, taken, taking.labelling)
     if not counts.files:
         raise _no_images(heap)
     return counts

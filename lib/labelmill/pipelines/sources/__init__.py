@@ -27,12 +27,14 @@ def open_heap(spark: SparkSession, settings: Settings, options: SourceOptions) -
         options: The source and how much of it.
 
     Raises:
-        InputError: There is no such source, or it is of no kind that is known.
+        InputError: There is no such source, it is of no kind that is known, or an option is not for it.
         UnknownTopic: There is no such topic.
         BusUnreachable: No broker answered.
     """
     source = options.source
     name = source.lower()
+    if options.uri and not name.rstrip("/").endswith(_MANIFESTS):
+        raise InputError(f"--uri is for manifests ({', '.join(_MANIFESTS)}); {source} is none")
     # Each kind brings its own libraries; only the one that is used is imported.
     if source.startswith(_TOPIC):
         from labelmill.pipelines.sources.topic import TopicHeap
@@ -41,7 +43,7 @@ def open_heap(spark: SparkSession, settings: Settings, options: SourceOptions) -
     if "://" in source:
         from labelmill.pipelines.sources.uri import UriHeap
 
-        return UriHeap(spark, options, IMAGE_ENDINGS)
+        return UriHeap(spark, options)
     # Spark writes a Parquet manifest as a folder.
     if os.path.isdir(source) and not name.rstrip("/").endswith(".parquet"):
         return _of_folder(options)

@@ -8,7 +8,7 @@ worker opens them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -75,12 +75,16 @@ class Wave:
         count: Number of files; None where only executors know.
         bytes: Bytes of the files, as far as known.
         pixels: Bytes of decoded pixels, as far as headers or a sample of them tell.
+        parts: For a DataFrame: the same files in smaller waves. To be taken in its place when
+            executors bring fewer than `count`, or end with an error of the file system: Spark's
+            readers do not say which file it was.
     """
 
     files: pa.Table | DataFrame
     count: int | None = None
     bytes: int = 0
     pixels: int = 0
+    parts: Callable[[], Iterator[Wave]] | None = None
 
 
 @dataclass(frozen=True)
