@@ -66,6 +66,7 @@ _MODES = {
 }
 _COLOUR_OF_CHANNELS = {1: GREY, 2: GREY_ALPHA, 3: RGB, 4: RGBA}
 _FILTER_NONE, _FILTER_UP = 0, 2
+_AT_ONCE = 1 << 18
 
 
 def decode_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels:
@@ -107,8 +108,9 @@ def _unfiltered(parts: PngParts) -> Pixels:
         if parts.colour == GREY_ALPHA:
             return sealed(np.frombuffer(found[0], ">u2").astype(np.uint16).reshape(shape))
         halves = np.empty((len(found[0]), 2), np.uint8)
-        halves[:, 0], halves[:, 1] = (np.frombuffer(half, np.uint8) for half in found)
-        return sealed(halves.view(">u2").astype(np.uint16).reshape(shape))
+        for place in (0, 1):  # low first: on nearly all machines that is a uint16 as it stands
+            halves[:, place] = np.frombuffer(found.pop(), np.uint8)
+        return sealed(halves.view("<u2").astype(np.uint16, copy=False).reshape(shape))
     except MemoryError:
         raise no_memory(parts.width, parts.height) from None
     except ImageError:
@@ -127,7 +129,14 @@ def _colours(indices: Pixels, parts: PngParts) -> Pixels:
         alpha = np.full((256, 1), 255, np.uint8)
         alpha[: len(parts.transparency), 0] = np.frombuffer(parts.transparency, np.uint8)
         palette = np.concatenate([palette, alpha], axis=1)
-    return sealed(palette[indices[:, :, 0]])
+    height, width, _ = indices.shape
+    pixels = np.empty((height, width, palette.shape[1]), np.uint8)
+    # In parts: numpy makes eight bytes of each number.
+    step = max(1, _AT_ONCE // width)
+    for top in range(0, height, step):
+        part = indices[top : top + step, :, 0]
+        np.take(palette, part, axis=0, out=pixels[top : top + step], mode="clip")
+    return sealed(pixels)
 
 
 def _with_alpha(pixels: Pixels, parts: PngParts) -> Pixels:
@@ -137,7 +146,8 @@ def _with_alpha(pixels: Pixels, parts: PngParts) -> Pixels:
     stretch = full // sample
     key = np.frombuffer(parts.transparency or b"", ">u2").astype(np.uint16) & sample
     opaque = (pixels != (key * stretch).astype(pixels.dtype)).any(axis=2, keepdims=True)
-    alpha = (opaque * full).astype(pixels.dtype)
+    alpha = opaque.astype(pixels.dtype)
+    alpha *= full
     return sealed(np.concatenate([pixels, alpha], axis=2))
 
 

@@ -81,9 +81,10 @@ def _by_core(
         raise ValueError("the rows end early")
     given, size = _GIVEN[mode]
     found = []
-    for picture in pictures:
+    decoders.clear()
+    while pictures:  # a picture at a time is given and let go
         encoder = core.raw_encoder(mode, given, 0, 1)
-        encoder.setimage(picture, box)
+        encoder.setimage(pictures.pop(0), box)
         found.append(encoder.encode(width * height * size)[2])
     return found
 
