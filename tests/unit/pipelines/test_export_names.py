@@ -124,7 +124,11 @@ def test_uris_that_could_do_harm(uri: str, path: str) -> None:
 
 
 def test_two_images_of_one_uri_are_told_apart_by_their_ids() -> None:
-    rows = [Named(ID, 1, uri="a/1.png"), Named(OTHER, 1, uri="a/1.png"), Named(ID, 1, uri="A/1.png")]
+    rows = [
+        Named(ID, 1, uri="a/1.png"),
+        Named(OTHER, 1, uri="a/1.png"),
+        Named(ID, 1, uri="A/1.png"),
+    ]
     keys = {clash_key("uri", "png", row) for row in rows}
     assert len({key for key, _ in keys}) == 1
     assert len(keys) == 3
