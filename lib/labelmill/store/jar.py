@@ -19,8 +19,8 @@ def kudu_jar(settings: Settings) -> list[Path]:
     """Class path of the Java client: the connector jar (its Kudu is shaded) and slf4j-api.
 
     Looked for in this order: ``settings.kudu_jar``, the files of a running Spark application
-    (on executors, what ``spark.jars`` shipped), ``home``/jars/spark, and the cache that
-    ``spark.jars.packages`` fills.
+    (on executors, what ``spark.jars`` shipped), ``home``/jars/spark, the cache that
+    ``spark.jars.packages`` fills, and Spark's own jars.
 
     Raises:
         StoreError: There is none; says where it was looked for.
@@ -35,6 +35,8 @@ def kudu_jar(settings: Settings) -> list[Path]:
         for connector in sorted(folder.glob(_CONNECTOR), reverse=True):
             if not connector.name.endswith("-sources.jar"):
                 return [connector, *_beside(folder)]
+    if own := spark_jars(_CONNECTOR):
+        return [*own, *_beside(own[0].parent)]
     raise StoreError(
         f"no {_CONNECTOR} in {', '.join(str(f) for f in folders)}. Run `bin/setup`, set "
         "LABELMILL_KUDU_JAR, or start Spark with the jar in spark.jars."

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient, shared_client
+from labelmill.store.drivers import java_source, jvm
 from labelmill.testing.store_samples import PLAIN, plain_rows
 
 CHILD = """
@@ -20,6 +21,7 @@ import os, signal, sys
 from labelmill.errors import StoreError
 from labelmill.settings import load
 from labelmill.store.client import open_client
+from labelmill.store.drivers import java_source, jvm
 from labelmill.testing.store_samples import PLAIN
 
 what = sys.argv[1]
@@ -102,6 +104,9 @@ def test_workers_of_executors_read_rows(
 def _look_up(names: Iterator[str], settings: Settings) -> Iterator[int]:
     client = shared_client(settings)
     assert shared_client(settings) is client
+    # What is left where the executor tells its workers no JAVA_HOME.
+    assert (jvm.ancestors()[0] / "lib" / "server" / "libjvm.so").is_file()
+    assert java_source.compiled("ColumnWriter") is not None
     for name in names:
         (row,) = client.scan(PLAIN, ["number"], {"name": name})
         yield int(str(row["number"]))

@@ -38,6 +38,17 @@ def test_slf4j_comes_from_pyspark_when_not_beside(tmp_path: Path) -> None:
     assert "pyspark" in str(found[1])
 
 
+def test_jar_among_sparks_own_is_the_last_resort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path / "spark"))
+    theirs = _jars(tmp_path / "spark" / "jars")
+    assert kudu_jar(load(home=tmp_path)) == theirs
+    ours = _jars(tmp_path / "jars" / "spark")
+    assert kudu_jar(load(home=tmp_path)) == ours
+
+
 def test_absent_jar_says_where_it_was_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
