@@ -149,9 +149,16 @@ def _matching(column: Column, kind: Any, bad: Any) -> None:
 def _first_no_text(cells: Any) -> int | None:
     import pyarrow as pa
 
-    text = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
-    damaged = (i for i, cell in enumerate(cells) if isinstance(_shown(cell), bytes))
-    return next(damaged, None) if text else None
+    if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
+        return None
+    try:
+        # Only where the offsets hold may cells be looked at.
+        cells.cast(pa.binary() if pa.types.is_string(cells.type) else pa.large_binary()).validate(
+            full=True
+        )
+    except pa.ArrowInvalid:
+        return None
+    return next((i for i, cell in enumerate(cells) if isinstance(_shown(cell), bytes)), None)
 
 
 def _arrow(kind: Type) -> Any:
