@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import tarfile
 import tracemalloc
 from collections import Counter
@@ -15,11 +16,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from labelmill.domain.codecs import IMAGE_ENDINGS
+from labelmill.domain.codecs import IMAGE_ENDINGS, decode_image
 from labelmill.errors import InputError
 from labelmill.pipelines.sources import archive, heap, tar
 from labelmill.pipelines.sources.archive import ArchiveHeap
 from labelmill.pipelines.sources.heap import SourceOptions
+from labelmill.pipelines.sources.sizes import pixel_bytes
 from labelmill.pipelines.sources.stream import Damaged, Stream
 
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
@@ -370,3 +372,18 @@ def test_every_member_of_a_real_archive(data: Path) -> None:
             if number == len(ours):
                 break
     assert number == 3000
+    for row in ours[:200]:
+        assert decode_image(row["data"], name=row["uri"]).shape == (28, 28, 1)
+
+
+def test_pixels_are_estimated_from_the_header() -> None:
+    def header(width: int, height: int, depth: int, colour: int) -> bytes:
+        fields = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+        return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + fields
+
+    assert pixel_bytes(header(28, 30, 8, 0), 500) == 28 * 30
+    assert pixel_bytes(header(28, 30, 16, 6), 5000) == 28 * 30 * 8
+    assert pixel_bytes(header(28, 30, 1, 3), 500) == 28 * 30 * 3
+    assert pixel_bytes(header(1 << 31, 1 << 31, 16, 6), 100) < 1 << 20
+    assert pixel_bytes(b"P5 2 2 255 ....", 15) == 15
+    assert pixel_bytes(b"", 0) == 0
