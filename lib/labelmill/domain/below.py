@@ -5,9 +5,6 @@ from __future__ import annotations
 import posixpath
 from urllib.parse import unquote
 
-URI_BYTES = 4096
-"""Longest path that is taken: Linux opens none above, and it becomes part of a key in Kudu."""
-
 
 def below(root: str, path: str) -> str | None:
     """The path relative to `root`, without ``.`` and ``..``; None when it leaves the folder.

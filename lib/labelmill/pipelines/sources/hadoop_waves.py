@@ -1,10 +1,10 @@
 """Files behind a Hadoop file system as DataFrames: executors read them with Spark's own reader.
 
 So the rights, tokens and jars that Spark has are enough. Its ``binaryFile`` has defaults for large files
-(0.4 k small files/s; 14 k/s with what is set here) and three habits that lose files: it leaves out names
-that begin with ``_``, passes over what it cannot read, and ends with an error where a block is missing or
-a right is. The first are read by the driver; for the others a wave has parts, smaller and smaller, and
-the last of them are read by the driver, which says for each file what is wrong.
+(0.4 k small files/s; 14 k/s with what is set here) and habits that lose files: it leaves out empty files
+and names that begin with ``_``, passes over what it cannot read, and ends with an error where a block is
+missing or a right is. The first two are read by the driver; for the others a wave has parts, smaller and
+smaller, and the last of them are read by the driver, which says for each file what is wrong.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class HadoopWaves:
     _sessions: dict[int, SparkSession] = field(default_factory=dict)
 
     def waves(self, listed: Iterator[File]) -> Iterator[Wave]:
-        """The files in their order, except that large ones and those with odd names stand apart."""
+        """The files in their order, except that large ones and odd ones stand apart."""
         few: list[File] = []
         size = 0
         odd: list[File] = []
         for file in listed:
-            if file[1] > FILE_CAP or _is_odd(file[0]):
+            if file[1] > FILE_CAP or _is_odd(*file):
                 odd.append(file)
                 if len(odd) == WAVE_FILES:
                     yield from self._by_driver(odd)
@@ -160,6 +160,6 @@ class HadoopWaves:
         return self._sessions[rows]
 
 
-def _is_odd(path: str) -> bool:
-    """Whether Spark's reader passes over the name, or writes it in another way."""
-    return path.rsplit("/", 1)[-1].startswith("_") or uri_of(path) != path
+def _is_odd(path: str, size: int) -> bool:
+    """Whether Spark's reader passes over the file, or writes its name in another way."""
+    return not size or path.rsplit("/", 1)[-1].startswith("_") or uri_of(path) != path

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
 
-from labelmill.domain.below import URI_BYTES, below
+from labelmill.domain.below import below
 from labelmill.domain.instant import instant_of
 from labelmill.domain.source import SPLITS
 from labelmill.errors import InputError
 from labelmill.pipelines.sources.attributes import attributes_of
-
-CLASS_BYTES = 1000
-"""Longest class: it is part of a key in Kudu, whose limit is 16 KiB in all."""
-
-ATTRIBUTES_BYTES = 60_000
-"""Longest attributes: Kudu's cell limit is 65,536 bytes, the rest is room."""
 
 PLACE = re.compile(r"\{([^{}]*)\}")
 """A column in a pattern of paths."""
@@ -73,23 +66,23 @@ class Meaning:
         """
         try:
             named, columns = self._named(row), self.columns
-            label = _class(_cell(row, columns.label))
+            label = class_named(_cell(row, columns.label))
             attributes = attributes_of(
                 {name: row[name] for name in columns.rest if row.get(name) is not None},
                 texts=self.texts,
             )
-            split, time = _split(_cell(row, columns.split)), _time(_cell(row, columns.time))
+            split, time = split_named(_cell(row, columns.split)), _time(_cell(row, columns.time))
         except ValueError as error:
             raise InputError(f"{self.source}, {place}: {error}") from None
         uri = next((p for p in (below(root, named) for root in self.roots) if p is not None), None)
-        fault = _fault(named, uri, label, attributes)
+        fault = _fault(named, uri)
         return {
             "uri": quotable(named) if fault or uri is None else uri,
             "size": 0,
-            "class": None if fault else label,
+            "class": label,
             "split": split,
             "origin": "manifest" if columns.label else None,
-            "attributes": None if fault else attributes,
+            "attributes": attributes,
             "source_time": time,
             "fault": fault,
         }
@@ -102,11 +95,8 @@ class Meaning:
 
 
 def quotable(uri: str) -> str:
-    """The uri as the quarantine can hold it: without NUL and cut where it is long."""
-    uri = uri.replace("\0", "\\x00")
-    if len(uri.encode()) <= URI_BYTES:
-        return uri
-    return f"{uri[:200]}…{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
+    """The uri as tables and terminals can hold it: no file is named with a NUL."""
+    return uri.replace("\0", "\\x00")
 
 
 def _cell(row: dict[str, Any], column: str | None) -> Any:
@@ -124,7 +114,12 @@ def _text(column: str, value: Any) -> str:
     raise ValueError(f"{column} is {'empty' if value in (None, '') else repr(value)[:40]}; expected a path")  # fmt: skip
 
 
-def _class(value: Any) -> str | None:
+def class_named(value: Any) -> str | None:
+    """The class that a value of a table or of JSON names; None stays None.
+
+    Raises:
+        ValueError: Neither text nor a whole number.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -135,7 +130,12 @@ def _class(value: Any) -> str | None:
     raise ValueError(f"label {repr(value)[:40]}; expected text or a whole number")
 
 
-def _split(value: Any) -> str | None:
+def split_named(value: Any) -> str | None:
+    """The split that a value names, in any case; None stays None.
+
+    Raises:
+        ValueError: No split.
+    """
     split = {"val": "validation", "valid": "validation"}.get(str(value).lower(), str(value).lower())
     if value is None or split in SPLITS:
         return None if value is None else split
@@ -157,13 +157,8 @@ def _time(value: Any) -> datetime | None:
     raise ValueError(f"source_time {repr(value)[:40]}; expected ISO 8601 text or a timestamp")
 
 
-def _fault(named: str, uri: str | None, label: str | None, attributes: str | None) -> str | None:
+def _fault(named: str, uri: str | None) -> str | None:
     if uri is None:
         return "outside_root: the path leaves the folder of the manifest, and is not opened"
-    if "\0" in named or len(uri.encode()) > URI_BYTES:
-        return f"bad_row: the path holds a NUL, or has more than {URI_BYTES:,} bytes"
-    if len((label or "").encode()) > CLASS_BYTES:
-        return f"bad_row: the label has more than {CLASS_BYTES:,} bytes; is it a class?"
-    if len((attributes or "").encode()) > ATTRIBUTES_BYTES:
-        return f"bad_row: the attributes have more than {ATTRIBUTES_BYTES:,} bytes"
-    return None
+    # Names and classes that are too long for a table are the worker's to refuse, whatever the source.
+    return "unreadable: the path holds a NUL; no file is named so" if "\0" in named else None

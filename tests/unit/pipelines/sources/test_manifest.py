@@ -113,21 +113,15 @@ def test_paths_that_leave_the_folder_are_faults(write: Write, tmp_path: Path) ->
     )
     assert [row["uri"] for row in rows] == ["../1.png", "/etc/passwd", "s3://b/1.png", "a b.png"]
     assert [(row["fault"] or "").split(":")[0] for row in rows] == ["outside_root"] * 3 + [""]
-    assert [row["class"] for row in rows] == [None, None, None, "cat"]
     # The folder may be reached by a link, and the paths be written by its real name.
     (tmp_path / "link").symlink_to(tmp_path)
     assert _files(str(tmp_path / "link" / "m.csv")) == rows
 
 
-def test_cells_no_table_holds_are_faults(write: Write) -> None:
-    long = "x" * 70_000
-    rows = _files(
-        write(f"uri,label,x\na\0.png,cat,1\n{long},cat,1\na.png,{long},1\na.png,cat,{long}\n")
-    )
-    assert [row["fault"].split(":")[0] for row in rows] == ["bad_row"] * 4
-    assert rows[0]["uri"] == "a\\x00.png"
-    assert len(rows[1]["uri"]) < 300
-    assert all(row["class"] is None and row["attributes"] is None for row in rows)
+def test_a_nul_never_reaches_the_disk(write: Write) -> None:
+    [row] = _files(write("uri\na\0.png\n"))
+    assert row["uri"] == "a\\x00.png"
+    assert row["fault"].startswith("unreadable: the path holds a NUL")
 
 
 @pytest.mark.parametrize(
