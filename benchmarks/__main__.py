@@ -37,8 +37,8 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
         epilog="Environment: LABELMILL_TEST_DATA (public data; default ../shared/data of the checkout),\n"
         "LABELMILL_KUDU_MASTERS (a Kudu of your own; else one is started for the run and stopped).\n"
         "Peers with packages of their own are installed by benchmarks/peers/setup.\n"
-        f"Exit codes: 0 measured; 2 what was asked cannot be meant, or data are absent; {MISSED} a\n"
-        "promised figure was missed.",
+        "Exit codes: 0 measured; 2 what was asked cannot be meant; 3 data are absent; "
+        f"{MISSED} a promised\nfigure was missed; others as with jobs.",
     )
     made.add_argument("name", help="a benchmark, or: list, all, page (make README.md anew)")
     made.add_argument("--quick", action="store_true", help="small sizes, two repetitions: a trial")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.harness import heaps, places
+from benchmarks.harness.heaps import HeapOfFiles
 from benchmarks.harness.ingesting import INGEST, Ingesting
 from benchmarks.harness.options import Options
 from benchmarks.harness.results import Figure, Result, Row
@@ -14,9 +16,13 @@ from benchmarks.harness.timing import Contestant, race
 from benchmarks.peers import binary_file
 from benchmarks.peers.process import Peer
 from labelmill.errors import NoData
+from labelmill.settings import Settings
 
-PLAIN, TUNED, KUDU = "binaryFile + UDF", "binaryFile, tuned", "binaryFile, tuned, Kudu"
-PETASTORM = "petastorm"
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+PLAIN, PETASTORM = "binaryFile + UDF", "petastorm"
+PROMISED = {PLAIN: 5.0, PETASTORM: 2.0}
 
 
 def run(options: Options) -> Result:
@@ -31,81 +37,88 @@ def run(options: Options) -> Result:
         kudu = stack.enter_context(places.kudu(folder, options.say))
         spark = stack.enter_context(places.spark(options.cores, kudu.settings))
         ours = Ingesting(spark, kudu, heap, options.cores)
-        plain, tuned = binary_file.as_it_comes(spark), binary_file.tuned(spark)
-
-        def parquet(session, arrow, heap, name):
-            rows = binary_file.read(session, heap.place, arrow)
-            binary_file.to_parquet(rows, folder / name)
-            return heap.files
-
-        def to_kudu(heap: heaps.HeapOfFiles, name: str) -> int:
-            rows = binary_file.read(tuned, heap.place, True)
-            binary_file.to_kudu(rows, kudu.settings, name)
-            return heap.files
-
-        entrants = [
-            Contestant(
-                PLAIN,
-                lambda n: parquet(plain, False, heap, "plain"),
-                "Spark as it comes: binaryFile, pickled UDF (Pillow decode to array bytes, SHA-256), "
-                "Parquet",
-                warm=lambda: parquet(plain, False, few, "plain"),
-                check=lambda n: _check(spark, folder / "plain", heap.files),
-            ),
-            Contestant(
-                TUNED,
-                lambda n: parquet(tuned, True, heap, "tuned"),
-                "the same with openCostInBytes=2048 (few partitions) and an Arrow UDF, Parquet",
-                warm=lambda: parquet(tuned, True, few, "tuned"),
-                check=lambda n: _check(spark, folder / "tuned", heap.files),
-            ),
-            Contestant(
-                KUDU,
-                lambda n: to_kudu(heap, f"binary-file-{n}"),
-                "as tuned, persisted and written to Kudu's `images` by kudu-spark; no statistics, no "
-                "annotations",
-                warm=lambda: to_kudu(few, "binary-file-0"),
-            ),
-            ours.warm(),
-        ]
+        peers = _binary_file(spark, kudu.settings, folder, heap, few)
         try:
-            peer = Peer(
-                PETASTORM, "materialise.py", [f"local[{options.cores}]"], folder / "petastorm.log"
-            )
+            arguments = [f"local[{options.cores}]"]
+            peer = Peer(PETASTORM, "materialise.py", arguments, folder / "petastorm.log")
         except NoData as absent:
             result.notes.append(f"{absent}; this run is without it.")
         else:
             stack.enter_context(peer)
-            target = str(folder / PETASTORM)
-            entrants.insert(
-                -1,
-                Contestant(
-                    PETASTORM,
-                    lambda n: peer.ask(folder=str(heap.place), target=target)["rows"],
-                    "materialize_dataset of petastorm 0.13.1 in its own Spark, path list, Pillow "
-                    "decode, SHA-256, NdarrayCodec, Parquet with its metadata",
-                    check=lambda n: _check(spark, Path(target), heap.files),
-                ),
-            )
-        raced = race(entrants, options.repetitions, options.settle, options.say)
-        result.count_starts(raced)
-    result.rows = [Row.rate(raced[one.name], "images/s") for one in entrants]
-    promised = {PLAIN: 5.0, PETASTORM: 2.0}
-    for one in entrants[:-1]:
-        ratio = raced[INGEST].ratios(raced[one.name])
-        least = promised.get(one.name)
+            peers.append(_petastorm(spark, peer, folder / PETASTORM, heap))
+        raced = race([*peers, ours.warm()], options.repetitions, options.settle, options.say)
+    result.count_starts(raced)
+    result.rows = [Row.rate(timed, "images/s") for timed in raced.timed.values()]
+    for one in peers:
+        ratio, least = raced[INGEST].ratios(raced[one.name]), PROMISED.get(one.name)
         result.figures.append(
             Figure(f"{INGEST} / {one.name}", ratio, at_least=least, judged=not options.quick)
         )
     result.limit = ours.told
     result.notes.append(
-        f"{heap.files:,} files, {heap.size / 2**20:.0f} MiB. Ingest also keeps statistics, annotations, "
-        f"duplicates and quarantine, in Kudu; the others write files. {os.cpu_count()} cores for all."
+        f"{heap.files:,} files, {heap.size / 2**20:.0f} MiB. Ingest also keeps statistics, annotations "
+        "and quarantine, knows duplicates, and writes to Kudu, whose servers run on the same cores."
     )
     return result
 
 
-def _check(spark, folder: Path, files: int) -> None:
-    rows = spark.read.parquet(f"file://{folder}").count()
-    if rows != files:
-        raise RuntimeError(f"{folder.name} has {rows} rows, expected {files}")
+def _binary_file(
+    spark: SparkSession, settings: Settings, folder: Path, heap: HeapOfFiles, few: HeapOfFiles
+) -> list[Contestant]:
+    """Warmed up with `few` files: as it comes, it needs minutes for all."""
+    plain, tuned = binary_file.as_it_comes(spark), binary_file.tuned(spark)
+
+    def parquet(name: str, session: SparkSession, arrow: bool, note: str) -> Contestant:
+        target = folder / name.replace(" ", "-")
+
+        def take(files: HeapOfFiles) -> int:
+            binary_file.to_parquet(binary_file.read(session, files.place, arrow), target)
+            return files.files
+
+        return Contestant(
+            name, lambda _: take(heap), note, lambda: take(few), _rows_in(spark, target, heap)
+        )
+
+    def to_kudu(files: HeapOfFiles, collection: str) -> int:
+        rows = binary_file.read(tuned, files.place, arrow=True)
+        binary_file.to_kudu(rows, settings, collection)
+        return files.files
+
+    return [
+        parquet(
+            PLAIN, plain, False,
+            "Spark as it comes: binaryFile, pickled UDF (Pillow decode to array bytes, SHA-256), Parquet",
+        ),
+        parquet(
+            "binaryFile, tuned", tuned, True,
+            "the same with openCostInBytes=2048 (few partitions) and an Arrow UDF, Parquet",
+        ),
+        Contestant(
+            "binaryFile, tuned, Kudu",
+            lambda n: to_kudu(heap, f"binary-file-{n}"),
+            "as tuned, persisted and written to Kudu's `images` by kudu-spark; no statistics, no "
+            "annotations",
+            warm=lambda: to_kudu(few, "binary-file-0"),
+        ),
+    ]  # fmt: skip
+
+
+def _petastorm(spark: SparkSession, peer: Peer, target: Path, heap: HeapOfFiles) -> Contestant:
+    def take(_: int) -> int:
+        rows: int = peer.ask(folder=str(heap.place), target=str(target))["rows"]
+        return rows
+
+    note = (
+        "materialize_dataset of petastorm 0.13.1 in its own Spark: path list, Pillow decode, SHA-256, "
+        "NdarrayCodec, Parquet with its metadata"
+    )
+    return Contestant(PETASTORM, take, note, check=_rows_in(spark, target, heap))
+
+
+def _rows_in(spark: SparkSession, folder: Path, heap: HeapOfFiles) -> Callable[[int], None]:
+    def check(_: int) -> None:
+        rows = spark.read.parquet(f"file://{folder}").count()
+        if rows != heap.files:
+            raise RuntimeError(f"{folder.name} has {rows} rows, expected {heap.files}")
+
+    return check

@@ -25,7 +25,10 @@ def run(options: Options) -> Result:
     result = Result("png_suite", __doc__ or "", options.quick, 1)
     rows = references(data)
     paths = [str(data / row["path"]) for row in rows]
-    told, wrong = decoding.in_a_process(["files", *paths], HANG)
+    told, wrong = decoding.in_a_process(["suite", *paths], HANG)
+    crashes = [one for one in told if "crash" in one]
+    if crashes:
+        wrong = f"{crashes[0]['name']}: {crashes[0]['crash']}"
     if wrong:
         result.notes.append(f"Decoding in a process of its own: {wrong}")
     slowest = max((one["seconds"] for one in told if "seconds" in one), default=HANG)

@@ -14,8 +14,9 @@ import os
 import tarfile
 from collections import deque
 from collections.abc import Iterable, Iterator
-from multiprocessing.pool import Pool
+from multiprocessing.pool import AsyncResult, Pool
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
@@ -23,6 +24,8 @@ from benchmarks.harness.heaps import HeapOfFiles
 from benchmarks.harness.timing import Contestant
 
 CHUNK = 256
+
+Item = TypeVar("Item")
 
 
 def take(data: bytes) -> None:
@@ -89,7 +92,7 @@ def over_folder(pool: Pool, folder: Path, chunk: int = CHUNK) -> int:
 
 def over_archive(pool: Pool, archive: Path, chunk: int = CHUNK) -> int:
     """This process reads the archive as a stream and hands chunks to the pool; how many files."""
-    waiting: deque = deque()
+    waiting: deque[AsyncResult[int]] = deque()
     taken = 0
     for contents in _chunks(_contents(archive), chunk):
         waiting.append(pool.apply_async(take_contents, (contents,)))
@@ -107,8 +110,8 @@ def _contents(archive: Path) -> Iterator[bytes]:
                 yield opened.read()
 
 
-def _chunks(items: Iterable, size: int) -> Iterator[list]:
-    chunk: list = []
+def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    chunk: list[Item] = []
     for item in items:
         chunk.append(item)
         if len(chunk) == size:

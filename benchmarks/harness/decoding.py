@@ -1,8 +1,9 @@
 """Decodes many files in a process of its own, so that a crash, a hang and memory can be seen.
 
-``python -m benchmarks.harness.decoding files PATH…`` decodes files, ``… mutated COUNT SEED`` mutated
-ones. One JSON object a line comes out: per file ``name``, ``seconds`` and either ``reason`` or ``shape``
-and ``dtype``; at last ``extra_bytes``, by which the process has grown at its peak.
+``python -m benchmarks.harness.decoding suite PATH…`` decodes files, ``… mutated COUNT SEED [PATH…]``
+mutations of every kind of PNG and of these files. One JSON object a line comes out: per file ``name``,
+``seconds`` and one of ``reason`` (refused), ``shape`` with ``fits`` (it is what the header promises) and
+``crash`` (any other exception); at last ``extra_bytes``, by which the process has grown at its peak.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any
 from benchmarks.harness.machine import ROOT
 from labelmill.domain.codecs import PIXEL_CAP, decode_image
 from labelmill.errors import ImageError
+from labelmill.testing.mutations import mutations
+from labelmill.testing.png_files import every_kind, promised_shape
 
 
 def decode(name: str, data: bytes) -> dict[str, Any]:
@@ -28,9 +31,13 @@ def decode(name: str, data: bytes) -> dict[str, Any]:
     told: dict[str, Any] = {"name": name}
     try:
         pixels = decode_image(data, PIXEL_CAP, name)
-        told |= {"shape": pixels.shape, "dtype": pixels.dtype.name, "bytes": pixels.nbytes}
     except ImageError as error:
-        told |= {"reason": error.reason}
+        told["reason"] = error.reason
+    except Exception as error:
+        told["crash"] = f"{type(error).__name__}: {error}"[:500]
+    else:
+        told["shape"] = list(pixels.shape)
+        told["fits"] = pixels.shape == promised_shape(data)
     return told | {"seconds": round(time.perf_counter() - started, 6)}
 
 
@@ -74,20 +81,22 @@ def peak_bytes() -> int:
 def main(arguments: list[str]) -> None:
     """What the child does."""
     kind, *rest = arguments
-    files = _files(rest) if kind == "files" else _mutated(int(rest[0]), int(rest[1]))
+    if kind == "suite":
+        files: Iterable[tuple[str, bytes]] = ((path, Path(path).read_bytes()) for path in rest)
+    else:
+        count, seed, *paths = rest
+        files = _mutated(int(count), int(seed), paths)
     before = peak_bytes()
     for name, data in files:
         print(json.dumps(decode(name, data)), flush=True)
     print(json.dumps({"extra_bytes": peak_bytes() - before}), flush=True)
 
 
-def _files(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    for path in paths:
-        yield path, Path(path).read_bytes()
-
-
-def _mutated(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    raise NotImplementedError
+def _mutated(count: int, seed: int, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    sound = [*every_kind(), *(Path(path).read_bytes() for path in sorted(paths))]
+    for made in mutations(sound, count, seed):
+        # The name promises a PNG file: none is handed to another decoder.
+        yield f"{made.number} {', '.join(made.kinds)}.png", made.data
 
 
 if __name__ == "__main__":

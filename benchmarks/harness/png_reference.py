@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labelmill.domain.codecs.png import Pixels
+from labelmill.domain.codecs import Pixels
 
 REFERENCE = "png-reference.tsv"
 SUITES = ("pngsuite", "png-broken")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["setup", "submit", "test", "check", "demo", "labelmill"]
+SCRIPTS = ["setup", "submit", "test", "check", "demo", "labelmill", "bench"]
 
 
 def run(*command: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
