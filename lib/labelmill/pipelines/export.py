@@ -8,6 +8,7 @@ same snapshot and ends in the same files.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -91,12 +92,11 @@ def export(
     report = Report("export_images")
     claim = _claimed(place, sql, options)
     fresh = claim is None
-    claim = claim or Claim(
-        sql, settled(options.snapshot_ms), options.format, options.layout, options.limit
-    )
+    claim = claim or _claim(sql, options)
     with SparkProgress(spark, f"export to {out}", unit="files") as progress, ExitStack() as done:
         progress.advance(0, text="reading the slice")
         wanted = asked_for(spark, settings, claim).persist(StorageLevel.MEMORY_AND_DISK)
+        settled(claim.snapshot_ms)  # nothing was read yet: what is refused needs no waiting
         done.callback(wanted.unpersist)
         shaped = with_shapes(wanted, settings, claim).persist(StorageLevel.MEMORY_AND_DISK)
         done.callback(shaped.unpersist)
@@ -127,14 +127,20 @@ def export(
     return report
 
 
+def _claim(sql: str, options: ExportOptions, snapshot_ms: int | None = None) -> Claim:
+    """What is asked for; at `snapshot_ms`, or now, unless the options say when."""
+    at = int(time.time() * 1000) + 1 if snapshot_ms is None else snapshot_ms
+    at = at if options.snapshot_ms is None else options.snapshot_ms
+    return Claim(sql, at, options.format, options.layout, options.limit)
+
+
 def _claimed(place: Place, sql: str, options: ExportOptions) -> Claim | None:
     """The export to go on with; None for a new one."""
     claim = place.claim()
     if claim is None:
         place.check_free()
         return None
-    at = claim.snapshot_ms if options.snapshot_ms is None else options.snapshot_ms
-    asked = Claim(sql, at, options.format, options.layout, options.limit)
+    asked = _claim(sql, options, claim.snapshot_ms)
     different = [
         f"{name} {getattr(claim, name)!r}, not {getattr(asked, name)!r}"
         for name in ("sql", "snapshot_ms", "format", "layout", "limit")
