@@ -20,7 +20,7 @@ from labelmill.store.tables import Table, Type
 
 Bytes = NDArray[np.uint8]
 
-_KINDS: dict[Type, str] = {
+KINDS: dict[Type, str] = {
     "string": "s",
     "binary": "b",
     "int8": "1",
@@ -31,7 +31,7 @@ _KINDS: dict[Type, str] = {
     "double": "d",
     "bool": "t",
 }
-"""Letters that ``ColumnWriter.java`` reads."""
+"""Letters that ``ColumnWriter.java`` and ``ColumnReader.java`` read."""
 
 _WIDTHS = {"1": 1, "4": 4, "8": 8, "f": 4, "d": 8, "t": 1}
 _SMALLEST = 1 << 20
@@ -65,7 +65,7 @@ def write(
     try:
         for batch in _batches(ready):
             columns = [
-                _column(number, _KINDS[column.type], batch.column(column.name))
+                _column(number, KINDS[column.type], batch.column(column.name))
                 for number, column in enumerate(table.columns)
                 if column.name in batch.schema.names
             ]
@@ -88,7 +88,7 @@ class _Column:
 
     Attributes:
         number: In the table.
-        kind: See `_KINDS`.
+        kind: See `KINDS`.
         valid: One byte a row, 0 where null; ``None``: no nulls.
         cells: Their bytes: those of row i lie at ``width * i``, or between offsets.
         offsets: Of text and bytes into ``cells``, one more than rows.

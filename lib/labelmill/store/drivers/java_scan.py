@@ -8,6 +8,7 @@ from typing import Any
 import jpype
 
 from labelmill.store.conditions import Condition
+from labelmill.store.drivers import java_rows, java_source
 from labelmill.store.drivers.jvm import java
 from labelmill.store.rows import moment_of
 from labelmill.store.tables import Column, Type
@@ -41,7 +42,14 @@ def scan(
     scanner = builder.build()
     try:
         while scanner.hasMoreRows():
-            yield from _batch(scanner.nextRows(), columns)
+            batch = scanner.nextRows()
+            reader = None
+            if batch.getNumRows() * len(columns) >= java_rows.MANY:
+                reader = java_source.compiled("ColumnReader")
+            if reader is not None:
+                yield from java_rows.rows(reader, batch, columns)
+            else:
+                yield from _batch(batch, columns)
     finally:
         scanner.close()
 
