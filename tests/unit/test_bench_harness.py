@@ -108,7 +108,7 @@ def test_peaks_of_sums_are_taken_at_one_moment() -> None:
 
 def test_who_used_the_cores_is_said_in_a_sentence() -> None:
     shares = CpuShares(wall=10.0, used={JVM: 4.0, WORKERS: 12.0, DRIVER: 0.0}, cores=2)
-    assert str(shares) == "2 cores were 80 % busy; of that: Python workers 75 %, JVM 25 %."
+    assert str(shares) == "it used 80 % of 2 cores; of that: Python workers 75 %, JVM 25 %."
 
 
 def test_results_become_json_a_picture_and_one_page(tmp_path: Path) -> None:
