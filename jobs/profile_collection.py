@@ -53,9 +53,9 @@ def profile_collection(
     With --against, says what deviates from what was there before: new and missing classes, shares,
     sizes, channels, brightness, duplicates. The same images give the same profile and digest.
     """
-    for path in (out, schema):
+    for path, flag in ((out, "--out"), (schema, "--schema")):
         if path is not None:
-            Report.check_path(path)
+            profile.check_writable(path, flag)
     plan = profile.ProfilePlan(
         collection, against, accept, fail_on_deviation, snapshot, distance, likeness
     )

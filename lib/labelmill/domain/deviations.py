@@ -138,7 +138,7 @@ def _class_shift(
         # Few images have shares that vary by chance: three standard errors are not a shift.
         chance = 3 * math.sqrt(expected[name] * (1 - expected[name]) / truth)
         shifts.append((abs(share - expected[name]) - chance, share, name))
-    far = sorted((s for s in shifts if s[0] > allowed), key=lambda s: (-s[0], s[2]))
+    far = sorted((s for s in shifts if s[0] > allowed), key=lambda s: (-round(s[0], 6), s[2]))
     if far:
         shown = "; ".join(
             f"{name}: received {_percent(share)}, expected {_percent(expected[name])}"

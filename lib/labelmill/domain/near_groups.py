@@ -181,8 +181,9 @@ def _best_edges(
 ) -> list[NearGroup]:
     """One edge a group: of a disputed one an edge between classes if it has one, the most alike."""
     left, right = np.searchsorted(nodes.ids, edges.a), np.searchsorted(nodes.ids, edges.b)
+    known = np.array([name is not None for name in nodes.low], bool)
     between = (nodes.low[left] != nodes.high[right]) | (nodes.high[left] != nodes.low[right])
-    between &= disputed[group]
+    between &= known[left] & known[right]
     order = np.lexsort((edges.b, edges.a, -edges.likeness, ~between, group))
     first = order[np.r_[True, np.diff(group[order]) != 0]] if len(order) else order
     first = first[

@@ -46,7 +46,8 @@ SHARES: dict[str, tuple[Callable[[Profile], int], float]] = {
     "unreadable": (lambda p: p.unreadable, 0.0),
     "quarantined": (lambda p: sum(p.quarantined.values()), 0.01),
 }
-"""Shares that have an upper bound: images of a profile, and the room above what was seen."""
+"""Shares that have an upper bound: images of a profile, and the room above what was seen; without
+room the bound is 0, whatever was seen."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def infer(profile: Profile) -> Schema:
         contrast=_expected(profile.contrast.spread),
         ink=_expected(profile.ink.spread),
         at_most={
-            name: round(min(1.0, profile.share(count(profile)) + room), 6)
+            name: round(min(1.0, profile.share(count(profile)) + room), 6) if room else 0.0
             for name, (count, room) in SHARES.items()
         },
         splits=sorted(s for s in profile.splits if s != UNSPLIT),

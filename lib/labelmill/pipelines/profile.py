@@ -9,6 +9,7 @@ figures are exact counts, so the same rows give the same profile and the same di
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from labelmill.pipelines import catalogue
 from labelmill.pipelines.profile_duplicates import Found, duplicates
 from labelmill.pipelines.profile_figures import MOST_CLASSES, Figures, figures, mean_image
 from labelmill.pipelines.profile_outliers import Outlier, outliers
-from labelmill.pipelines.profile_pictures import blanks, examples, pictures
+from labelmill.pipelines.profile_pictures import Shown, blanks, examples, pictures
 from labelmill.pipelines.profile_rows import DESCRIBED_SQL, READ, describe_batches
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
@@ -56,7 +57,7 @@ class Profiled:
         duplicates: Groups that are shown.
         outliers: Images that are shown.
         blanks: image_ids of blank images.
-        pictures: image_id → PNG, at most 96×96.
+        pictures: image_id → what is shown of the image.
         schema_before: What it was compared with.
     """
 
@@ -70,7 +71,7 @@ class Profiled:
     duplicates: Found
     outliers: list[Outlier]
     blanks: list[str]
-    pictures: dict[str, bytes] = field(repr=False)
+    pictures: dict[str, Shown] = field(repr=False)
     schema_before: Schema | None = None
 
 
@@ -150,6 +151,23 @@ def profile_collection(
     return report, profiled
 
 
+def check_writable(path: Path, flag: str) -> None:
+    """Makes sure, before the work, that a file can be written after it.
+
+    Raises:
+        InputError: A folder, or a place that cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{flag} {path} cannot be written: {error.strerror}") from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(
+            f"{flag} {path} cannot be written; expected a file's path in a folder that you may "
+            "write to"
+        )
+
+
 def write_schema(schema: Schema, path: Path) -> None:
     """Writes a schema for `ProfilePlan.against`, to be kept and edited."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,6 +206,8 @@ def _profiled(
         )
         shown = examples(described, list(classes))
         blank = blanks(described) if profile.blank else []
+        ids = _shown_ids(found, far, blank, shown)
+        pictured = pictures(own, described, plan.collection, ids)
     finally:
         described.unpersist()
     return Profiled(
@@ -201,7 +221,7 @@ def _profiled(
         duplicates=found,
         outliers=far,
         blanks=blank,
-        pictures=pictures(own, plan.collection, _shown_ids(found, far, blank, shown)),
+        pictures=pictured,
         schema_before=before[0] if before else None,
     )
 

@@ -37,19 +37,22 @@ STEPS = 1000
 BYTE_STEPS = 8
 """Steps of file sizes for each doubling."""
 
+DOUBLING = 1000
+"""Steps of a number of pixels, and of width to height, for each doubling."""
+
 BINNED: Mapping[str, str] = {
     "brightness": f"cast(floor(cast(mean as double) * {STEPS} + 0.5) as long)",
     "contrast": f"cast(floor(cast(std as double) * {STEPS} + 0.5) as long)",
     "ink": f"cast(floor(cast(ink as double) * {STEPS} + 0.5) as long)",
     "width": "cast(width as long)",
     "height": "cast(height as long)",
-    "area": "cast(floor(log2(cast(width as double) * height) * 100 + 0.5) as long)",
-    "shape": "cast(floor(log2(cast(width as double) / height) * 100 + 0.5) as long)",
+    "area": f"cast(floor(log2(cast(width as double) * height) * {DOUBLING} + 0.5) as long)",
+    "shape": f"cast(floor(log2(cast(width as double) / height) * {DOUBLING} + 0.5) as long)",
     "channels": "cast(channels as long)",
     "file_bytes": f"cast(floor(log2(greatest(bytes, 1)) * {BYTE_STEPS}) as long)",
 }
-"""Quantities counted in whole steps, as SQL over `DESCRIBED`; ``area`` and ``shape`` (width to
-height) in hundredths of a doubling."""
+"""Quantities counted in whole steps, as SQL over `DESCRIBED`; ``area`` is the number of pixels,
+``shape`` width to height."""
 
 Counts = dict[str, dict[int, int]]
 Means = dict[str | None, npt.NDArray[np.float64]]

@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from labelmill.domain.spread import Centre, centre
-from labelmill.pipelines.profile_figures import BINNED, STEPS, Counts, Means
+from labelmill.pipelines.profile_figures import BINNED, DOUBLING, STEPS, Counts, Means
 from labelmill.pipelines.profile_rows import greys_of
 
 FAR = 3.5
@@ -204,8 +204,8 @@ def _scores(steps: npt.NDArray[np.int64], middles: list[Centre]) -> npt.NDArray[
 def _reason(name: str, step: int, middle: Centre | None, klass: str | None, own_mean: bool) -> str:
     assert middle is not None
     if name == "area":
-        times = 2.0 ** ((step - middle.median) / 100)
-        size = f"{times:,.1f} times" if times >= 1 else f"1/{1 / times:,.1f} of"
+        times = 2.0 ** ((step - middle.median) / DOUBLING)
+        size = f"{_rounded(times)} times" if times >= 1 else f"1/{_rounded(1 / times)} of"
         return f"{size} the usual number of pixels"
     if name == "shape":
         return f"{_ratio(step)} wide to high, usual is {_ratio(int(middle.median))}"
@@ -218,4 +218,8 @@ def _reason(name: str, step: int, middle: Centre | None, klass: str | None, own_
 
 
 def _ratio(step: int) -> str:
-    return f"{2.0 ** (step / 100):.2f}"
+    return f"{2.0 ** (step / DOUBLING):.2f}"
+
+
+def _rounded(times: float) -> str:
+    return f"{times:,.0f}" if times >= 10 else f"{times:.1f}"

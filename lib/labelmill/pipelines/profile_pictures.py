@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession, Window
@@ -30,34 +31,74 @@ PICTURES = pa.schema([("image_id", pa.string()), ("png", pa.binary())])
 PICTURES_SQL = "image_id string, png binary"
 
 
-def pictures(own: SparkSession, collection: str, ids: Collection[str]) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Shown:
+    """One image of the page.
+
+    Args:
+        image_id: Which.
+        uri: Path of the file below the ingested root.
+        klass: Its class, if known.
+        split: Its split, if any.
+        width: Pixels of the image, not of the picture.
+        height: Pixels of the image.
+        png: At most `SIDE` pixels wide and high; None: cannot be read.
+    """
+
+    image_id: str
+    uri: str
+    klass: str | None
+    split: str | None
+    width: int
+    height: int
+    png: bytes | None
+
+
+def pictures(
+    own: SparkSession, described: DataFrame, collection: str, ids: Collection[str]
+) -> dict[str, Shown]:
     """Pictures of images.
 
     Args:
         own: Session with the views ``images`` and ``image_chunks``.
+        described: Rows of `DESCRIBED` with ``class``; persisted.
         collection: Name.
         ids: Which; the first `MOST` count.
 
     Returns:
-        image_id → PNG; an image that cannot be read is left out.
+        image_id → what is shown of it.
     """
     wanted = list(dict.fromkeys(ids))[:MOST]
     if not wanted:
         return {}
-    size = F.expr("width * height * channels * if(dtype = 'uint16', 2L, 1L)")
-    rows = own.table("images").where(
-        (F.col("collection") == collection) & F.col("image_id").isin(wanted)
-    )
-    known = rows.select("image_id", "thumbnail", size.alias("size")).collect()
+    mine = F.col("image_id").isin(wanted)
+    classes = described.where(mine).select("image_id", "class").collect()
+    class_of = {row["image_id"]: row["class"] for row in classes}
+    size = F.expr("width * height * channels * if(dtype = 'uint16', 2L, 1L)").alias("size")
+    columns = ["image_id", "uri", "split", "width", "height", "thumbnail", size]
+    rows = own.table("images").where((F.col("collection") == collection) & mine)
+    known = rows.select(*columns).collect()
+    drawn = {row["image_id"]: bytes(row["thumbnail"]) for row in known if row["thumbnail"]}
     small = [row["image_id"] for row in known if row["size"] <= LARGEST]
-    found = {row["image_id"]: bytes(row["thumbnail"]) for row in known if row["thumbnail"]}
     parts = (
         image_parts(own, collection, small)
         .repartition("image_id")
         .sortWithinPartitions("image_id", "chunk")
+        .mapInArrow(picture_batches, PICTURES_SQL)  # type: ignore[arg-type]
     )
-    drawn = parts.mapInArrow(picture_batches, PICTURES_SQL)  # type: ignore[arg-type]
-    return found | {row["image_id"]: bytes(row["png"]) for row in drawn.collect()}
+    drawn |= {row["image_id"]: bytes(row["png"]) for row in parts.collect()}
+    return {
+        row["image_id"]: Shown(
+            image_id=row["image_id"],
+            uri=row["uri"],
+            klass=class_of.get(row["image_id"]),
+            split=row["split"],
+            width=row["width"],
+            height=row["height"],
+            png=drawn.get(row["image_id"]),
+        )
+        for row in known
+    }
 
 
 def examples(described: DataFrame, classes: list[str]) -> dict[str, list[str]]:

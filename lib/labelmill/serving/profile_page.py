@@ -1,0 +1,169 @@
+"""The page of a profile: one self-contained HTML file, for a laptop and for a phone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import jinja2
+
+from labelmill import __version__
+from labelmill.domain.profile import UNSPLIT
+from labelmill.pipelines.profile import Profiled
+from labelmill.pipelines.profile_pictures import Shown
+
+MOST_CLASSES = 200
+"""Classes in the table; those with pictures come first."""
+
+VERDICTS = {
+    "error": "Deviates: look before you train",
+    "warning": "Some things are not as expected",
+    "note": "As expected",
+    "none": "As expected",
+    "first": "Nothing to compare with yet",
+}
+
+KINDS = {
+    "brightness": "Brightness",
+    "contrast": "Contrast",
+    "ink": "Ink",
+    "area": "Number of pixels",
+    "shape": "Width to height",
+    "unlike": "Unlike the others of their class",
+}
+"""Headings of the outliers."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images side by side, and what is said of them."""
+
+    one: Shown | None
+    other: Shown | None
+    images: int
+    text: str
+    classes_differ: bool
+
+
+def render(profiled: Profiled) -> str:
+    """The page as HTML; everything is inline, so it opens offline and can be mailed."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("labelmill.serving"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["size"] = _size
+    environment.filters["percent"] = _percent
+    profile = profiled.profile
+    return environment.get_template("profile.html.j2").render(
+        it=profiled,
+        p=profile,
+        verdict=_verdict(profiled),
+        verdicts=VERDICTS,
+        classes=list(profile.classes.items())[:MOST_CLASSES],
+        most=max(profile.classes.values(), default=1),
+        moment=_moment(profiled.snapshot_ms),
+        split_names=[s for s in ("train", "validation", "test", UNSPLIT) if s in profile.splits],
+        exact=_exact(profiled),
+        disputed=_near(profiled, disputed=True),
+        near=_near(profiled, disputed=False),
+        leaks=_leaks(profiled),
+        blanks=[profiled.pictures[i] for i in profiled.blanks if i in profiled.pictures],
+        outliers=_outliers(profiled),
+        picture=_picture,
+        schema=json.dumps(profiled.schema.to_json(), indent=2, ensure_ascii=False),
+        version=__version__,
+    )
+
+
+def write(profiled: Profiled, path: Path) -> Path:
+    """Renders the page and puts it at ``path`` in one step, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(render(profiled), encoding="utf-8")
+    return part.replace(path)
+
+
+def _verdict(profiled: Profiled) -> str:
+    if profiled.against is None:
+        return "first"
+    return profiled.deviations[0].severity if profiled.deviations else "none"
+
+
+def _exact(profiled: Profiled) -> list[Pair]:
+    known = profiled.pictures
+    return [
+        Pair(
+            known.get(group.first),
+            known.get(group.last),
+            group.images,
+            f"{group.images:,} files, the same pixels",
+            group.classes_differ,
+        )
+        for group in profiled.duplicates.exact_groups
+    ]
+
+
+def _near(profiled: Profiled, disputed: bool) -> list[Pair]:
+    found, known = profiled.duplicates, profiled.pictures
+    groups = found.near_groups.disputed if disputed else found.near_groups.largest
+    return [
+        Pair(
+            known.get(found.names.get(group.a, "")),
+            known.get(found.names.get(group.b, "")),
+            group.images,
+            f"{group.images:,} images, likeness {group.likeness:.3f}, {group.distance} bits apart",
+            group.classes_differ,
+        )
+        for group in groups
+        if disputed or not group.classes_differ
+    ]
+
+
+def _leaks(profiled: Profiled) -> list[tuple[str, int, int]]:
+    exact, near = profiled.profile.exact.leaks, profiled.profile.near.leaks
+    return [(name, exact.get(name, 0), near.get(name, 0)) for name in sorted({*exact, *near})]
+
+
+def _outliers(profiled: Profiled) -> list[tuple[str, int, list[tuple[Shown, str, float]]]]:
+    groups = []
+    for feature, images in profiled.profile.outliers.items():
+        listed = [
+            (profiled.pictures[o.image_id], o.reason, o.score)
+            for o in profiled.outliers
+            if o.feature == feature and o.image_id in profiled.pictures
+        ]
+        groups.append((KINDS[feature], images, listed))
+    return groups
+
+
+def _picture(png: bytes | str | None) -> str:
+    """A PNG (bytes, or base64 already) as a data URI; empty for none."""
+    if not png:
+        return ""
+    text = png if isinstance(png, str) else base64.b64encode(png).decode()
+    return "data:image/png;base64," + text
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:,.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * share:.1f} %"
+
+
+def _moment(snapshot_ms: int) -> str:
+    moment = datetime.fromtimestamp(snapshot_ms / 1000, timezone.utc)
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
