@@ -104,16 +104,17 @@ def export(
         if fresh:
             place.take(claim)
         exporting = Exporting(settings, place.out, claim, options.format, options.layout, fresh)
-        parts = max(rows // _TASK_ROWS, size // _TASK_BYTES, spark.sparkContext.defaultParallelism)
+        tasks = max(rows // _TASK_ROWS, size // _TASK_BYTES, spark.sparkContext.defaultParallelism)
+        tasks = min(tasks, rows, 100_000)
         named = with_clashes(shaped, options.format, options.layout)
         exported = (
-            named.repartition(int(min(parts, rows, 100_000)), "image_id")
+            named.repartition(tasks, "image_id")
             .sortWithinPartitions("image_id")
             .mapInArrow(exporting, EXPORTED_SQL)  # type: ignore[arg-type]
             .persist(StorageLevel.MEMORY_AND_DISK)
         )
         done.callback(exported.unpersist)
-        progress.advance(0, rows, part=rows)
+        progress.advance(0, rows, part=rows, tasks=tasks)
         with our_errors():
             states = _states(exported)
         _reported(report, place, claim, fresh, states)

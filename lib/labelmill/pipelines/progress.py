@@ -50,6 +50,7 @@ class SparkProgress:
         self._own_total = False
         self._done, self._total = 0, 0
         self._part, self._before = 0, 0
+        self._tasks: int | None = None
         self._text = ""
         self._finished: dict[int, int] = {}
         self._started = time.monotonic()
@@ -57,7 +58,12 @@ class SparkProgress:
         self._thread = threading.Thread(target=self._watch, name="labelmill-progress", daemon=True)
 
     def advance(
-        self, done: int, total: int | None = None, text: str = "", part: int | None = None
+        self,
+        done: int,
+        total: int | None = None,
+        text: str = "",
+        part: int | None = None,
+        tasks: int | None = None,
     ) -> None:
         """Says how far the work is, in the caller's own unit; replaces the count of tasks.
 
@@ -67,8 +73,10 @@ class SparkProgress:
             text: A word on what is being done now.
             part: Units that the Spark stage which runs next does: its finished tasks count as their
                 share of them.
+            tasks: That stage has so many tasks; by that it is told from others of the same action.
         """
         self._own_total = True
+        self._tasks = tasks
         self._part, self._before = part or 0, done
         self._done, self._total, self._text = done, total or 0, text
 
@@ -164,6 +172,6 @@ class SparkProgress:
     def _share_done(self, tracker: StatusTracker) -> int:
         for stage in tracker.getActiveStageIds():
             info = tracker.getStageInfo(stage)
-            if info is not None and info.numTasks:
+            if info is not None and info.numTasks and self._tasks in (None, info.numTasks):
                 return self._part * info.numCompletedTasks // info.numTasks
         return self._done - self._before
