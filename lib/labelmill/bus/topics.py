@@ -85,11 +85,23 @@ def end_offsets(brokers: str, topic: str, timeout: float = DEFAULT_TIMEOUT) -> d
         UnknownTopic: The topic does not exist.
         BusUnreachable: No broker answered within ``timeout`` seconds.
     """
+    return {p: end for p, (_, end) in offset_ranges(brokers, topic, timeout).items()}
+
+
+def offset_ranges(
+    brokers: str, topic: str, timeout: float = DEFAULT_TIMEOUT
+) -> dict[int, tuple[int, int]]:
+    """The offset of the first message and the one after the last, per partition.
+
+    Raises:
+        UnknownTopic: The topic does not exist.
+        BusUnreachable: No broker answered within ``timeout`` seconds.
+    """
     count = require_topic(brokers, topic, timeout)
     consumer = Consumer(client_conf(brokers, **{"group.id": "labelmill-offsets"}))
     try:
         return {
-            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=timeout)[1]
+            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=timeout)
             for p in range(count)
         }
     except KafkaException as error:

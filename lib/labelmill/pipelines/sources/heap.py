@@ -78,6 +78,8 @@ class Wave:
         parts: For a DataFrame: the same files in smaller waves. To be taken in its place when
             executors bring fewer than `count`, or end with an error of the file system: Spark's
             readers do not say which file it was.
+        through: For a DataFrame of other rows: makes rows of `FILES` of them, in the worker that
+            takes the files. Picklable.
     """
 
     files: pa.Table | DataFrame
@@ -85,6 +87,7 @@ class Wave:
     bytes: int = 0
     pixels: int = 0
     parts: Callable[[], Iterator[Wave]] | None = None
+    through: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]] | None = None
 
 
 @dataclass(frozen=True)
