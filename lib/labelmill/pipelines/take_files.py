@@ -76,6 +76,7 @@ class Taking:
         labelling: Where classes come from when the source names none.
         now: Time of the run, UTC; new rows carry it.
         mends: The collection has quarantined files, some of which may be good now.
+        annotated: The collection had annotations before this run.
         dry: Write nothing.
     """
 
@@ -85,6 +86,7 @@ class Taking:
     labelling: Labelling
     now: datetime
     mends: bool = False
+    annotated: bool = False
     dry: bool = False
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

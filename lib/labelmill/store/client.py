@@ -49,7 +49,7 @@ class RowClient(Protocol):
 
         Args:
             table: Declared table.
-            columns: Columns to read; all when ``None``.
+            columns: Columns to read; all when ``None``; empty: a dict without keys a row, to count.
             where: Column → value it equals; a list, tuple or set means any of its values, ``None``
                 means null. All must hold.
             snapshot_ms: Milliseconds since 1970 UTC to read at, the same rows each time; the

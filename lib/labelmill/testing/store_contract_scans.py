@@ -56,6 +56,11 @@ class ScanContract:
         with pytest.raises(UnknownName, match=r"'nite'.*Did you mean 'note'"):
             list(client.scan(PLAIN, ["nite"]))
 
+    def test_no_columns_count_rows(self, client: RowClient) -> None:
+        client.ensure(PLAIN)
+        client.write(PLAIN, plain_rows(5))
+        assert list(client.scan(PLAIN, [])) == [{}] * 5
+
     @pytest.mark.parametrize(
         ("where", "numbers"),
         [
