@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors.exceptions.captured import CapturedException
@@ -46,7 +46,7 @@ class HadoopFiles:
             NoSuchFileSystem: The scheme is not known, or its jar is not there.
             InputError: There is no such folder, or nobody answers.
         """
-        self._jvm: Any = spark._jvm
+        self._jvm = cast(Any, spark._jvm)
         conf = spark._jsparkSession.sessionState().newHadoopConf()
         try:
             path = self._jvm.org.apache.hadoop.fs.Path(uri)
