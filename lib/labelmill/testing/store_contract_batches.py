@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from labelmill.errors import InputError, RowsRefused, UnknownName
+from labelmill.errors import InputError, RowsRefused, StoreError, UnknownName
 from labelmill.settings import Settings
-from labelmill.store.client import RowClient
+from labelmill.store.client import RowClient, open_client
 from labelmill.store.tables import MODEL_CHUNKS
 from labelmill.testing.store_samples import (
     EMPTY,
@@ -127,6 +127,15 @@ class BatchContract:
         assert client.write(MODEL_CHUNKS, batch, "insert_ignore") == 900
         seen = {int(str(r["chunk"])): r["data"] for r in client.scan(MODEL_CHUNKS)}
         assert all(seen[i] == cells[i] for i in range(900))
+
+    def test_columns_for_a_table_that_went(self, client: RowClient, settings: Settings) -> None:
+        client.ensure(PLAIN)
+        assert client.write(PLAIN, _plain(plain_rows(1))) == 1
+        other = open_client(settings)
+        other.drop(PLAIN)
+        other.close()
+        with pytest.raises(StoreError, match=rf"{settings.table_prefix}contract_plain.*ensure"):
+            client.write(PLAIN, _plain(plain_rows(2500)))
 
     @pytest.mark.parametrize(
         ("column", "cells", "error", "message"),

@@ -1,6 +1,7 @@
 package labelmill.store;
 
 import com.stumbleupon.async.Deferred;
+import com.stumbleupon.async.DeferredGroupException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -77,7 +78,8 @@ public final class ColumnWriter {
     try {
       await();
     } finally {
-      session.close().join();
+      underway = session.close();
+      await();
     }
   }
 
@@ -150,7 +152,17 @@ public final class ColumnWriter {
     if (sent == null) {
       return;
     }
-    List responses = (List) sent.join();
+    List responses;
+    try {
+      responses = (List) sent.join();
+    } catch (DeferredGroupException several) {
+      // Says only that some failed; the innermost says why.
+      Throwable failure = several;
+      while (failure instanceof DeferredGroupException && failure.getCause() != null) {
+        failure = failure.getCause();
+      }
+      throw failure instanceof Exception ? (Exception) failure : several;
+    }
     for (int i = 0; i < responses.size(); i++) {
       OperationResponse response = (OperationResponse) responses.get(i);
       if (response.hasRowError()) {

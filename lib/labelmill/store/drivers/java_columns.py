@@ -1,6 +1,6 @@
 """Arrow columns written through Kudu's Java client: copied by the flush, taken apart by Java.
 
-jpype costs a microsecond or two for each cell; here it costs one call for each flush.
+jpype costs microseconds for each cell; here it costs one call for each flush.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Large batches of a scanner as rows: Java hands over columns, one call a batch.
 
-jpype costs a microsecond or two for each cell; compiling `ColumnReader.java` costs a fifth of a
+jpype costs microseconds for each cell; compiling `ColumnReader.java` costs a fifth of a
 second once, which small scans are spared.
 """
 
