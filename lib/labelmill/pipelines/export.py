@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from labelmill.domain.source import SPLITS
 from labelmill.errors import InputError, LabelmillError, MissingRow, NoData
-from labelmill.pipelines.export_files import EXPORTED, EXPORTED_SQL, Exporting
+from labelmill.pipelines.export_files import EXPORTED, EXPORTED_SQL, Exporting, why_not_written
 from labelmill.pipelines.export_names import MANIFEST, Format, Layout
 from labelmill.pipelines.export_place import Claim, Place
 from labelmill.pipelines.export_rows import asked_for, with_clashes, with_shapes
@@ -122,8 +122,14 @@ def export(
             raise _failure(exported, place, states)
         report.table("missing", _missing(exported))
         progress.advance(rows, rows, "manifest")
-        _write_manifest(exported, place)
-        place.tidy()
+        try:
+            _write_manifest(exported, place)
+            place.tidy()
+        except OSError as error:
+            raise LabelmillError(
+                f"{MANIFEST} was not written: {why_not_written(error)}. The {rows:,} rows before it are; "
+                "make room and run it again to go on"
+            ) from None
     _judge(report, states)
     return report
 

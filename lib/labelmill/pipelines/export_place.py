@@ -72,9 +72,12 @@ class Place:
         """What the folder is the export of; None without a marker.
 
         Raises:
-            InputError: The marker is damaged.
+            InputError: The marker is damaged, or the place cannot be read.
         """
-        data = self.read(MARKER)
+        try:
+            data = self.read(MARKER)
+        except OSError as error:
+            raise InputError(f"--out {self.out} cannot be read: {error}") from None
         if data is None:
             return None
         try:
