@@ -34,6 +34,11 @@ LAYOUTS: tuple[Layout, ...] = ("class", "uri", "id")
 
 MANIFEST = "manifest.csv"
 
+ABOUT_FILES = (
+    "collection", "source_uri", "image_id", "width", "height", "channels", "dtype", "bytes", "sha256",
+)  # fmt: skip
+"""Columns of the manifest that tell of a file and where it came from; ingest leaves them out."""
+
 NAME_BYTES = 180
 """Longest encoded name. File systems take 143 (encrypted) to 255 bytes; ending and hash come on top."""
 

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from labelmill.errors import InputError, UnknownName
+from labelmill.pipelines.export_names import ABOUT_FILES
 from labelmill.pipelines.sources import manifest_rows
 from labelmill.pipelines.sources.heap import SourceOptions, Wave, WaveBuilder
 from labelmill.pipelines.sources.manifest_meaning import PLACE, Columns, Meaning
@@ -83,5 +84,9 @@ def _columns(options: SourceOptions) -> Columns:
             f"{near[0] if near else 'uri'!r}, or say how a path is made: --uri 'train/{{{names[0]}}}.png'"
         )
     label, split, time = first(*LABEL_COLUMNS), first("split"), first("source_time")
-    taken = {uri, label, split, time}
-    return Columns(uri, label, split, time, tuple(name for name in names if name not in taken))
+    taken = {uri, label, split, time, json := first("attributes")}
+    if set(ABOUT_FILES) <= set(names):
+        # The manifest of an export: these tell of its files, and would be new attributes each time.
+        taken |= set(ABOUT_FILES)
+    rest = tuple(name for name in names if name not in taken)
+    return Columns(uri, label, split, time, rest, json)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
@@ -11,6 +13,7 @@ from labelmill.domain.below import below
 from labelmill.domain.instant import instant_of
 from labelmill.domain.source import SPLITS
 from labelmill.errors import InputError
+from labelmill.pipelines.image_rows import attributes_of as merged
 from labelmill.pipelines.sources.attributes import attributes_of
 
 PLACE = re.compile(r"\{([^{}]*)\}")
@@ -27,6 +30,7 @@ class Columns:
         split: ``train``, ``validation`` or ``test``.
         time: When the image was made.
         rest: Columns that become attributes.
+        attributes: Column of JSON objects, whose keys become attributes; those of `rest` win.
     """
 
     uri: str | None
@@ -34,6 +38,7 @@ class Columns:
     split: str | None
     time: str | None
     rest: tuple[str, ...]
+    attributes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class Meaning:
                 {name: row[name] for name in columns.rest if row.get(name) is not None},
                 texts=self.texts,
             )
+            if columns.attributes:
+                attributes = merged(_object(row.get(columns.attributes)), attributes)
             split, time = split_named(_cell(row, columns.split)), _time(_cell(row, columns.time))
         except ValueError as error:
             raise InputError(f"{self.source}, {place}: {error}") from None
@@ -104,6 +111,24 @@ def _cell(row: dict[str, Any], column: str | None) -> Any:
     if isinstance(value, str):
         return value.strip() or None
     return None if value != value else value  # NaN
+
+
+def _object(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        return attributes_of(value)
+    if value is None or value == "":
+        return None
+    try:
+        found = json.loads(value, parse_constant=_refused)
+    except (TypeError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"attributes {repr(value)[:40]}; expected a JSON object")
+    return str(value) if found else None
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _text(column: str, value: Any) -> str:

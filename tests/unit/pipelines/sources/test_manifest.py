@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from labelmill.errors import InputError, UnknownName
+from labelmill.pipelines.export_names import ABOUT_FILES
 from labelmill.pipelines.sources import heap, manifest_rows
 from labelmill.pipelines.sources.heap import FILES, SourceOptions
 from labelmill.pipelines.sources.manifest import ManifestHeap
@@ -66,6 +67,27 @@ def test_a_row_says_everything(write: Write, tmp_path: Path) -> None:
     expected = {"uri": "b.png", "size": 0, "origin": "manifest", "attributes": '{"weight": "007"}'}
     assert _without_nulls(second) == expected
     assert ManifestHeap(SourceOptions(source)).root == str(tmp_path)
+
+
+def test_a_column_of_attributes_is_a_json_object(write: Write) -> None:
+    source = write('uri,attributes,b\n1.png,"{""a"": 1.50, ""b"": 1}",2\n2.png,,\n3.png,{},\n')
+    attributes = [row["attributes"] for row in _files(source)]
+    assert attributes == ['{"a": 1.5, "b": 2}', None, None]
+    # Alone it stays as it is, to the letter.
+    (row,) = _files(write('uri,attributes\n1.png,"{""b"":1.50,""a"":{}}"\n'))
+    assert row["attributes"] == '{"b":1.50,"a":{}}'
+    for wrong in ("x", "[1]", '"{""a"": "', '"{""a"": NaN}"'):
+        with pytest.raises(InputError, match=r"line 2: attributes .* expected a JSON object"):
+            _files(write(f"uri,attributes\n1.png,{wrong}\n"))
+
+
+def test_what_an_export_tells_of_its_files_is_no_attribute(write: Write) -> None:
+    names = ["uri", "attributes", *ABOUT_FILES]
+    (row,) = _files(write(",".join(names) + "\n1.png," + "," * len(ABOUT_FILES) + "\n"))
+    assert row["attributes"] is None
+    # Some of these names alone are anybody's.
+    (row,) = _files(write("uri,width\n1.png,28\n"))
+    assert row["attributes"] == '{"width": 28}'
 
 
 def test_without_a_label_column_the_labelling_rule_applies(write: Write) -> None:
