@@ -106,7 +106,7 @@ def test_finds_what_is_there_and_what_deviates(
     assert (figures.near.groups, figures.near.images) == (3, 7)
     assert figures.near.leaks == {"test in train": 1}
     assert figures.near.classes_differ == 1
-    assert figures.leaks == 2
+    assert (figures.leaks, figures.near_leaks) == (1, 1)
     far = {(o.feature, o.image_id) for o in first.outliers}
     assert {("area", ids["train/a/large.png"]), ("area", ids["train/a/large-other.png"])} <= far
     assert first.blanks == [ids["train/a/blank.png"]]
@@ -142,7 +142,7 @@ def _same_again(
     assert report.exit_code == NotAccepted.exit_code
     (row,) = client.scan(PROFILES)
     assert (row["digest"], row["accepted"]) == (first.profile.digest, False)
-    assert (row["images"], row["leaks"], row["near_duplicates"]) == (47, 2, 7)
+    assert (row["images"], row["leaks"], row["near_leaks"], row["near_duplicates"]) == (47, 1, 1, 7)
     stored = json.loads(str(row["profile"]))
     assert stored["profile"]["classes"] == {"a": 25, "b": 22}
     assert json.loads(str(row["deviations"]))[0]["severity"] == "error"

@@ -140,8 +140,13 @@ class Profile:
 
     @property
     def leaks(self) -> int:
-        """Images of a held-out split that have a duplicate where they must not."""
-        return sum(self.exact.leaks.values()) + sum(self.near.leaks.values())
+        """Images of a held-out split whose pixels are also where they must not be."""
+        return sum(self.exact.leaks.values())
+
+    @property
+    def near_leaks(self) -> int:
+        """Images of a held-out split that look like one where none of that look should be."""
+        return sum(self.near.leaks.values())
 
     def share(self, images: int) -> float:
         """Of all images, 0..1."""

@@ -42,6 +42,7 @@ SHARES: dict[str, tuple[Callable[[Profile], int], float]] = {
     "exact_duplicates": (lambda p: p.exact.images, 0.01),
     "near_duplicates": (lambda p: p.near.images, 0.02),
     "leaks": (lambda p: p.leaks, 0.0),
+    "near_leaks": (lambda p: p.near_leaks, 0.01),
     "blank": (lambda p: p.blank, 0.01),
     "unreadable": (lambda p: p.unreadable, 0.0),
     "quarantined": (lambda p: sum(p.quarantined.values()), 0.01),

@@ -26,7 +26,7 @@ from labelmill.pipelines import catalogue
 from labelmill.pipelines.profile_duplicates import Found, duplicates
 from labelmill.pipelines.profile_figures import MOST_CLASSES, Figures, figures, mean_image
 from labelmill.pipelines.profile_outliers import Outlier, outliers
-from labelmill.pipelines.profile_pictures import Shown, blanks, examples, pictures
+from labelmill.pipelines.profile_pictures import Shown, examples, pictures
 from labelmill.pipelines.profile_rows import DESCRIBED_SQL, READ, describe_batches
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
@@ -204,8 +204,7 @@ def _profiled(
             likeness=plan.likeness,
             outliers=number,
         )
-        shown = examples(described, list(classes))
-        blank = blanks(described) if profile.blank else []
+        shown, blank = examples(described, list(classes))
         ids = _shown_ids(found, far, blank, shown)
         pictured = pictures(own, described, plan.collection, ids)
     finally:
@@ -305,6 +304,7 @@ def _reported(report: Report, profiled: Profiled, plan: ProfilePlan, accepted: b
     report.put("exact_duplicates", {"groups": profile.exact.groups, "images": profile.exact.images})
     report.put("near_duplicates", {"groups": profile.near.groups, "images": profile.near.images})
     report.put("leaks", profile.leaks)
+    report.put("near_leaks", profile.near_leaks)
     report.put("outliers", profile.outliers)
     report.put("against", profiled.against)
     report.put("accepted", accepted)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -92,12 +94,9 @@ def duplicates(
         exact, exact_groups = _exact(looks) if digests is not None else (Duplicates(), [])
         pairs = _pairs(looks, distance, least).persist()
         try:
-            groups, skipped, count = _near(looks, pairs)
+            groups, names, skipped, count = _near(looks, pairs)
         finally:
             pairs.unpersist()
-        shown = {g.a for g in (*groups.largest, *groups.disputed)}
-        shown |= {g.b for g in (*groups.largest, *groups.disputed)}
-        rows = looks.where(F.col("look").isin(sorted(shown))).select("look", "image_id").collect()
     finally:
         looks.unpersist()
         if digests is not None:
@@ -109,7 +108,6 @@ def duplicates(
         leaks=groups.leaks,
         complete=not skipped and count <= MOST_PAIRS,
     )
-    names = {row["look"]: row["image_id"] for row in rows}
     return Found(exact, near, exact_groups, groups, names, skipped, count)
 
 
@@ -180,13 +178,16 @@ def _looks(described: DataFrame, digests: DataFrame | None) -> DataFrame:
     ``last``, ``images``, the three splits, ``low`` and ``high`` (class), ``hash``, ``outline``.
     """
     rows = described.select("image_id", "split", "class", "hash", "outline")
+    look = F.xxhash64("image_id").alias("look")
     if digests is None:
-        rows = rows.withColumn("pixels", F.col("image_id"))
-    else:
-        rows = rows.join(digests, "image_id", "left").withColumn(
-            "pixels", F.coalesce(F.hex("digest"), F.col("image_id"))
-        )
-    grouped = rows.groupBy("pixels").agg(
+        ones = [F.when(F.col("split") == name, 1).otherwise(0).alias(name) for name in SPLITS]
+        classes = [F.col("class").alias(name) for name in ("low", "high")]
+        last, images = F.col("image_id").alias("last"), F.lit(1).alias("images")
+        return rows.select(look, "image_id", last, images, *ones, *classes, "hash", "outline")
+    same = rows.join(digests, "image_id", "left").groupBy(
+        F.coalesce(F.hex("digest"), F.col("image_id"))
+    )
+    grouped = same.agg(
         F.min("image_id").alias("image_id"),
         F.max("image_id").alias("last"),
         F.count("*").alias("images"),
@@ -196,7 +197,7 @@ def _looks(described: DataFrame, digests: DataFrame | None) -> DataFrame:
         F.min("hash").alias("hash"),
         F.min("outline").alias("outline"),
     )
-    return grouped.withColumn("look", F.xxhash64("image_id")).drop("pixels")
+    return grouped.select(look, *grouped.columns[1:])
 
 
 def _exact(looks: DataFrame) -> tuple[Duplicates, list[ExactGroup]]:
@@ -215,6 +216,8 @@ def _exact(looks: DataFrame) -> tuple[Duplicates, list[ExactGroup]]:
         .collect()
     )
     splits = np.array([[row[name] for name in SPLITS] for row in rows], np.int64).reshape(-1, 3)
+    if not rows:
+        return Duplicates(), []
     found = Duplicates(
         groups=sum(row["groups"] for row in rows),
         images=sum(row["images"] for row in rows),
@@ -244,19 +247,24 @@ def _pairs(looks: DataFrame, distance: int, least: float) -> DataFrame:
     )
 
 
-def _near(looks: DataFrame, pairs: DataFrame) -> tuple[NearGroups, int, int]:
-    row = pairs.agg(F.count("a").alias("pairs"), F.sum("skipped").alias("skipped")).collect()[0]
-    edges = pairs.where(F.col("a").isNotNull()).select("a", "b", "distance", "likeness")
-    if row["pairs"] > MOST_PAIRS:
-        edges = edges.orderBy(F.desc("likeness"), "distance", "a", "b").limit(MOST_PAIRS).persist()
-    ends = edges.select(F.explode(F.array("a", "b")).alias("look")).distinct()
-    nodes = looks.join(ends, "look", "left_semi")
-    columns = ["look", "images", *SPLITS, "low", "high"]
-    try:
-        groups = near_groups(_nodes(_arrow(nodes.select(*columns))), _edges(_arrow(edges)), LISTED)
-    finally:
-        edges.unpersist()
-    return groups, row["skipped"] or 0, row["pairs"]
+def _near(looks: DataFrame, pairs: DataFrame) -> tuple[NearGroups, dict[int, str], int, int]:
+    """Groups, names of the nodes that are listed, images skipped, and the number of pairs."""
+    # Rows without a come first: they say what was skipped.
+    order = [F.col("a").isNotNull(), F.desc("likeness"), F.col("distance"), F.col("a"), F.col("b")]
+    table = _arrow(pairs.orderBy(*order).limit(MOST_PAIRS + 2))
+    skipped = pc.sum(table["skipped"]).as_py() or 0
+    table = table.filter(pc.is_valid(table["a"])).drop_columns("skipped")
+    count = len(table) if len(table) <= MOST_PAIRS else pairs.where(F.col("a").isNotNull()).count()
+    edges = _edges(table.slice(0, MOST_PAIRS))
+    ids = np.union1d(edges.a, edges.b)
+    ends = looks.sparkSession.createDataFrame(pd.DataFrame({"look": ids}), "look long")
+    rows = looks.join(ends, "look", "left_semi")
+    named = _arrow(rows.select("look", "image_id", "images", *SPLITS, "low", "high"))
+    groups = near_groups(_nodes(named), edges, LISTED)
+    shown = {end for g in (*groups.largest, *groups.disputed) for end in (g.a, g.b)}
+    listed = named.filter(pc.is_in(named["look"], pa.array(sorted(shown), pa.int64())))
+    names = dict(zip(listed["look"].to_pylist(), listed["image_id"].to_pylist(), strict=True))
+    return groups, names, skipped, count
 
 
 def _nodes(table: pa.Table) -> Nodes:

@@ -49,10 +49,12 @@ BINNED: Mapping[str, str] = {
     "area": f"cast(floor(log2(cast(width as double) * height) * {DOUBLING} + 0.5) as long)",
     "shape": f"cast(floor(log2(cast(width as double) / height) * {DOUBLING} + 0.5) as long)",
     "channels": "cast(channels as long)",
+    "dtype": "if(dtype = 'uint16', 16L, 8L)",
+    "split": f"cast(array_position(array({', '.join(repr(s) for s in SPLITS)}), split) as long)",
     "file_bytes": f"cast(floor(log2(greatest(bytes, 1)) * {BYTE_STEPS}) as long)",
 }
 """Quantities counted in whole steps, as SQL over `DESCRIBED`; ``area`` is the number of pixels,
-``shape`` width to height."""
+``shape`` width to height, ``dtype`` its bits, ``split`` its place in `SPLITS`, from 1."""
 
 Counts = dict[str, dict[int, int]]
 Means = dict[str | None, npt.NDArray[np.float64]]
@@ -89,9 +91,7 @@ def figures(own: SparkSession, described: DataFrame, collection: str) -> Figures
         return Figures(total, {}, {}, {})
     counts = counted(described)
     classes, others = _classes(described)
-    mine = f"where collection = {catalogue.literal(collection)}"
-    conflicts = own.sql(f"select count(*) n from truth_conflicts {mine}").collect()[0]["n"]
-    reasons = own.sql(f"select reason, count(*) n from quarantine {mine} group by reason").collect()
+    conflicts, quarantined = _outside(own, collection)
     means = mean_thumbnails(described, list(classes)[:MEAN_CLASSES])
     fields = {
         "images": total["images"],
@@ -101,18 +101,18 @@ def figures(own: SparkSession, described: DataFrame, collection: str) -> Figures
         "height": spread(counts["height"]),
         "shapes": _shapes(described),
         "channels": {str(n): images for n, images in sorted(counts["channels"].items())},
-        "dtypes": _named(described, "dtype"),
+        "dtypes": {f"uint{bits}": images for bits, images in sorted(counts["dtype"].items())},
         "classes": {name: sum(splits.values()) for name, splits in classes.items()},
         "other_classes": others,
         "class_splits": classes,
         "without_truth": total["without_truth"],
         "conflicts": conflicts,
-        "splits": _named(described, "split"),
+        "splits": _splits(counts["split"]),
         **{name: _quantity(counts[name]) for name in ("brightness", "contrast", "ink")},
         "mean_image": mean_image(means),
         "blank": total["blank"],
         "unreadable": total["images"] - total["readable"],
-        "quarantined": {row["reason"]: row["n"] for row in sorted(reasons, key=_by_reason)},
+        "quarantined": quarantined,
         "attributes": _attributes(described) if total["with_attributes"] else {},
         "source_time": _source_time(total),
     }
@@ -154,7 +154,7 @@ def counted(described: DataFrame) -> Counts:
     )
     counts: Counts = {name: {} for name in BINNED}
     for name, step, n in rows:
-        counts[name][step] = n
+        counts[name][step or 0] = n
     return counts
 
 
@@ -199,9 +199,21 @@ def _shapes(described: DataFrame) -> list[Shape]:
     return [Shape(*row) for row in rows.limit(MOST_SHAPES).collect()]
 
 
-def _named(described: DataFrame, column: str) -> dict[str, int]:
-    rows = described.groupBy(F.coalesce(column, F.lit(UNSPLIT)).alias("name")).count().collect()
-    return {row["name"]: row["count"] for row in sorted(rows, key=lambda r: str(r["name"]))}
+def _splits(counts: Mapping[int, int]) -> dict[str, int]:
+    names = (UNSPLIT, *SPLITS)
+    return {names[place]: images for place, images in sorted(counts.items(), reverse=True)}
+
+
+def _outside(own: SparkSession, collection: str) -> tuple[int, dict[str, int]]:
+    """Conflicts, and quarantined files by reason."""
+    mine = f"where collection = {catalogue.literal(collection)}"
+    rows = own.sql(
+        f"select cast(null as string) reason, count(*) n from truth_conflicts {mine} "
+        f"union all select reason, count(*) from quarantine {mine} group by reason"
+    ).collect()
+    found = {row["reason"]: row["n"] for row in rows}
+    conflicts = found.pop(None)
+    return conflicts, dict(sorted(found.items()))
 
 
 def _attributes(described: DataFrame) -> dict[str, Attribute]:
@@ -242,7 +254,3 @@ def _moment(micros: int) -> str:
     seconds, rest = divmod(micros, 1_000_000)
     whole = datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest)
     return whole.isoformat()
-
-
-def _by_reason(row: Any) -> str:
-    return str(row["reason"])

@@ -71,14 +71,9 @@ def pictures(
     wanted = list(dict.fromkeys(ids))[:MOST]
     if not wanted:
         return {}
-    mine = F.col("image_id").isin(wanted)
-    classes = described.where(mine).select("image_id", "class").collect()
-    class_of = {row["image_id"]: row["class"] for row in classes}
     size = F.expr("width * height * channels * if(dtype = 'uint16', 2L, 1L)").alias("size")
-    columns = ["image_id", "uri", "split", "width", "height", "thumbnail", size]
-    rows = own.table("images").where((F.col("collection") == collection) & mine)
-    known = rows.select(*columns).collect()
-    drawn = {row["image_id"]: bytes(row["thumbnail"]) for row in known if row["thumbnail"]}
+    columns = ["image_id", "uri", "class", "split", "width", "height", size]
+    known = described.where(F.col("image_id").isin(wanted)).select(*columns).collect()
     small = [row["image_id"] for row in known if row["size"] <= LARGEST]
     parts = (
         image_parts(own, collection, small)
@@ -86,12 +81,17 @@ def pictures(
         .sortWithinPartitions("image_id", "chunk")
         .mapInArrow(picture_batches, PICTURES_SQL)  # type: ignore[arg-type]
     )
-    drawn |= {row["image_id"]: bytes(row["png"]) for row in parts.collect()}
+    drawn = {row["image_id"]: bytes(row["png"]) for row in parts.collect()}
+    missing = [row["image_id"] for row in known if row["image_id"] not in drawn]
+    if missing:
+        mine = (F.col("collection") == collection) & F.col("image_id").isin(missing)
+        rows = own.table("images").where(mine).select("image_id", "thumbnail").collect()
+        drawn |= {row["image_id"]: bytes(row["thumbnail"]) for row in rows if row["thumbnail"]}
     return {
         row["image_id"]: Shown(
             image_id=row["image_id"],
             uri=row["uri"],
-            klass=class_of.get(row["image_id"]),
+            klass=row["class"],
             split=row["split"],
             width=row["width"],
             height=row["height"],
@@ -101,29 +101,33 @@ def pictures(
     }
 
 
-def examples(described: DataFrame, classes: list[str]) -> dict[str, list[str]]:
-    """The first `EXAMPLES` image_ids of each class: ids are hashes, so this is a fair draw."""
+def examples(described: DataFrame, classes: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The first `EXAMPLES` image_ids of each class, and of the blank images.
+
+    Ids are hashes, so the first ones are a fair draw.
+    """
     wanted = classes[:EXAMPLE_CLASSES]
-    if not wanted:
-        return {}
-    first = Window.partitionBy("class").orderBy("image_id")
+    first = Window.partitionBy("blank", "class").orderBy("image_id")
+    blank = F.col("std") == 0
     rows = (
-        described.where(F.col("class").isin(wanted))
-        .select("class", "image_id", F.row_number().over(first).alias("nth"))
+        described.where(blank | F.col("class").isin(wanted))
+        .select("image_id", F.explode(F.array(F.lit(False), blank)).alias("blank"), "class")
+        .distinct()
+        .select(
+            "image_id",
+            "blank",
+            F.when(~F.col("blank"), F.col("class")).alias("class"),
+        )
+        .select("*", F.row_number().over(first).alias("nth"))
         .where(F.col("nth") <= EXAMPLES)
-        .orderBy("class", "image_id")
+        .orderBy("image_id")
         .collect()
     )
     found: dict[str, list[str]] = {name: [] for name in wanted}
     for row in rows:
-        found[row["class"]].append(row["image_id"])
-    return found
-
-
-def blanks(described: DataFrame, most: int = EXAMPLES) -> list[str]:
-    """Ids of blank images."""
-    rows = described.where(F.col("std") == 0).select("image_id").orderBy("image_id").limit(most)
-    return [row["image_id"] for row in rows.collect()]
+        if not row["blank"] and row["class"] in found:
+            found[row["class"]].append(row["image_id"])
+    return found, [row["image_id"] for row in rows if row["blank"]]
 
 
 def picture_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -20,6 +20,7 @@ GREY_BYTES = SIDE * SIDE
 
 KEPT = {
     "image_id": pa.string(),
+    "uri": pa.string(),
     "split": pa.string(),
     "width": pa.int32(),
     "height": pa.int32(),
@@ -50,7 +51,7 @@ DESCRIBED = pa.schema(
 flat."""
 
 DESCRIBED_SQL = (
-    "image_id string, split string, width int, height int, channels int, dtype string, mean float, "
+    "image_id string, uri string, split string, width int, height int, channels int, dtype string, mean float, "
     "std float, ink float, bytes long, attributes string, source_micros long, hash long, "
     "outline binary, grey binary"
 )

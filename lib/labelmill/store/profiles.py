@@ -55,6 +55,7 @@ def save(
         "exact_duplicates": profile.exact.images,
         "near_duplicates": profile.near.images,
         "leaks": profile.leaks,
+        "near_leaks": profile.near_leaks,
         "outliers": sum(profile.outliers.values()),
         "deviations": json.dumps([d.__dict__ for d in deviations[:MOST_DEVIATIONS]]),
         "created_at": datetime.now(timezone.utc),
