@@ -103,6 +103,11 @@ class HadoopFiles:
             raise OSError(told(error)) from None
         return b"".join(parts)
 
+    def sequence(self, texts: list[str]) -> Any:
+        """The texts, which hold no NUL, as a Scala sequence of the JVM."""
+        split = self._jvm.org.apache.commons.lang3.StringUtils.splitPreserveAllTokens
+        return self._jvm.scala.Predef.genericWrapArray(split("\0".join(texts), "\0"))
+
     def _path(self, below: str) -> Any:
         return self._jvm.org.apache.hadoop.fs.Path(f"{self.root}/{below}")
 

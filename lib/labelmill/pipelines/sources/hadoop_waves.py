@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from labelmill.domain.source import uri_of
@@ -97,13 +97,13 @@ class HadoopWaves:
         largest = max(size for _, size in files)
         spark = self._session(max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, largest))))
         root = self.files.root
-        frame = (
+        reader = (
             spark.read.format("binaryFile")
             .option("__globPaths__", "false")  # "[1].png" is a name
             .option("recursiveFileLookup", "true")  # "k=v/" is one too
-            .load([f"{root}/{path}" for path, _ in files])
-            .where(F.col("length") <= FILE_CAP)
         )
+        paths = self.files.sequence([f"{root}/{path}" for path, _ in files])
+        frame = DataFrame(reader._jreader.load(paths), spark).where(F.col("length") <= FILE_CAP)
         known = {
             "uri": F.expr(f"substring(path, {len(root) + 2})"),
             "size": F.col("length"),
@@ -162,4 +162,5 @@ class HadoopWaves:
 
 def _is_odd(path: str, size: int) -> bool:
     """Whether Spark's reader passes over the file, or writes its name in another way."""
-    return not size or path.rsplit("/", 1)[-1].startswith("_") or uri_of(path) != path
+    name = path.rsplit("/", 1)[-1]
+    return not size or name.startswith("_") or "\0" in name or uri_of(path) != path
