@@ -137,14 +137,13 @@ def test_any_names_and_classes_come_back_through_the_manifest(
     assert os.listdir(tmp_path) == ["below"]
 
     # The same annotations, whatever they were called by the file system.
-    pixels = _pixels(client, "c")
     ingest(spark, settings, str(tmp_path / "below/class" / MANIFEST), "again")
-    again = _pixels(client, "again")
+    before, again = _told(client, "c"), _told(client, "again")
     found = {
         (again[str(a["image_id"])], a["class"])
         for a in client.scan(ANNOTATIONS, where={"collection": "again"})
     }
-    assert found == {(pixels[image_id], label) for image_id, label in classes}
+    assert found == {(before[image_id], label) for image_id, label in classes}
 
 
 def test_what_cannot_be_exported_is_refused_before_anything_is_written(
@@ -218,9 +217,10 @@ def _store_odd_names(client: RowClient) -> set[tuple[str, str]]:
     return classes
 
 
-def _pixels(client: RowClient, collection: str) -> dict[str, bytes]:
-    rows = client.scan(IMAGES, ["image_id", "pixels"], {"collection": collection})
-    return {str(row["image_id"]): row["pixels"] for row in rows}  # type: ignore[misc]
+def _told(client: RowClient, collection: str) -> dict[str, tuple[object, ...]]:
+    columns = ["pixels", "split", "attributes", "source_time"]
+    rows = client.scan(IMAGES, ["image_id", *columns], {"collection": collection})
+    return {str(row["image_id"]): tuple(row[name] for name in columns) for row in rows}
 
 
 def _read(out: Path, row: dict[str, Any]) -> Pixels:

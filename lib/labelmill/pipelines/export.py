@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from labelmill.domain.source import SPLITS
 from labelmill.errors import InputError, LabelmillError, MissingRow, NoData
 from labelmill.pipelines.export_files import EXPORTED, EXPORTED_SQL, Exporting, why_not_written
-from labelmill.pipelines.export_names import MANIFEST, Format, Layout
+from labelmill.pipelines.export_names import ABOUT_FILES, MANIFEST, Format, Layout
 from labelmill.pipelines.export_place import Claim, Place
 from labelmill.pipelines.export_rows import asked_for, with_clashes, with_shapes
 from labelmill.pipelines.progress import SparkProgress
@@ -30,7 +30,7 @@ from labelmill.pipelines.snapshot import settled
 from labelmill.pipelines.worker_errors import our_errors
 from labelmill.settings import Settings
 
-COLUMNS = EXPORTED.names[: EXPORTED.get_field_index("state")]
+COLUMNS = ["uri", "label", "split", "source_time", "attributes", *ABOUT_FILES]
 """Of the manifest."""
 
 _TASK_BYTES, _TASK_ROWS = 128 << 20, 2000
