@@ -50,7 +50,8 @@ def require_topic(brokers: str, topic: str, timeout: float = DEFAULT_TIMEOUT) ->
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     raise UnknownTopic(
         f"topic {topic!r} does not exist on {brokers}; it has: {', '.join(own[:20]) or '(none)'}."
-        f"{hint} Create it with --create-topics (or your broker's own tool)."
+        f"{hint} Publishing and labelling create topics with --create-topics; so does your broker's "
+        "own tool."
     )
 
 
