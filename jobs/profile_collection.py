@@ -9,7 +9,9 @@ import typer
 
 from labelmill.pipelines import profile
 from labelmill.pipelines.job import Job, run_job
+from labelmill.pipelines.profile_plan import DISTANCE, LIKENESS, ProfilePlan
 from labelmill.pipelines.report import Report
+from labelmill.pipelines.schema_file import check_writable, write_schema
 
 
 def profile_collection(
@@ -43,10 +45,10 @@ def profile_collection(
     distance: Annotated[
         int,
         typer.Option(min=0, max=8, help="Near duplicates: bits in which hashes may differ."),
-    ] = profile.DISTANCE,
+    ] = DISTANCE,
     likeness: Annotated[
         float, typer.Option(min=0, max=1, help="Near duplicates: least likeness of thumbnails.")
-    ] = profile.LIKENESS,
+    ] = LIKENESS,
 ) -> Report:
     """Sizes, classes, brightness, duplicates, leaks and outliers of a collection, into `profiles`.
 
@@ -55,13 +57,11 @@ def profile_collection(
     """
     for path, flag in ((out, "--out"), (schema, "--schema")):
         if path is not None:
-            profile.check_writable(path, flag)
-    plan = profile.ProfilePlan(
-        collection, against, accept, fail_on_deviation, snapshot, distance, likeness
-    )
+            check_writable(path, flag)
+    plan = ProfilePlan(collection, against, accept, fail_on_deviation, snapshot, distance, likeness)
     report, profiled = profile.profile_collection(job.spark(), job.settings, plan)
     if schema is not None:
-        profile.write_schema(profiled.schema, schema)
+        write_schema(profiled.schema, schema)
         report.put("schema", str(schema.absolute()))
     if out is not None:
         # matplotlib and jinja take a moment to import; without a page they are not needed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.domain.codecs.png import encode_png
+from labelmill.domain.profile import Attribute
 from labelmill.errors import InputError, MissingRow, NoData, NotAccepted
-from labelmill.pipelines import profile as pipeline
 from labelmill.pipelines.ingest import ingest
-from labelmill.pipelines.profile import Profiled, ProfilePlan, profile_collection
+from labelmill.pipelines.profile import profile_collection
+from labelmill.pipelines.profile_plan import Profiled, ProfilePlan
+from labelmill.pipelines.schema_file import check_writable, write_schema
 from labelmill.serving import profile_page
 from labelmill.settings import Settings
+from labelmill.store import profiles
 from labelmill.store.client import RowClient
-from labelmill.store.tables import PROFILES
+from labelmill.store.tables import IMAGES, PROFILES
 
 Pixels = npt.NDArray[Any]
 
@@ -64,8 +68,6 @@ def heap(tmp_path: Path) -> Path:
 
 
 def image_ids(client: RowClient) -> dict[str, str]:
-    from labelmill.store.tables import IMAGES
-
     return {str(r["uri"]): str(r["image_id"]) for r in client.scan(IMAGES, ["uri", "image_id"])}
 
 
@@ -156,10 +158,15 @@ def _deviates(spark: SparkSession, settings: Settings, client: RowClient, tmp_pa
     for n in range(10):
         save(new, f"without-{n}.png", drawn(200 + n, 30, 3, dark=False))
     ingest(spark, settings, str(new), "new")
+    told = list(client.scan(IMAGES, where={"collection": "new"}))[:9]
+    made = datetime(2026, 3, 4, 5, 6, 7, 8, tzinfo=timezone.utc)
+    for n, row in enumerate(told):
+        row |= {"attributes": '{"camera": 7}', "source_time": made + timedelta(days=n)}
+    client.write(IMAGES, told)
     schema = tmp_path / "schema.json"
-    found = pipeline.profiles.find(client, "new", next(iter(client.scan(PROFILES)))["digest"])  # type: ignore[arg-type]
+    found = profiles.find(client, "new", next(iter(client.scan(PROFILES)))["digest"])  # type: ignore[arg-type]
     assert found is not None
-    pipeline.write_schema(found[0], schema)
+    write_schema(found[0], schema)
     plan = ProfilePlan("new", str(schema), fail_on_deviation=True)
     report, profiled = profile_collection(spark, settings, plan)
     assert report.exit_code == NotAccepted.exit_code
@@ -171,6 +178,13 @@ def _deviates(spark: SparkSession, settings: Settings, client: RowClient, tmp_pa
     assert "received '3' in 40 of 40 images" in about["channels"].sentence
     assert about["brightness"].severity == "error"
     assert "leaks" not in about
+    figures = profiled.profile
+    assert figures.attributes == {"camera": Attribute(9, {"number": 9})}
+    assert figures.source_time == {
+        "first": "2026-03-04T05:06:07.000008+00:00",
+        "last": "2026-03-12T05:06:07.000008+00:00",
+        "images": 9,
+    }
     assert "schema.json" in str(report.error)
 
 
@@ -192,4 +206,4 @@ def test_what_cannot_be_meant(spark: SparkSession, settings: Settings, tmp_path:
     with pytest.raises(InputError, match="--distance 9"):
         run(distance=9)
     with pytest.raises(InputError, match=r"--out .* cannot be written"):
-        pipeline.check_writable(tmp_path, "--out")
+        check_writable(tmp_path, "--out")

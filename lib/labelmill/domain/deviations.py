@@ -119,7 +119,7 @@ def _classes(profile: Profile, schema: Schema) -> Iterator[Deviation]:
     if missing:
         # Five are expected and none is there: chance does that less than once in a hundred times.
         sure = any(schema.classes[c] * truth >= 5 for c in missing)
-        expected = ", ".join(f"{c} {_percent(schema.classes[c])}" for c in missing[:SHOWN])
+        expected = ", ".join(f"{c!r} {_percent(schema.classes[c])}" for c in missing[:SHOWN])
         yield Deviation(
             "error" if sure else "warning",
             "classes",
@@ -250,4 +250,6 @@ def _of(images: int, profile: Profile) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share >= 0.001 or share == 0 else f"{100 * share:.3f} %"
+    if share == 0:
+        return "0 %"
+    return f"{100 * share:.1f} %" if share >= 0.001 else f"{100 * share:.3f} %"

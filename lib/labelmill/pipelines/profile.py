@@ -8,95 +8,31 @@ figures are exact counts, so the same rows give the same profile and the same di
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass, field
-from pathlib import Path
-
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from labelmill.domain.deviations import Deviation, deviations
-from labelmill.domain.near_pairs import MOST_DISTANCE
+from labelmill.domain.deviations import deviations
 from labelmill.domain.profile import Profile
-from labelmill.domain.schema import Schema, infer, read_schema
-from labelmill.errors import InputError, NoData, NotAccepted
+from labelmill.domain.schema import Schema, infer
+from labelmill.errors import NoData, NotAccepted
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.profile_duplicates import Found, duplicates
-from labelmill.pipelines.profile_figures import MOST_CLASSES, Figures, figures, mean_image
+from labelmill.pipelines.profile_figures import Figures, figures, mean_image
 from labelmill.pipelines.profile_outliers import Outlier, outliers
-from labelmill.pipelines.profile_pictures import Shown, examples, pictures
+from labelmill.pipelines.profile_pictures import examples, pictures
+from labelmill.pipelines.profile_plan import Profiled, ProfilePlan
+from labelmill.pipelines.profile_report import reported
 from labelmill.pipelines.profile_rows import DESCRIBED_SQL, READ, describe_batches
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
+from labelmill.pipelines.schema_file import read_schema_file
 from labelmill.pipelines.snapshot import settled
 from labelmill.settings import Settings
 from labelmill.store import profiles
-from labelmill.store.client import open_client
-
-DISTANCE, LIKENESS = 4, 0.99
-"""Near pairs, by default. On MNIST, photographs and CIFAR-10 these find copies that were compressed,
-scaled, brightened or made noisy, and few others (decision 0069)."""
+from labelmill.store.client import RowClient, open_client
 
 VIEWS = ("images", "image_chunks", "truth", "truth_conflicts", "quarantine")
-
-
-@dataclass(frozen=True)
-class Profiled:
-    """A profile with all that its page shows.
-
-    Args:
-        profile: The figures.
-        schema: Inferred from them.
-        snapshot_ms: Moment that was read, milliseconds since 1970 UTC.
-        against: What it was compared with; None: nothing.
-        deviations: The worst first.
-        class_means: Class → mean image, PNG in base64.
-        examples: Class → image_ids.
-        duplicates: Groups that are shown.
-        outliers: Images that are shown.
-        blanks: image_ids of blank images.
-        pictures: image_id → what is shown of the image.
-        schema_before: What it was compared with.
-    """
-
-    profile: Profile
-    schema: Schema
-    snapshot_ms: int
-    against: str | None
-    deviations: list[Deviation]
-    class_means: dict[str, str]
-    examples: dict[str, list[str]]
-    duplicates: Found
-    outliers: list[Outlier]
-    blanks: list[str]
-    pictures: dict[str, Shown] = field(repr=False)
-    schema_before: Schema | None = None
-
-
-@dataclass(frozen=True)
-class ProfilePlan:
-    """How a collection is profiled.
-
-    Args:
-        collection: Name.
-        against: ``latest``, letters of a digest, another collection's name, or a schema's
-            ``FILE.json``; None: nothing is compared.
-        accept: Accept it as the one that ``latest`` means, whatever deviates.
-        fail_on_deviation: Whether a deviation of severity error makes the job fail.
-        snapshot_ms: Milliseconds since 1970 UTC; default now.
-        distance: Most bits in which hashes of near duplicates differ, 0..8.
-        likeness: Least likeness of near duplicates, 0..1.
-    """
-
-    collection: str
-    against: str | None = None
-    accept: bool = False
-    fail_on_deviation: bool = False
-    snapshot_ms: int | None = None
-    distance: int = DISTANCE
-    likeness: float = LIKENESS
 
 
 def profile_collection(
@@ -119,13 +55,11 @@ def profile_collection(
         NoData: The collection has no images.
         StoreError: Kudu refused.
     """
-    _check(plan)
+    plan.check()
     report = Report("profile_collection")
     client = open_client(settings)
     try:
-        before = _before(plan) or (
-            profiles.find(client, plan.collection, plan.against) if plan.against else None
-        )
+        before = _before(client, plan)
         at = settled(plan.snapshot_ms)
         with SparkProgress(spark, f"profile {plan.collection}"):
             profiled = _profiled(spark, settings, plan, at, before)
@@ -141,7 +75,7 @@ def profile_collection(
         )
     finally:
         client.close()
-    _reported(report, profiled, plan, accepted)
+    reported(report, profiled, plan, accepted)
     if plan.fail_on_deviation and severe:
         report.fail(
             f"{plan.collection!r} deviates from {profiled.against}: {severe[0].sentence}"
@@ -149,31 +83,6 @@ def profile_collection(
             NotAccepted.exit_code,
         )
     return report, profiled
-
-
-def check_writable(path: Path, flag: str) -> None:
-    """Makes sure, before the work, that a file can be written after it.
-
-    Raises:
-        InputError: A folder, or a place that cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{flag} {path} cannot be written: {error.strerror}") from None
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(
-            f"{flag} {path} cannot be written; expected a file's path in a folder that you may "
-            "write to"
-        )
-
-
-def write_schema(schema: Schema, path: Path) -> None:
-    """Writes a schema for `ProfilePlan.against`, to be kept and edited."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(schema.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    part.replace(path)
 
 
 def _profiled(
@@ -248,28 +157,13 @@ def describe(own: SparkSession, collection: str) -> DataFrame:
     return described.join(truth.select("image_id", "class"), "image_id", "left")
 
 
-def _check(plan: ProfilePlan) -> None:
-    if not 0 <= plan.distance <= MOST_DISTANCE:
-        raise InputError(f"--distance {plan.distance}; expected 0 to {MOST_DISTANCE} bits")
-    if not 0 <= plan.likeness <= 1:
-        raise InputError(f"--likeness {plan.likeness}; expected 0 to 1")
-    if plan.fail_on_deviation and plan.against is None:
-        raise InputError("--fail-on-deviation needs --against: say what is expected first")
-
-
-def _before(plan: ProfilePlan) -> tuple[Schema, str] | None:
-    """The schema of a file, when `against` is one."""
-    if plan.against is None or not plan.against.endswith(".json"):
+def _before(client: RowClient, plan: ProfilePlan) -> tuple[Schema, str] | None:
+    """The schema that is expected, and what it is called."""
+    if plan.against is None:
         return None
-    try:
-        text = Path(plan.against).read_text("utf-8")
-        return read_schema(json.loads(text), plan.against), plan.against
-    except OSError as error:
-        raise InputError(f"--against {plan.against}: {error.strerror}") from None
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"--against {plan.against} is no JSON: {error}") from None
+    if plan.against.endswith(".json"):
+        return read_schema_file(plan.against), plan.against
+    return profiles.find(client, plan.collection, plan.against)
 
 
 def _class_means(counted: Figures) -> dict[str, str]:
@@ -284,53 +178,3 @@ def _shown_ids(
     ids += [found.names[i] for g in near for i in (g.a, g.b)]
     ids += [o.image_id for o in far] + blank
     return ids + [i for group in shown.values() for i in group]
-
-
-def _reported(report: Report, profiled: Profiled, plan: ProfilePlan, accepted: bool | None) -> None:
-    profile = profiled.profile
-    report.put("collection", profile.collection)
-    report.put("digest", profile.digest)
-    report.put("snapshot_ms", profiled.snapshot_ms)
-    report.put("images", profile.images)
-    report.put("width", f"{profile.width.least:.0f} to {profile.width.most:.0f}")
-    report.put("height", f"{profile.height.least:.0f} to {profile.height.most:.0f}")
-    report.put("channels", profile.channels)
-    report.put("dtypes", profile.dtypes)
-    report.put("classes", dict(list(profile.classes.items())[:20]))
-    report.put("without_truth", profile.without_truth)
-    report.put("conflicts", profile.conflicts)
-    report.put("splits", profile.splits)
-    report.put("blank", profile.blank)
-    report.put("exact_duplicates", {"groups": profile.exact.groups, "images": profile.exact.images})
-    report.put("near_duplicates", {"groups": profile.near.groups, "images": profile.near.images})
-    report.put("leaks", profile.leaks)
-    report.put("near_leaks", profile.near_leaks)
-    report.put("outliers", profile.outliers)
-    report.put("against", profiled.against)
-    report.put("accepted", accepted)
-    report.table(
-        "deviations",
-        [{"severity": d.severity, "sentence": d.sentence} for d in profiled.deviations],
-    )
-    if plan.against is not None and profiled.against is None:
-        report.note(
-            f"{plan.collection!r} has no accepted profile yet, so there was nothing to compare with; "
-            "from now on there is"
-        )
-    for name, kind in (("same pixels", profile.exact), ("same look", profile.near)):
-        for leak, images in kind.leaks.items():
-            report.note(f"leak: {images:,} images, {name}: {leak}")
-        if kind.classes_differ:
-            report.note(f"{kind.classes_differ:,} groups with the {name} have different classes")
-    if profile.other_classes:
-        report.note(
-            f"more than {MOST_CLASSES:,} classes; {profile.other_classes:,} rare ones are not listed"
-        )
-    if not profile.near.complete:
-        report.note(
-            "near duplicates are a lower bound: so many images hash alike that not all were compared"
-        )
-    if accepted is False:
-        report.note(
-            "not accepted: `--against latest` goes on meaning the profile before; --accept takes it"
-        )

@@ -1,8 +1,7 @@
 """Images that are the same or look the same, found without comparing all with all.
 
-Same pixels: only images that agree in shape, statistics and thumbnail can have the same pixels, so
-only theirs are read, in parts, and hashed. Same look: see `labelmill.domain.near_pairs`; a sort by
-key on executors stands for the hash tables there.
+Same pixels: see `labelmill.pipelines.same_pixels`. Same look: see `labelmill.domain.near_pairs`; a
+sort by key on executors stands for the hash tables there.
 """
 
 from __future__ import annotations
@@ -26,15 +25,8 @@ from labelmill.domain.near_groups import (
     near_groups,
 )
 from labelmill.domain.profile import Duplicates
-from labelmill.pipelines.near_rows import (
-    BANDED_SQL,
-    DIGESTS_SQL,
-    PAIRS_SQL,
-    PARTS,
-    band_batches,
-    digest_batches,
-    pair_batches,
-)
+from labelmill.pipelines.near_rows import BANDED_SQL, PAIRS_SQL, band_batches, pair_batches
+from labelmill.pipelines.same_pixels import candidates, pixel_digests
 
 LISTED = 12
 """Groups that are shown."""
@@ -88,7 +80,7 @@ def duplicates(
         distance: Most bits in which hashes of a near pair differ.
         least: Least likeness of a near pair.
     """
-    digests = pixel_digests(own, _candidates(described), collection)
+    digests = pixel_digests(own, candidates(described), collection)
     looks = _looks(described, digests).persist()
     try:
         exact, exact_groups = _exact(looks) if digests is not None else (Duplicates(), [])
@@ -109,66 +101,6 @@ def duplicates(
         complete=not skipped and count <= MOST_PAIRS,
     )
     return Found(exact, near, exact_groups, groups, names, skipped, count)
-
-
-def pixel_digests(own: SparkSession, wanted: DataFrame, collection: str) -> DataFrame | None:
-    """Digests of pixels, which may lie in one cell or in chunks.
-
-    Args:
-        own: Session with the views ``images`` and ``image_chunks``.
-        wanted: Column ``image_id``.
-        collection: Name.
-
-    Returns:
-        Rows of `DIGESTS`, persisted; None when nothing is wanted.
-    """
-    wanted = wanted.persist()
-    try:
-        if wanted.isEmpty():
-            return None
-        digests = (
-            image_parts(own, collection, wanted)
-            .repartition("image_id")
-            .sortWithinPartitions("image_id", "chunk")
-            .mapInArrow(digest_batches, DIGESTS_SQL)  # type: ignore[arg-type]
-            .persist()
-        )
-        digests.count()
-        return digests
-    finally:
-        wanted.unpersist()
-
-
-def image_parts(own: SparkSession, collection: str, wanted: DataFrame | list[str]) -> DataFrame:
-    """Pixels of some images as rows of `PARTS`, in any order.
-
-    Args:
-        own: Session with the views ``images`` and ``image_chunks``.
-        collection: Name.
-        wanted: Column ``image_id``; or a short list of ids, which Kudu itself filters by.
-    """
-    shape = ["image_id", "height", "width", "channels", "dtype"]
-
-    def mine(view: str) -> DataFrame:
-        rows = own.table(view).where(F.col("collection") == collection)
-        if isinstance(wanted, list):
-            return rows.where(F.col("image_id").isin(wanted))
-        return rows.join(wanted, "image_id", "left_semi")
-
-    whole = mine("images").where(F.col("pixels").isNotNull())
-    whole = whole.select(*shape, F.lit(0).alias("chunk"), F.col("pixels").alias("data"))
-    # Asking which images have no pixels would read those of all others.
-    shapes = mine("images").select(*shape)
-    cut = mine("image_chunks").select("image_id", "chunk", "data").join(shapes, "image_id")
-    return whole.unionByName(cut).select(*PARTS)
-
-
-def _candidates(described: DataFrame) -> DataFrame:
-    """Ids of images that agree with another one in everything that is known without the pixels."""
-    key = ["width", "height", "channels", "dtype", "mean", "std", "ink", "shown"]
-    rows = described.where(F.col("grey").isNotNull()).withColumn("shown", F.sha2("grey", 256))
-    twice = rows.groupBy(*key).count().where("count > 1").drop("count")
-    return rows.join(twice, key, "left_semi").select("image_id")
 
 
 def _looks(described: DataFrame, digests: DataFrame | None) -> DataFrame:

@@ -179,7 +179,7 @@ def mean_image(means: Means, name: str | None = None) -> str:
 
 def _classes(described: DataFrame) -> tuple[dict[str, dict[str, int]], int]:
     """Class → split → images, the most frequent first; and how many classes are not listed."""
-    split = F.coalesce("split", F.lit(UNSPLIT))
+    split = F.when(F.col("split").isin(*SPLITS), F.col("split")).otherwise(UNSPLIT)
     known = described.where(F.col("class").isNotNull()).groupBy("class")
     names = (*SPLITS, UNSPLIT)
     table = known.agg(

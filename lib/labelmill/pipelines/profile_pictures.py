@@ -13,7 +13,7 @@ from labelmill.domain.codecs.png import encode_png
 from labelmill.domain.image import from_bytes, thumbnail
 from labelmill.errors import InputError
 from labelmill.pipelines.near_rows import whole_images
-from labelmill.pipelines.profile_duplicates import image_parts
+from labelmill.pipelines.same_pixels import image_parts
 
 SIDE = 96
 """Pixels of a picture at most, wide and high."""

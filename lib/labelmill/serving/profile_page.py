@@ -12,8 +12,8 @@ import jinja2
 
 from labelmill import __version__
 from labelmill.domain.profile import UNSPLIT
-from labelmill.pipelines.profile import Profiled
 from labelmill.pipelines.profile_pictures import Shown
+from labelmill.pipelines.profile_plan import Profiled
 
 MOST_CLASSES = 200
 """Classes in the table; those with pictures come first."""
@@ -159,8 +159,8 @@ def _size(count: float) -> str:
 
 
 def _percent(share: float) -> str:
-    if 0 < share < 0.0005:
-        return "< 0.1 %"
+    if share < 0.0005:
+        return "< 0.1 %" if share else "0 %"
     return f"{100 * share:.1f} %"
 
 

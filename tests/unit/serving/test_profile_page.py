@@ -15,10 +15,10 @@ from labelmill.domain.deviations import Deviation
 from labelmill.domain.near_groups import NearGroup, NearGroups
 from labelmill.domain.profile import Duplicates
 from labelmill.domain.schema import infer
-from labelmill.pipelines.profile import Profiled
 from labelmill.pipelines.profile_duplicates import ExactGroup, Found
 from labelmill.pipelines.profile_outliers import Outlier
 from labelmill.pipelines.profile_pictures import Shown
+from labelmill.pipelines.profile_plan import Profiled
 from labelmill.serving import profile_page
 from tests.unit.domain.profiles import profile
 
