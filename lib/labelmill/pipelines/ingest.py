@@ -18,9 +18,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from labelmill.domain.labelling import labelling_of
-from labelmill.errors import AllFailed, InputError, NoData, NotAccepted
+from labelmill.errors import InputError
 from labelmill.pipelines.distinct_ids import DistinctIds
 from labelmill.pipelines.ingest_counts import Counts
+from labelmill.pipelines.ingest_report import closed, no_images
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.read_ahead import read_ahead
 from labelmill.pipelines.report import Report
@@ -97,7 +98,7 @@ def ingest(
     heap = open_heap(spark, settings, SourceOptions(source, options.limit, options.uri))
     if heap.total == 0:
         list(heap.waves())  # tells what was left out
-        raise _no_images(heap)
+        raise no_images(heap)
     report = Report("ingest_images")
     taking = Taking(
         settings,
@@ -112,7 +113,8 @@ def ingest(
     if options.dry_run:
         with DistinctIds() as ids:
             counts = _take_all(spark, heap, taking, ids)
-            return _closed(report, heap, counts, options, {"would_take": ids.count()})
+            report.note("dry run: nothing was written")
+            return closed(report, heap, counts, {"would_take": ids.count()}, options.fail_over)
     client = open_client(settings)
     try:
         store.ensure_all(settings, client)
@@ -120,7 +122,7 @@ def ingest(
             taking = _aware(taking, client)
             counts = _take_all(spark, heap, taking, ids, client)
             outcome = _outcome(spark, taking, counts, ids, client)
-            return _closed(report, heap, counts, options, outcome)
+            return closed(report, heap, counts, outcome, options.fail_over)
     finally:
         client.close()
 
@@ -164,7 +166,7 @@ def _take_all(
                     taken = b"".join(summary["ids"] for summary in summaries)
                     settle(client, taking.collection, part.files, taken, taking.labelling)
     if not counts.files:
-        raise _no_images(heap)
+        raise no_images(heap)
     return counts
 
 
@@ -258,56 +260,3 @@ def _conflicts(spark: SparkSession, taking: Taking) -> int:
         .where("low <> high")
         .count()
     )
-
-
-def _no_images(heap: Heap) -> NoData:
-    found = ", ".join(f"{n:,} {why}" for why, n in heap.skipped.most_common(5)) or "nothing"
-    return NoData(
-        f"{heap.name} holds no image files (found: {found}); expected PNG, PGM, PPM or PAM files, "
-        "labelled by their folder: CLASS/1.png or train/CLASS/1.png"
-    )
-
-
-def _closed(
-    report: Report,
-    heap: Heap,
-    counts: Counts,
-    options: IngestOptions,
-    outcome: dict[str, object],
-) -> Report:
-    report.put("files", counts.files)
-    for name, value in outcome.items():
-        report.put(name, value)
-    report.put("quarantined", counts.quarantined)
-    report.put("quarantined_by_reason", dict(counts.reasons.most_common()))
-    report.put("skipped", dict(heap.skipped.most_common(20)))
-    report.put("images_per_second", round(counts.files / max(report.seconds, 1e-3), 1))
-    report.put("slowest_part", counts.slowest_part())
-    report.table("first_quarantined", counts.samples)
-    if options.dry_run:
-        report.note("dry run: nothing was written")
-    if not counts.annotations:
-        report.note(
-            "no annotations: with --labels folder a class is the parent folder's name (CLASS/1.png, "
-            "train/CLASS/1.png); --labels '{class}.{number}.png' reads it from file names"
-        )
-    if outcome.get("conflicts"):
-        report.note(
-            "conflicts are images whose imports name different classes; they have no truth until a "
-            'person annotates them: labelmill sql "select * from truth_conflicts"'
-        )
-    _judge(report, counts, options.fail_over)
-    return report
-
-
-def _judge(report: Report, counts: Counts, fail_over: float | None) -> None:
-    share = 100 * counts.quarantined / counts.files
-    if counts.quarantined == counts.files:
-        failure = f"all {counts.files:,} files are quarantined: {dict(counts.reasons)}"
-        report.fail(failure, AllFailed.exit_code)
-    elif fail_over is not None and share > fail_over:
-        report.fail(
-            f"{share:.2f} % of the files are quarantined, more than --fail-over {fail_over:g}; "
-            "the good ones are ingested",
-            NotAccepted.exit_code,
-        )

@@ -13,11 +13,14 @@ CATALOGUE = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS)
 """Tables that a collection's images and their truth live in."""
 
 
+_OF_A_FILE = ("uri", "split", "attributes")
+
+
 def collection_digest(client: RowClient, collection: str, snapshot_ms: int | None = None) -> str:
     """Digest of a collection's images and annotations.
 
-    Over ids, pixels, what is known of the images, and classes by source. Times do not count, nor
-    where a file lay: of several files with the same bytes any may have been the first.
+    Over ids, pixels, and classes by source. What the first of several files with the same bytes says
+    of itself (uri, split, attributes) does not count, nor do times.
 
     Args:
         client: Open client.
@@ -31,7 +34,7 @@ def collection_digest(client: RowClient, collection: str, snapshot_ms: int | Non
         table_digest(
             client,
             table,
-            [c.name for c in table.columns if c.type == "timestamp" or c.name == "uri"],
+            [c.name for c in table.columns if c.type == "timestamp" or c.name in _OF_A_FILE],
             {"collection": collection},
             snapshot_ms,
         )
