@@ -98,12 +98,12 @@ def near_pairs(
     later = np.arange(fresh, len(keys))
     for step in range(1, WINDOW + 1):
         # Sorted keys: who differs from the one `step` before differs from all before that.
-        later = later[later >= step]
+        later = later[(later >= step) & (found[later] < MOST_PAIRS)]
         later = later[keys[later] == keys[later - step]]
         if not later.size:
             break
         bits = hamming(hashes[later], hashes[later - step])
-        near = (bits <= distance) & (found[later] < MOST_PAIRS)
+        near = bits <= distance
         there = later[near]
         alike = likeness(outlines[there], outlines[there - step])
         good = alike >= least
