@@ -73,7 +73,7 @@ class ImageRows:
         self._clear()
 
     @property
-    def bytes(self) -> int:
+    def held_bytes(self) -> int:
         """Bytes of pixels held."""
         return self._bytes
 

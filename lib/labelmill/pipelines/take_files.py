@@ -182,7 +182,7 @@ class _Batch:
         self._read = self._decode = self._write = 0.0
 
     def is_full(self) -> bool:
-        return self.files >= BATCH_FILES or self._rows.bytes >= BATCH_BYTES
+        return self.files >= BATCH_FILES or self._rows.held_bytes >= BATCH_BYTES
 
     def add(self, row: tuple[Any, ...], read: Reader) -> None:
         """Reads and decodes one file; a bad one is told, never raised."""
