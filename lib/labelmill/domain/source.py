@@ -33,7 +33,7 @@ def uri_of(path: str) -> str:
     the byte 0xff. A name that has such letters itself gets its backslashes doubled there, so two
     names stay two. Any other path is its own text.
     """
-    return _TO_ESCAPE.sub(_escaped, path)
+    return path if path.isascii() and "\\" not in path else _TO_ESCAPE.sub(_escaped, path)
 
 
 def path_of(uri: str) -> bytes:

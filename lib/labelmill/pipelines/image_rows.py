@@ -1,6 +1,7 @@
-"""Runs on executors: decoded images as rows of the catalogue, gathered column by column.
+"""Runs on executors: decoded images as rows of the catalogue.
 
-Column by column because a dict for every image would cost as much time as decoding a small one.
+Rows are plain tuples, turned into columns at the end: a dict for every image would cost as much time as
+decoding a small one.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class ImageRows:
     @property
     def files(self) -> int:
         """Files held, good and bad."""
-        return len(self._images["uri"]) + len(self._bad["uri"])
+        return len(self._images) + len(self._bad)
 
     def image(
         self,
@@ -109,10 +110,9 @@ class ImageRows:
         whole = len(raw) <= CELL_BYTES
         if not whole:
             for number, start in enumerate(range(0, len(raw), CHUNK_BYTES)):
-                _add(self._chunks, image_id, number, raw[start : start + CHUNK_BYTES])
+                self._chunks.append((image_id, number, raw[start : start + CHUNK_BYTES]))
         small = max(height, width) <= THUMBNAIL_SIDE
-        _add(
-            self._images,
+        row = (
             image_id,
             uri,
             split,
@@ -127,10 +127,11 @@ class ImageRows:
             attributes,
             source_time,
         )
+        self._images.append(row)
 
     def annotation(self, image_id: str, origin: str, label: str, uri: str) -> None:
         """Adds a class that the source gives."""
-        _add(self._annotations, image_id, f"{origin}/{label}", label, uri)
+        self._annotations.append((image_id, f"{origin}/{label}", label, uri))
 
     def fault(
         self, uri: str, reason: str, message: str, image_id: str | None, data: bytes, size: int
@@ -145,7 +146,7 @@ class ImageRows:
             data: What could be read of it; the first 64 bytes are kept.
             size: Bytes.
         """
-        _add(self._bad, uri, reason, message[:1000], image_id, data[:64] or None, size)
+        self._bad.append((uri, reason, message[:1000], image_id, data[:64] or None, size))
 
     def take(self) -> dict[str, pa.Table]:
         """The rows by name of their table; nothing is held afterwards.
@@ -163,25 +164,24 @@ class ImageRows:
 
     def _clear(self) -> None:
         self._bytes = 0
-        self._chunks: dict[str, list[Any]] = {name: [] for name in _CHUNK_TYPES}
-        self._images: dict[str, list[Any]] = {name: [] for name in _IMAGE_TYPES}
-        self._annotations: dict[str, list[Any]] = {name: [] for name in _ANNOTATION_TYPES}
-        self._bad: dict[str, list[Any]] = {name: [] for name in _QUARANTINE_TYPES}
+        self._chunks: list[tuple[Any, ...]] = []
+        self._images: list[tuple[Any, ...]] = []
+        self._annotations: list[tuple[Any, ...]] = []
+        self._bad: list[tuple[Any, ...]] = []
 
     def _table(
-        self, columns: dict[str, list[Any]], types: dict[str, pa.DataType], moment: str = ""
+        self, rows: list[tuple[Any, ...]], types: dict[str, pa.DataType], moment: str = ""
     ) -> pa.Table:
-        arrays = {name: pa.array(columns[name], kind) for name, kind in types.items()}
-        rows = len(arrays["image_id" if "image_id" in arrays else "uri"])
-        arrays["collection"] = pa.repeat(pa.scalar(self._collection, pa.string()), rows)
+        columns = zip(*rows, strict=True) if rows else ((),) * len(types)
+        arrays = {
+            name: pa.array(column, kind)
+            for (name, kind), column in zip(types.items(), columns, strict=True)
+        }
+        arrays["collection"] = pa.repeat(pa.scalar(self._collection, pa.string()), len(rows))
         if moment:
-            arrays[moment] = pa.repeat(pa.scalar(self._now, pa.timestamp("us", "UTC")), rows)
+            now = pa.scalar(self._now, pa.timestamp("us", "UTC"))
+            arrays[moment] = pa.repeat(now, len(rows))
         return pa.table(arrays)
-
-
-def _add(columns: dict[str, list[Any]], *values: Any) -> None:
-    for column, value in zip(columns.values(), values, strict=True):
-        column.append(value)
 
 
 def attributes_of(*texts: str | None) -> str | None:

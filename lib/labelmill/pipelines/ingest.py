@@ -38,6 +38,7 @@ from labelmill.store.tables import ANNOTATIONS, IMAGES, QUARANTINE, Table
 
 _COLLECTION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 _FILES_A_TASK = 64
+_FILE_SECONDS, _BYTE_SECONDS = 80e-6, 25e-9
 _TASK_SECONDS = 3.0
 """Tasks are made so long: progress moves, and what a failed one repeats is little."""
 
@@ -178,7 +179,7 @@ def _take(
         take = _Through(wave.through, taking) if wave.through else taking
         summaries = wave.files.mapInArrow(take, SUMMARY_SQL)  # type: ignore[arg-type]
         return [row.asDict() for row in summaries.collect()]
-    parts = _cut(wave.files, slots, each)
+    parts = _cut(wave.files, slots, each or _guess(wave))
     streams = spark.sparkContext.parallelize(parts, len(parts))
     taken = streams.flatMap(_Take(taking)).collect()
     return [row for stream in taken for row in pa.ipc.open_stream(stream).read_all().to_pylist()]
@@ -205,17 +206,23 @@ class _Take:
         return take_stream(self._taking, stream)
 
 
-def _cut(files: pa.Table, slots: int, each: float | None) -> list[bytes]:
+def _guess(wave: Wave) -> float:
+    """Seconds that a file of the first wave may take, by what small images and photographs took."""
+    return _FILE_SECONDS + _BYTE_SECONDS * wave.bytes / max(1, wave.count or 1)
+
+
+def _cut(files: pa.Table, slots: int, each: float) -> list[bytes]:
     """A wave as Arrow streams, one a task.
 
     Args:
         files: Rows of ``FILES``.
         slots: Tasks that run at once.
-        each: Seconds that a file took so far; None at the first wave.
+        each: Seconds that a file takes.
     """
     rows = len(files)
-    wanted = 8 * slots if each is None else max(slots, round(rows * each / _TASK_SECONDS))
-    tasks = max(1, min(wanted, -(-rows // _FILES_A_TASK)))
+    # Whole rounds: a slot that has nothing to do while the last task runs is time lost.
+    rounds = max(1, round(rows * each / (_TASK_SECONDS * slots)))
+    tasks = max(1, min(rounds * slots, -(-rows // _FILES_A_TASK)))
     parts = []
     for number in range(tasks):
         start, end = rows * number // tasks, rows * (number + 1) // tasks

@@ -6,6 +6,7 @@ Six methods. Rows are dicts, or Arrow columns where many are written at once.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -124,6 +125,10 @@ def shared_client(settings: Settings) -> RowClient:
     key = (os.getpid(), settings.masters(), settings.table_prefix, settings.row_driver)
     if key not in _SHARED:
         _SHARED[key] = open_client(settings)
+        # A full collection takes 40 ms, mostly over modules and the JVM's bridge, and Spark asks for one
+        # after every task. What is there now stays for the life of the process.
+        gc.collect()
+        gc.freeze()
     return _SHARED[key]
 
 

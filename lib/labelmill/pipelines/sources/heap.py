@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-WAVE_FILES = 32_768
+WAVE_FILES = 65_536
 """Most files of a wave: what the driver knows of a file at once is small but not nothing."""
 
 WAVE_BYTES = 64 << 20
@@ -158,6 +158,18 @@ class WaveBuilder:
         self.bytes += len(columns.get("data") or b"") if "data" in columns else size
         self.pixels += pixels
         self.names += len(uri)
+
+    def add_named(self, uris: list[str]) -> None:
+        """Adds files of which only the name is known."""
+        self.rows.setdefault("uri", []).extend(uris)
+        self.rows.setdefault("size", []).extend([0] * len(uris))
+        self.count += len(uris)
+        self.names += sum(map(len, uris))
+
+    @property
+    def room(self) -> int:
+        """How many files fit by number."""
+        return WAVE_FILES - self.count
 
     def has_room(self, size: int) -> bool:
         """Whether a further file of `size` bytes keeps the wave within `WAVE_BYTES`, names included."""

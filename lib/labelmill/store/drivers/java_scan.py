@@ -43,6 +43,9 @@ def scan(
     try:
         while scanner.hasMoreRows():
             batch = scanner.nextRows()
+            if not columns:
+                yield from ({} for _ in range(batch.getNumRows()))
+                continue
             reader = None
             if batch.getNumRows() * len(columns) >= java_rows.MANY:
                 reader = java_source.compiled("ColumnReader")
