@@ -233,7 +233,7 @@ def test_nothing_to_ingest_is_told_apart(
     (tmp_path / "x.jpg").write_bytes(b"x")
     with pytest.raises(InputError, match=r"of no kind that can be ingested; .*\.tar\.gz"):
         ingest(spark, settings, str(tmp_path / "x.jpg"), "c")
-    with pytest.raises(InputError, match="names no {class}"):
+    with pytest.raises(InputError, match=r"names no \{class\}"):
         ingest(spark, settings, str(tmp_path / "empty"), "c", IngestOptions(labels="{x}.png"))
     with pytest.raises(InputError, match="letters, digits"):
         ingest(spark, settings, str(tmp_path / "empty"), "a/b")

@@ -72,8 +72,8 @@ def pictures(
     if not wanted:
         return {}
     size = F.expr("width * height * channels * if(dtype = 'uint16', 2L, 1L)").alias("size")
-    columns = ["image_id", "uri", "class", "split", "width", "height", size]
-    known = described.where(F.col("image_id").isin(wanted)).select(*columns).collect()
+    columns = ["image_id", "uri", "class", "split", "width", "height"]
+    known = described.where(F.col("image_id").isin(wanted)).select(*columns, size).collect()
     small = [row["image_id"] for row in known if row["size"] <= LARGEST]
     parts = (
         image_parts(own, collection, small)

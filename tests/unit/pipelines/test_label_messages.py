@@ -22,8 +22,8 @@ from labelmill.pipelines.label_arrow import records_at_once
 from labelmill.pipelines.label_messages import Task
 from labelmill.pipelines.label_rows import label_messages
 from labelmill.pipelines.predict import IMAGE_COLUMNS, labelled_rows
-from tests.integration.small_models import small_artifact
 from labelmill.testing.png_files import chunk, header, png
+from tests.integration.small_models import small_artifact
 
 TASK = Task("m", 1, "0" * 64, "q", 3, "drawn", 0.5, 64_000_000, 1_000_000, 1_000_000)
 GOOD = encode_png(np.arange(16, dtype=np.uint8).reshape(4, 4, 1))

@@ -38,6 +38,6 @@ def test_finished_tasks_count_as_their_share_of_the_part() -> None:
     shown.advance(1000, 3000, part=400)
     shown._poll()
     assert shown._done == 1100
-    tracker.getActiveStageIds = lambda: []  # between stages nothing goes back
+    tracker.getActiveStageIds = list  # between stages nothing goes back
     shown._poll()
     assert shown._done == 1100

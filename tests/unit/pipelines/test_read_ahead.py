@@ -34,8 +34,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
     found = []
     with pytest.raises(ValueError, match="cut off"):
-        for item in read_ahead(items()):
-            found.append(item)
+        found.extend(read_ahead(items()))
     assert found == [1, 2]
 
 
