@@ -96,11 +96,11 @@ def ingest(
             f"collection {collection!r}: expected letters, digits, '_', '.', '-', at most 100"
         )
     labelling = labelling_of(options.labels)
+    report = Report("ingest_images")  # its clock runs from here: listing is part of the work
     heap = open_heap(spark, settings, SourceOptions(source, options.limit, options.uri))
     if heap.total == 0:
         list(heap.waves())  # tells what was left out
         raise no_images(heap)
-    report = Report("ingest_images")
     taking = Taking(
         settings,
         collection,

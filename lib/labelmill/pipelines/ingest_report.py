@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from labelmill.errors import AllFailed, NoData, NotAccepted
 from labelmill.pipelines.ingest_counts import Counts
 from labelmill.pipelines.report import Report
+from labelmill.pipelines.sources.folder import NOT_LISTED
 from labelmill.pipelines.sources.heap import Heap
 
 
@@ -49,6 +50,9 @@ def closed(
             "no annotations: with --labels folder a class is the parent folder's name (CLASS/1.png, "
             "train/CLASS/1.png); --labels '{class}.{number}.png' reads it from file names"
         )
+    unseen = sum(n for why, n in heap.skipped.items() if why.startswith(NOT_LISTED))
+    if unseen:
+        report.note(f"{unseen:,} folders could not be listed; what is in them is not ingested")
     if outcome.get("conflicts"):
         report.note(
             "conflicts are images whose imports name different classes; they have no truth until a "
@@ -66,6 +70,6 @@ def _judge(report: Report, counts: Counts, fail_over: float | None) -> None:
     elif fail_over is not None and share > fail_over:
         report.fail(
             f"{share:.2f} % of the files are quarantined, more than --fail-over {fail_over:g}; "
-            "the good ones are ingested",
+            "the good ones are taken",
             NotAccepted.exit_code,
         )

@@ -156,4 +156,5 @@ def _text(value: Any) -> str:
         text = ", ".join(_text(item) for item in value) or "–"
     else:
         text = str(value)
-    return escape(text)
+    # Names are data: half letters would break the terminal's encoding after all work is done.
+    return escape(text.encode("utf-8", "backslashreplace").decode())

@@ -46,8 +46,9 @@ def settle(
         for row in stored:
             members = groups[str(row["image_id"])]
             uris = [files["uri"][i].as_py() for i in members]
-            if row["uri"] in uris[1:] and row["uri"] != uris[0]:
-                wrong.append({**row, **_told(files, members[0], labelling)})
+            told = _told(files, members[0], labelling)
+            if row["uri"] in uris and any(row[name] != value for name, value in told.items()):
+                wrong.append({**row, **told})
         changed += client.write(IMAGES, wrong) if wrong else 0
     return changed
 

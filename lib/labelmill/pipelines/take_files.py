@@ -208,8 +208,13 @@ class _Batch:
             image_id = image_id_of(data)
             pixels = decode_image(data, self._taking.settings.pixel_cap, uri)
             labelling = self._taking.labelling
-            label, split, attributes = said_of(labelling, uri, label, split, attributes, origin)
-            _check_cells(label, attributes)
+            try:
+                label, split, attributes = said_of(labelling, uri, label, split, attributes, origin)
+                _check_cells(label, attributes)
+            except (ValueError, RecursionError) as error:
+                if isinstance(error, ImageError):
+                    raise
+                raise ImageError("bad_attributes", f"no JSON object: {error}") from None
             self._rows.image(image_id, pixels, uri, size, split, attributes, source_time)
             self._ids[-1] = bytes.fromhex(image_id)
             self._bytes += size
@@ -273,12 +278,13 @@ class _Batch:
         if not len(bad):
             return
         if self._taking.mends:
-            # A file that is there with the same bytes keeps the time it was first seen.
+            # A file that is there with the same bytes and reason keeps the time it was first seen.
             where = {"collection": collection, "uri": bad["uri"].to_pylist()}
             known = {
-                (row["uri"], row["sha256"])
-                for row in client.scan(QUARANTINE, ["uri", "sha256"], where)
+                (row["uri"], row["sha256"], row["reason"])
+                for row in client.scan(QUARANTINE, ["uri", "sha256", "reason"], where)
             }
-            named = zip(bad["uri"].to_pylist(), bad["sha256"].to_pylist(), strict=True)
+            columns = (bad[name].to_pylist() for name in ("uri", "sha256", "reason"))
+            named = zip(*columns, strict=True)
             bad = bad.filter(pa.array([name not in known for name in named]))
         client.write(QUARANTINE, bad)

@@ -30,14 +30,15 @@ def our_errors() -> Iterator[None]:
         found = _RAISED.search(text)
         if found is None:
             raise
-        raise _named(found[1])(found[2]) from None
+        raise _again(found[1], found[2]) from None
 
 
-def _named(name: str) -> type[LabelmillError]:
+def _again(name: str, message: str) -> LabelmillError:
     kind = getattr(errors, name, None)
-    if isinstance(kind, type) and issubclass(kind, LabelmillError):
-        # Those with arguments of their own keep their exit code by their base.
-        for candidate in kind.__mro__:
-            if issubclass(candidate, LabelmillError) and candidate.__init__ is Exception.__init__:
-                return candidate
-    return LabelmillError
+    if not (isinstance(kind, type) and issubclass(kind, LabelmillError)):
+        return LabelmillError(message)
+    # One with arguments of its own cannot be made of a message; its base can.
+    ours = [one for one in kind.__mro__ if issubclass(one, LabelmillError)]
+    error = next(one for one in ours if not hasattr(one.__init__, "__code__"))(message)
+    error.exit_code = kind.exit_code
+    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -117,6 +118,8 @@ def test_signals_end_with_their_code(tmp_path: Path, number: int, code: int) -> 
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "LABELMILL_HOME": str(tmp_path)},
+        # Tests that a shell runs in the background inherit that Ctrl-C is ignored.
+        preexec_fn=functools.partial(signal.signal, number, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from labelmill.domain.source import uri_of
 from labelmill.errors import InputError
 from labelmill.pipelines.sources import tar, zip_members
-from labelmill.pipelines.sources.folder import why_left_out
+from labelmill.pipelines.sources.folder import leave_out, why_left_out
 from labelmill.pipelines.sources.heap import ARCHIVED_FILE_CAP, SourceOptions, Wave, WaveBuilder
 from labelmill.pipelines.sources.sizes import pixel_bytes
 from labelmill.pipelines.sources.stream import Damaged, Stream
@@ -26,7 +26,6 @@ NAME_CAP = 8192
 """Longest uri, in bytes: a key of a row in Kudu has 16 KiB."""
 
 _LONG = 512
-_REASONS, _LONG_REASON = 100, 80
 
 
 class ArchiveHeap:
@@ -78,7 +77,7 @@ class ArchiveHeap:
             if wave.count:
                 yield wave.take()
             raise InputError(
-                f"{self.name} is damaged after {seen:,} images: {error}; those are ingested, what "
+                f"{self.name} is damaged after {seen:,} images: {error}; those are taken, what "
                 "follows cannot be read"
             ) from error
         if wave.count:
@@ -116,7 +115,5 @@ class _Chooser:
             reason = f"name above {NAME_CAP:,} bytes"
         if not reason:
             return uri
-        if len(reason) > _LONG_REASON or len(self._skipped) > _REASONS:
-            reason = "not named like an image"
-        self._skipped[reason] += 1
+        leave_out(self._skipped, reason)
         return None

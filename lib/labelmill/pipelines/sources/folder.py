@@ -19,14 +19,18 @@ from labelmill.domain.codecs import IMAGE_ENDINGS
 from labelmill.domain.source import path_of, uri_of
 from labelmill.pipelines.sources.heap import SourceOptions, Wave, WaveBuilder
 
+NOT_LISTED = "folder that cannot be listed"
+"""Begins the reason of a folder whose files could not be seen."""
+
 _AT_ONCE, _SAMPLE = 4096, 16
+_REASONS, _LONG_REASON = 100, 80
 
 
 class FolderHeap:
     """See `labelmill.pipelines.sources.heap.Heap`. Workers find out the sizes themselves."""
 
     def __init__(self, options: SourceOptions) -> None:
-        self.name = options.source
+        self.name = uri_of(options.source)
         self.root = os.path.abspath(options.source)
         self.skipped: Counter[str] = Counter()
         self._limit = options.limit
@@ -66,6 +70,13 @@ def why_left_out(uri: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> str:
     return ""
 
 
+def leave_out(skipped: Counter[str], reason: str) -> None:
+    """Counts a file that is left out; kinds of names beyond a hundred count together."""
+    if reason not in skipped and (len(reason) > _LONG_REASON or len(skipped) > _REASONS):
+        reason = "not named like an image"
+    skipped[reason] += 1
+
+
 def _walk(root: str, skipped: Counter[str]) -> Iterator[str]:
     """Paths of images below `root`, in the order of whole paths."""
     # From the last to the first, so that the next one is taken from the end.
@@ -84,7 +95,7 @@ def _listed(root: str, below: str, skipped: Counter[str]) -> list[str]:
     try:
         found = os.scandir(os.path.join(root, below))
     except OSError as error:
-        skipped[f"folder that cannot be listed ({error.strerror})"] += 1
+        skipped[f"{NOT_LISTED} ({error.strerror})"] += 1
         return paths
     with found:
         for entry in found:
@@ -93,26 +104,37 @@ def _listed(root: str, below: str, skipped: Counter[str]) -> list[str]:
             elif entry.is_dir(follow_symlinks=False):
                 # With its separator a folder sorts among files as its paths do.
                 paths.append(f"{below}{entry.name}/")
-            elif entry.is_symlink() and entry.is_dir():
+            elif entry.is_symlink() and _is_folder(entry):
                 skipped["folder behind a link"] += 1
             elif entry.name.lower().endswith(IMAGE_ENDINGS):
                 paths.append(below + entry.name)
             else:
-                skipped[why_left_out(entry.name)] += 1
+                leave_out(skipped, why_left_out(uri_of(entry.name)))
     paths.sort(reverse=True)
     return paths
+
+
+def _is_folder(link: os.DirEntry[str]) -> bool:
+    try:
+        return link.is_dir()
+    except OSError:  # a loop, or a place that may not be looked at: the worker will say so
+        return False
 
 
 def _count(root: str) -> int:
     """Number of images of the tree, for estimates."""
     number, waiting = 0, [root]
     while waiting:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as found:
+        try:
+            found = os.scandir(waiting.pop())
+        except OSError:
+            continue  # told when it is listed
+        with found:
             for entry in found:
                 if entry.name.startswith("."):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
-                elif not entry.is_dir() and entry.name.lower().endswith(IMAGE_ENDINGS):
-                    number += 1
+                elif entry.name.lower().endswith(IMAGE_ENDINGS):
+                    number += not (entry.is_symlink() and _is_folder(entry))
     return number

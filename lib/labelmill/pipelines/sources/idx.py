@@ -146,7 +146,7 @@ def _waves(pair: _Pair, number: int) -> Iterator[Wave]:
                 assert short is not None
                 raise InputError(
                     f"{path} is damaged after {at + count:,} of {header.count:,} items: {short.cut()}; "
-                    "those are ingested, what follows cannot be read"
+                    "those are taken, what follows cannot be read"
                 )
         if number == header.count:
             _check_end(images, pair.images)
@@ -172,4 +172,4 @@ def _check_end(stream: Stream, path: str) -> None:
     more = stream.at < len(stream.buffer) or stream.more()
     if more or stream.problem:
         what = stream.problem or "there is more than its header says"
-        raise InputError(f"{path} is damaged at its end: {what}; its items are ingested")
+        raise InputError(f"{path} is damaged at its end: {what}; its items are taken")

@@ -120,7 +120,9 @@ def _object(value: Any) -> str | None:
         return None
     try:
         found = json.loads(value, parse_constant=_refused)
-    except (TypeError, ValueError):
+        # Escapes can spell half letters and numbers beyond all bounds, which no table takes.
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise ValueError(f"attributes {repr(value)[:40]}; expected a JSON object")

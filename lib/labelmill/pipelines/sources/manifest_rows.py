@@ -145,7 +145,7 @@ def _parquet_rows(source: str) -> Iterator[Row]:
                         row = dict(zip(names, cells, strict=True))
                         yield f"row {number:,} of {name}", {**row, **keys}
                     start += batch.num_rows
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             raise InputError(f"{path} is damaged: {error}") from None
 
 

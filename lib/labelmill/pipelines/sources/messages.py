@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark import Accumulator, TaskContext
 
 from labelmill.bus.envelope import Envelope, decode
@@ -36,6 +37,7 @@ _HEAD = 64
 _BATCH_BYTES = 16 << 20
 
 # Whatever a message's own content can raise, beside errors of ours.
+_LAST_MICROS = 253_402_300_799_999_999
 _FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 Empty = dict[tuple[int, int], int]
@@ -64,7 +66,7 @@ class Messages:
         rows: list[dict[str, Any]] = []
         size = 0
         for batch in batches:
-            for raw in batch.to_pylist():
+            for raw in _rows(batch):
                 if raw["value"] is None:
                     empty += 1
                     continue
@@ -79,6 +81,16 @@ class Messages:
         task = TaskContext.get()
         if empty and self.empty is not None and task is not None:
             self.empty.add({(self.wave, task.partitionId()): empty})
+
+
+def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    # Producers set any time they like; Python's ends with the year 9999.
+    place = batch.schema.get_field_index("timestamp")
+    micros = batch.column(place).cast(pa.int64())
+    late = pc.greater(micros, _LAST_MICROS)
+    kept = pc.if_else(late, pa.scalar(None, pa.int64()), micros)
+    times = kept.cast(batch.schema.field(place).type)
+    return batch.set_column(place, "timestamp", times).to_pylist()  # type: ignore[no-any-return]
 
 
 def file_of(raw: dict[str, Any], topic: str, pixel_cap: int) -> dict[str, Any]:

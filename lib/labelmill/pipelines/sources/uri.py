@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from labelmill.domain.source import uri_of
 from labelmill.errors import InputError
 from labelmill.pipelines.sources.arrow_files import ArrowFiles
-from labelmill.pipelines.sources.folder import why_left_out
+from labelmill.pipelines.sources.folder import leave_out, why_left_out
 from labelmill.pipelines.sources.hadoop import HadoopFiles, NoSuchFileSystem
 from labelmill.pipelines.sources.hadoop_waves import File, HadoopWaves
 from labelmill.pipelines.sources.heap import SourceOptions, Wave, WaveBuilder
@@ -85,7 +85,7 @@ def _sorted(listed: Listing, below: str, skipped: Counter[str]) -> list[File]:
             # With its separator a folder sorts among files as its paths do.
             found.append((f"{below}{name}/", 0))
         elif reason := why_left_out(name):
-            skipped[reason] += 1
+            leave_out(skipped, reason)
         else:
             found.append((below + name, size))
     found.sort(reverse=True)

@@ -46,6 +46,26 @@ def test_files_come_in_the_order_of_their_paths(
     }
 
 
+def test_links_that_lead_nowhere_stop_nothing(tmp_path: Path) -> None:
+    _write(tmp_path, "a.png", "z.png", "frame.0000001", "frame.0000002")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / os.fsdecode(b"x.\xff")).write_bytes(b"")
+    heap = FolderHeap(SourceOptions(str(tmp_path)))
+    assert heap.total == 3
+    assert _uris(heap) == [["a.png", "loop.png", "z.png"]]
+    assert heap.skipped["not named like an image: .\\udcff"] == 1
+    with pytest.raises(OSError, match="symbolic"):
+        reader(str(tmp_path))("loop.png")
+
+
+def test_kinds_of_names_do_not_pile_up(tmp_path: Path) -> None:
+    _write(tmp_path, *(f"frame.{number:04d}" for number in range(300)))
+    heap = FolderHeap(SourceOptions(str(tmp_path)))
+    assert _uris(heap) == []
+    assert len(heap.skipped) < 110
+    assert heap.skipped.total() == 300
+
+
 def test_a_limit_takes_the_first_in_order(tmp_path: Path) -> None:
     heap = FolderHeap(SourceOptions(str(_write(tmp_path, "c.png", "a/1.png", "b.png")), 2))
     assert _uris(heap) == [["a/1.png", "b.png"]]
