@@ -111,7 +111,7 @@ def _tell(result: Result, measured: dict[int, list[Peaks]], small: int, large: i
             )
         pairs = zip(measured[large], measured[small], strict=True)
         ratio = Spread.of(getattr(a, field) / max(getattr(b, field), 1) for a, b in pairs)
-        promised = SETTLED if field in ("driver", "workers") else None
+        promised = SETTLED if field in ("driver", "driver_python", "workers") else None
         result.figures.append(
             Figure(
                 f"{name}: {large:,} / {small:,}", ratio, at_most=promised, judged=not result.quick

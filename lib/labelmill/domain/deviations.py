@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labelmill.domain.profile import UNSPLIT, Profile, Quantity
-from labelmill.domain.schema import SHARES, Expected, Schema
+from labelmill.domain.schema import SHARES, Expected, Schema, share_of
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -175,7 +175,8 @@ def _shifts(profile: Profile, schema: Schema) -> Iterator[Deviation]:
 def _shares(profile: Profile, schema: Schema) -> Iterator[Deviation]:
     for about, bound in schema.at_most.items():
         images = SHARES[about][0](profile)
-        share = profile.share(images)
+        share = share_of(about, profile)
+        of = profile.images + images if about == "quarantined" else profile.images
         # A bound written with six digits is not exceeded by what it was rounded from.
         if share > bound + 1e-6:
             severe = about in _ALWAYS_ERRORS or share > bound + FAR
@@ -183,7 +184,8 @@ def _shares(profile: Profile, schema: Schema) -> Iterator[Deviation]:
                 "error" if severe else "warning",
                 about,
                 f"{_SHARE_WORDS[about]}: received {images:,} ({_percent(share)} of "
-                f"{profile.images:,} images), expected at most {_percent(bound)}",
+                f"{of:,} {'files' if about == 'quarantined' else 'images'}), "
+                f"expected at most {_percent(bound)}",
             )
 
 

@@ -91,6 +91,16 @@ class Schema:
         return {"kind": KIND, "format": FORMAT, **asdict(self)}
 
 
+def share_of(about: str, profile: Profile) -> float:
+    """The share that a bound of `SHARES` is about, 0..1: of images, or of files for ``quarantined``."""
+    number = SHARES[about][0](profile)
+    return (
+        number / max(1, profile.images + number)
+        if about == "quarantined"
+        else profile.share(number)
+    )
+
+
 def infer(profile: Profile) -> Schema:
     """The schema that the profile itself fits, with room for chance."""
     truth = sum(profile.classes.values())
@@ -108,8 +118,8 @@ def infer(profile: Profile) -> Schema:
         contrast=_expected(profile.contrast.spread),
         ink=_expected(profile.ink.spread),
         at_most={
-            name: round(min(1.0, profile.share(count(profile)) + room), 6) if room else 0.0
-            for name, (count, room) in SHARES.items()
+            name: round(min(1.0, share_of(name, profile) + room), 6) if room else 0.0
+            for name, (_, room) in SHARES.items()
         },
         splits=sorted(s for s in profile.splits if s != UNSPLIT),
         attributes={

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -123,13 +123,14 @@ def export(
         report.table("missing", _missing(exported))
         progress.advance(rows, rows, "manifest")
         try:
-            _write_manifest(exported, place)
-            place.tidy()
+            _write_manifest(exported, place, sum(states[s][0] for s in _WHOLE if s in states))
         except OSError as error:
             raise LabelmillError(
                 f"{MANIFEST} was not written: {why_not_written(error)}. The {rows:,} rows before it are; "
                 "make room and run it again to go on"
             ) from None
+        with suppress(OSError):  # what a slow task still writes there is in nobody's way
+            place.tidy()
     _judge(report, states)
     return report
 
@@ -199,8 +200,12 @@ def _missing(exported: DataFrame) -> list[dict[str, object]]:
     return [row.asDict() for row in rows.orderBy("image_id").limit(10).collect()]
 
 
-def _write_manifest(exported: DataFrame, place: Place) -> None:
-    """Writes the rows, sorted, as they come: one partition at a time is on the driver."""
+def _write_manifest(exported: DataFrame, place: Place, expected: int) -> None:
+    """Writes the rows, sorted, as they come: one partition at a time is on the driver.
+
+    Raises:
+        LabelmillError: An executor was lost and its rows could not be exported again.
+    """
     rows = exported.where(F.col("state").isin(list(_WHOLE))).select(*COLUMNS)
     schema = pa.schema([EXPORTED.field(name) for name in COLUMNS])
     ordered = rows.sort("uri", "label", "split", "collection", "source_uri")
@@ -208,13 +213,19 @@ def _write_manifest(exported: DataFrame, place: Place) -> None:
         place.writing(MANIFEST) as file,
         pacsv.CSVWriter(file, schema) as writer,
     ):
-        batch = []
+        batch, written = [], 0
         for row in ordered.toLocalIterator(prefetchPartitions=True):
             batch.append(row.asDict())
+            written += 1
             if len(batch) >= 1000:
                 writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
                 batch = []
         writer.write_batch(pa.RecordBatch.from_pylist(batch, schema))
+        if written != expected:
+            raise LabelmillError(
+                f"{expected - written:,} of {expected:,} rows were lost with an executor, so there is no "
+                f"{MANIFEST}; run it again to go on"
+            )
 
 
 def _reported(
@@ -243,7 +254,9 @@ def _reported(
 def _failure(
     exported: DataFrame, place: Place, states: dict[str, tuple[int, int]]
 ) -> LabelmillError:
-    why = exported.where("state = 'failed'").select("uri", "message").limit(1).collect()[0]
+    found = exported.where("state = 'failed'").select("uri", "message").limit(1).collect()
+    # Made again after an executor was lost, it may succeed the second time.
+    why = found[0] if found else {"uri": "a file", "message": "and then was"}
     whole = sum(states.get(name, (0, 0))[0] for name in _WHOLE)
     left = sum(states.get(name, (0, 0))[0] for name in ("failed", "not_tried"))
     return LabelmillError(

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
+import tempfile
 import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -165,9 +167,13 @@ class Place:
         self._make(os.path.dirname(path))
         final = f"{self._base}/{path}"
         if self._at_once:
-            file = self._files.open_output_stream(final)
-            yield file
-            file.close()  # not after an error: what is not closed is never seen
+            # An object appears when its stream ends, after an error too: nothing is sent before all of
+            # it is there.
+            with tempfile.TemporaryFile() as whole:
+                yield whole
+                whole.seek(0)
+                with self._files.open_output_stream(final) as file:
+                    shutil.copyfileobj(whole, file, 1 << 20)
             return
         self._make(PARTS)
         part = f"{self._base}/{PARTS}/{uuid.uuid4().hex}"

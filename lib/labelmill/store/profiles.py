@@ -74,13 +74,20 @@ def save(
         client.write(PROFILES, [one])
 
 
+def accepted(client: RowClient, collection: str, digest: str) -> bool:
+    """Whether this profile is there and was accepted."""
+    where = {"collection": collection, "digest": digest, "part": 0}
+    return any(row["accepted"] is True for row in client.scan(PROFILES, ["accepted"], where))
+
+
 def find(client: RowClient, collection: str, named: str) -> tuple[Schema, str] | None:
     """The schema that new images are compared with.
 
     Args:
         client: Open client.
         collection: Whose images are profiled.
-        named: ``latest``: the newest profile of this collection that was not found to deviate;
+        named: ``latest``: the newest profile of this collection that was accepted; while none was,
+            the newest that was compared with nothing;
             letters of a digest: that profile; else another collection's name: its latest.
 
     Returns:
@@ -96,7 +103,12 @@ def find(client: RowClient, collection: str, named: str) -> tuple[Schema, str] |
     if len({r["digest"] for r in digests}) > 1:
         raise MissingRow(f"{named!r} begins more than one profile's digest; give more of it")
     of = collection if named == LATEST else named
-    fitting = digests or [r for r in rows if r["collection"] == of and r["accepted"] is not False]
+    own = [r for r in rows if r["collection"] == of]
+    fitting = (
+        digests
+        or [r for r in own if r["accepted"] is True]
+        or [r for r in own if r["accepted"] is None]
+    )
     if not fitting:
         if named == LATEST:
             return None

@@ -85,8 +85,9 @@ def _columns(options: SourceOptions) -> Columns:
         )
     label, split, time = first(*LABEL_COLUMNS), first("split"), first("source_time")
     taken = {uri, label, split, time, json := first("attributes")}
-    if set(ABOUT_FILES) <= set(names):
+    exported = set(ABOUT_FILES) <= set(names)
+    if exported:
         # The manifest of an export: these tell of its files, and would be new attributes each time.
         taken |= set(ABOUT_FILES)
     rest = tuple(name for name in names if name not in taken)
-    return Columns(uri, label, split, time, rest, json)
+    return Columns(uri, label, split, time, rest, json, exported)

@@ -31,6 +31,7 @@ class Columns:
         time: When the image was made.
         rest: Columns that become attributes.
         attributes: Column of JSON objects, whose keys become attributes; those of `rest` win.
+        to_the_letter: Blanks around a class belong to it: the manifest is an export's.
     """
 
     uri: str | None
@@ -39,6 +40,7 @@ class Columns:
     time: str | None
     rest: tuple[str, ...]
     attributes: str | None = None
+    to_the_letter: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Meaning:
         """
         try:
             named, columns = self._named(row), self.columns
-            label = class_named(_cell(row, columns.label))
+            label = class_named(_cell(row, columns.label, strip=not columns.to_the_letter))
             attributes = attributes_of(
                 {name: row[name] for name in columns.rest if row.get(name) is not None},
                 texts=self.texts,
@@ -106,10 +108,10 @@ def quotable(uri: str) -> str:
     return uri.replace("\0", "\\x00")
 
 
-def _cell(row: dict[str, Any], column: str | None) -> Any:
+def _cell(row: dict[str, Any], column: str | None, strip: bool = True) -> Any:
     value = row.get(column) if column else None
     if isinstance(value, str):
-        return value.strip() or None
+        return (value.strip() if strip else value) or None
     return None if value != value else value  # NaN
 
 
