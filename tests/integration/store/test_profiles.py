@@ -29,7 +29,7 @@ def test_a_profile_of_any_size_comes_back_whole(client: RowClient) -> None:
         profiles.find(client, "digits", large.digest)
 
 
-def test_latest_is_the_newest_that_was_not_refused(client: RowClient) -> None:
+def test_latest_is_the_newest_accepted_one(client: RowClient) -> None:
     assert profiles.find(client, "digits", "latest") is None
     good, bad = profile(), profile(images=1001)
 
@@ -46,7 +46,11 @@ def test_latest_is_the_newest_that_was_not_refused(client: RowClient) -> None:
     profiles.save(client, bad, 4, None, [], True)
     assert latest() == bad.digest[:12]
     profiles.save(client, good, 5, None, [], None)
-    assert latest() == good.digest[:12], "found to be so again, later"
+    assert latest() == bad.digest[:12], "a look at another does not make it the measure"
+    profiles.save(client, good, 6, None, [], True)
+    assert latest() == good.digest[:12], "accepted later"
+    assert profiles.accepted(client, "digits", good.digest)
+    assert not profiles.accepted(client, "digits", "0" * 64)
     assert len(list(client.scan(PROFILES))) == 2
 
 
