@@ -59,7 +59,7 @@ class DistinctIds:
                 self._files[part].seek(0)
                 data = self._files[part].read() + data
                 self._files[part].seek(0, 2)
-            # Two halves as numbers: sorting those is far quicker than sorting 32-byte strings.
+            # In four numbers: sorting those is far quicker than sorting 32-byte strings.
             pairs = np.frombuffer(data, [("a", "<u8"), ("b", "<u8"), ("c", "<u8"), ("d", "<u8")])
             total += len(np.unique(pairs))
         return total

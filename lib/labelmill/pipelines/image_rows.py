@@ -78,11 +78,6 @@ class ImageRows:
         """Bytes of pixels held."""
         return self._bytes
 
-    @property
-    def files(self) -> int:
-        """Files held, good and bad."""
-        return len(self._images) + len(self._bad)
-
     def image(
         self,
         image_id: str,

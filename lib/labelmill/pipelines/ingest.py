@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -181,7 +182,7 @@ def _take(
         return [row.asDict() for row in summaries.collect()]
     parts = _cut(wave.files, slots, each or _guess(wave))
     streams = spark.sparkContext.parallelize(parts, len(parts))
-    taken = streams.flatMap(_Take(taking)).collect()
+    taken = streams.flatMap(partial(take_stream, taking)).collect()
     return [row for stream in taken for row in pa.ipc.open_stream(stream).read_all().to_pylist()]
 
 
@@ -194,16 +195,6 @@ class _Through:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return self.taking(self.through(batches))
-
-
-class _Take:
-    """Picklable function from a part of a wave to its summaries."""
-
-    def __init__(self, taking: Taking) -> None:
-        self._taking = taking
-
-    def __call__(self, stream: bytes) -> list[bytes]:
-        return take_stream(self._taking, stream)
 
 
 def _guess(wave: Wave) -> float:
