@@ -16,7 +16,7 @@ from labelmill.pipelines.publish import (
     require_or_create,
 )
 from labelmill.pipelines.report import Report
-from labelmill.pipelines.training_set import find
+from labelmill.pipelines.training_sets import find
 
 
 def publish_images(

@@ -10,7 +10,7 @@ import typer
 from labelmill.pipelines.job import Job, run_job
 from labelmill.pipelines.report import Report
 from labelmill.pipelines.sweep import read_plan, sweep
-from labelmill.pipelines.training_set import find
+from labelmill.pipelines.training_sets import find
 
 
 def train_models(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.sweep import read_plan, sweep
-from labelmill.pipelines.training_set import TrainingSet
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient, open_client
 from labelmill.store.tables import SWEEPS, TRIALS

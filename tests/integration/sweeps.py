@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from labelmill.domain.digest import rows_digest
+from labelmill.feed.rows import COLUMNS
 from labelmill.pipelines.shards import write_training_set
-from labelmill.pipelines.training_set import COLUMNS
 from labelmill.store.client import RowClient
 from labelmill.store.tables import MODEL_CHUNKS, MODELS, TRIAL_METRICS, TRIALS
 

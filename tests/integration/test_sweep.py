@@ -11,9 +11,9 @@ from pyspark.sql import SparkSession
 from labelmill.domain.artifact import unpack
 from labelmill.domain.plan import SweepPlan
 from labelmill.errors import InputError, NoData, UnknownName
+from labelmill.feed.training_set import TrainingSet
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.sweep import read_plan, sweep
-from labelmill.pipelines.training_set import TrainingSet
 from labelmill.settings import Settings
 from labelmill.store import models
 from labelmill.store.client import RowClient

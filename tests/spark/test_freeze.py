@@ -20,10 +20,11 @@ from labelmill.errors import (
     QueryRefused,
     UnknownName,
 )
+from labelmill.feed.training_set import TrainingSet, open_files
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.freeze import default_sql, freeze
 from labelmill.pipelines.ingest import ingest
-from labelmill.pipelines.training_set import TrainingSet, find, open_files
+from labelmill.pipelines.training_sets import find
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.tables import IMAGE_CHUNKS, TRAINING_SETS

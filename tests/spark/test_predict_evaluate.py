@@ -17,7 +17,7 @@ from labelmill.pipelines.evaluate import Slice, evaluate
 from labelmill.pipelines.freeze import default_sql, freeze
 from labelmill.pipelines.ingest import ingest
 from labelmill.pipelines.predict import predict_images
-from labelmill.pipelines.training_set import find
+from labelmill.pipelines.training_sets import find
 from labelmill.settings import Settings
 from labelmill.store import aliases, models
 from labelmill.store.client import RowClient

@@ -13,8 +13,8 @@ from labelmill.bus.kafka import ensure_topic
 from labelmill.demo.stage import Stages
 from labelmill.demo.stream import Stream
 from labelmill.errors import LabelmillError
+from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.publish import publish_split
-from labelmill.pipelines.training_set import TrainingSet
 from labelmill.settings import Settings
 from labelmill.store import aliases
 from labelmill.store.client import RowClient

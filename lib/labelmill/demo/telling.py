@@ -11,11 +11,11 @@ from labelmill.demo.live import FEWEST_HELD_OUT, Live
 from labelmill.demo.stage import Stages
 from labelmill.domain.plan import SweepPlan
 from labelmill.errors import AllFailed, NoData, NotAccepted
+from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.evaluate import Slice, evaluate
 from labelmill.pipelines.freeze import default_sql, freeze
 from labelmill.pipelines.ingest import ingest
 from labelmill.pipelines.sweep import sweep
-from labelmill.pipelines.training_set import TrainingSet
 from labelmill.serving import page
 from labelmill.serving.gather import Run, gather
 from labelmill.settings import Settings

@@ -26,6 +26,7 @@ from labelmill.domain.evaluation import Evaluation
 from labelmill.domain.evaluation import evaluate as measure
 from labelmill.domain.promotion import Verdict, verdict
 from labelmill.errors import InputError, NoData, NotAccepted
+from labelmill.feed.training_set import open_files
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.freeze import typed
@@ -34,7 +35,7 @@ from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
 from labelmill.pipelines.snapshot import settled
 from labelmill.pipelines.sweep_share import shared_shards
-from labelmill.pipelines.training_set import find, open_files
+from labelmill.pipelines.training_sets import find
 from labelmill.pipelines.versions import Candidate, candidates
 from labelmill.settings import Settings
 from labelmill.store import aliases, models

@@ -20,12 +20,13 @@ from pyspark.sql import functions as F
 
 from labelmill.domain.splits import FRACTIONS, check_fractions, split_of
 from labelmill.errors import InputError, NoData, UnknownName
+from labelmill.feed.manifest import SPLITS, Manifest
+from labelmill.feed.rows import COLUMNS, image_of, images_of
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
 from labelmill.pipelines.shards import write_training_set
 from labelmill.pipelines.snapshot import settled
-from labelmill.pipelines.training_set import COLUMNS, SPLITS, Manifest, image_of, images_of
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient, open_client
 from labelmill.store.tables import TRAINING_SETS

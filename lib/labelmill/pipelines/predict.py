@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from labelmill.domain.labels import DEFAULT_BOUND
 from labelmill.errors import AllFailed, ImageError, InputError, NoData
+from labelmill.feed.rows import image_of
 from labelmill.inference.cache import predictor_of
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines import catalogue
@@ -26,7 +27,6 @@ from labelmill.pipelines.freeze import typed
 from labelmill.pipelines.label_rows import broadcast_bytes, label_columns
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
-from labelmill.pipelines.training_set import image_of
 from labelmill.settings import Settings
 from labelmill.store import aliases, models
 from labelmill.store import spark as store

@@ -16,6 +16,7 @@ from rich.console import Console
 from labelmill.bus.kafka import ensure_topic, require_topic
 from labelmill.domain.image import image_id_of
 from labelmill.errors import BusError, InputError, NoData, UnknownName
+from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.publish_order import files, frozen, order_key, shuffled
@@ -27,7 +28,6 @@ from labelmill.pipelines.publish_rows import (
     send_batches,
 )
 from labelmill.pipelines.report import Report
-from labelmill.pipelines.training_set import TrainingSet
 from labelmill.settings import Settings
 
 

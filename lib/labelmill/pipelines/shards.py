@@ -14,15 +14,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from labelmill.pipelines.training_set import (
-    COLUMNS,
-    FORMAT,
-    MANIFEST,
-    Manifest,
-    Shard,
-    digest_rows,
-    read_manifest,
-)
+from labelmill.feed.manifest import FORMAT, MANIFEST, Manifest, Shard, read_manifest
+from labelmill.feed.rows import COLUMNS, digest_rows
 
 SHARD_ROWS, SHARD_BYTES = 8192, 64 << 20
 
@@ -192,7 +185,7 @@ def _move(work: Path, target: Path) -> bool:
 
 def _whole(target: Path) -> bool:
     from labelmill.errors import LabelmillError
-    from labelmill.pipelines.training_set import TrainingSet
+    from labelmill.feed.training_set import TrainingSet
 
     try:
         TrainingSet.open(str(target))

@@ -16,12 +16,12 @@ from rich.console import Console
 
 from labelmill.domain.plan import SweepPlan
 from labelmill.errors import InputError, NoData
+from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
 from labelmill.pipelines.sweep_record import SweepRecord
 from labelmill.pipelines.sweep_report import line, sweep_report
 from labelmill.pipelines.sweep_share import shared_shards
-from labelmill.pipelines.training_set import TrainingSet
 from labelmill.pipelines.trial import TrialTask
 from labelmill.pipelines.trial_jobs import LOST, outcomes
 from labelmill.settings import Settings

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from labelmill.errors import InputError
-from labelmill.pipelines.training_set import digest_rows, images_of
+from labelmill.feed.rows import digest_rows, images_of
 
 
 def _batch(arrays: list[np.ndarray[Any, Any]]) -> pa.RecordBatch:
