@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from labelmill.domain.digest import rows_digest
-from labelmill.feed.rows import COLUMNS
+from labelmill.feed.rows import About, columns_of
 from labelmill.pipelines.shards import write_training_set
 from labelmill.store.client import RowClient
 from labelmill.store.tables import MODEL_CHUNKS, MODELS, TRIAL_METRICS, TRIALS
@@ -39,10 +39,13 @@ def two_bars(folder: Path) -> str:
                 "dtype": "uint8", "pixels": pixels.tobytes(),
             })  # fmt: skip
     described = {
-        "name": "bars", "sql": "drawn", "snapshot_ms": 0, "splitting": {}, "created_at": "",
+        "name": "bars", "sql": "drawn", "parameters": {}, "snapshot_ms": 0, "splitting": {},
+        "created_at": "",
     }  # fmt: skip
-    batch = pa.RecordBatch.from_pylist(rows, schema=COLUMNS)
-    _, location, _ = write_training_set([batch], str(folder), ["left", "right"], described)
+    batch = pa.RecordBatch.from_pylist(rows, schema=columns_of("images", "class"))
+    _, location, _ = write_training_set(
+        [batch], str(folder), About("images", "class", ["left", "right"]), described
+    )
     return location
 
 

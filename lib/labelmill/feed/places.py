@@ -19,7 +19,7 @@ def open_input(path: str) -> Any:
     """
     if "://" in path:
         files, base = fs.FileSystem.from_uri(path)
-        return files.openopen_input_stream(base)
+        return files.open_input_stream(base)
     return open(path, "rb")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 from labelmill.errors import ArtifactError, InputError
 from labelmill.feed.manifest import SPLITS, Manifest, read_manifest
 from labelmill.feed.places import open_input, sha256_of
-from labelmill.feed.rows import COLUMNS, Images, images_of, together
+from labelmill.feed.rows import Images, about_of, images_of, together
 
 
 class Frozen:
@@ -30,10 +29,7 @@ class Frozen:
     @property
     def classes(self) -> list[str]:
         """Classes in the order of class indices."""
-        for table in self.tables:
-            found: list[str] = json.loads(table.schema.metadata[b"labelmill.classes"])
-            return found
-        return []
+        return about_of(self.tables[0].schema).classes if self.tables else []
 
     def split(self, name: str) -> tuple[list[str], Images, npt.NDArray[np.int64]]:
         """The rows of one split.
@@ -62,12 +58,12 @@ class Frozen:
         return ids, together(images), np.array(labels, np.int64)
 
     def rows(self, name: str) -> pa.Table:
-        """The rows of one split as they were frozen: columns `COLUMNS`, views of the memory map.
+        """The rows of one split as they were frozen: columns `columns_of`, views of the memory map.
 
         Raises:
             InputError: No such name.
         """
-        return pa.concat_tables([COLUMNS.empty_table(), *self._of(name)])
+        return pa.concat_tables([self.tables[0].schema.empty_table(), *self._of(name)])
 
     def _of(self, name: str) -> list[pa.Table]:
         if name not in SPLITS:

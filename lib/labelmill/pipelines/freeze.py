@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from labelmill.domain.splits import FRACTIONS, check_fractions, split_of
 from labelmill.errors import InputError, NoData, UnknownName
 from labelmill.feed.manifest import SPLITS, Manifest
-from labelmill.feed.rows import COLUMNS, image_of, images_of
+from labelmill.feed.rows import About, columns_of, image_of, images_of
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
@@ -31,6 +31,7 @@ from labelmill.settings import Settings
 from labelmill.store.client import RowClient, open_client
 from labelmill.store.tables import TRAINING_SETS
 
+COLUMNS = columns_of("images", "class")
 NEEDED = tuple(name for name in COLUMNS.names if name != "split")
 
 _TYPES = {"height": "int", "width": "int", "channels": "int", "pixels": "binary"}
@@ -112,13 +113,18 @@ def freeze(
         described = {
             "name": name,
             "sql": sql,
+            "parameters": {},
             "snapshot_ms": at,
             "splitting": splitting,
             "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
         root = location or settings.training_set_root()
         manifest, place, there = write_training_set(
-            _in_order(rows), root, classes, described, partial(_first_name, client)
+            _in_order(rows),
+            root,
+            About("images", "class", classes),
+            described,
+            partial(_first_name, client),
         )
         _record(client, manifest, place, name)
     report.put("digest", manifest.digest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -14,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
+from labelmill.feed.hashes import row_hashes, set_digest
 from labelmill.feed.manifest import FORMAT, MANIFEST, Manifest, Shard, read_manifest
-from labelmill.feed.rows import COLUMNS, digest_rows
+from labelmill.feed.rows import About, columns_of, with_about
 
 SHARD_ROWS, SHARD_BYTES = 8192, 64 << 20
 
@@ -25,13 +25,13 @@ class ShardWriter:
 
     Args:
         folder: An empty folder.
-        classes: In the order of class indices; goes into each file's metadata.
+        about: Goes into each file's metadata.
     """
 
-    def __init__(self, folder: Path, classes: list[str]) -> None:
-        self._folder = folder
-        self._schema = COLUMNS.with_metadata({"labelmill.classes": json.dumps(classes)})
-        self._digest = hashlib.sha256()
+    def __init__(self, folder: Path, about: About) -> None:
+        self._folder, self._about = folder, about
+        self._schema = with_about(columns_of(about.kind, about.target), about)
+        self._hashes: dict[str, bytes] = {}
         self.shards: list[Shard] = []
         self.rows = 0
         self.histogram: dict[str, dict[str, int]] = {}
@@ -39,8 +39,8 @@ class ShardWriter:
         self._split = ""
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Adds rows; columns as `COLUMNS`."""
-        batch = batch.select(COLUMNS.names).cast(COLUMNS)
+        """Adds rows; columns as `columns_of`."""
+        batch = batch.select(self._schema.names).cast(self._schema)
         splits = batch.column("split").to_pylist()
         start = 0
         while start < len(splits):
@@ -59,12 +59,12 @@ class ShardWriter:
             The digest.
         """
         self._close_shard()
-        return self._digest.hexdigest()
+        return set_digest(self._schema, self._about, self._hashes.items())
 
     def _add(self, batch: pa.RecordBatch) -> None:
         counts = self.histogram.setdefault(self._split, {})
-        rows = zip(*(batch.column(name).to_pylist() for name in COLUMNS.names), strict=True)
-        digest_rows(self._digest, rows)
+        hashes = b"".join(row_hashes(batch).to_pylist())
+        self._hashes[self._split] = self._hashes.get(self._split, b"") + hashes
         for name in batch.column("class").to_pylist():
             counts[name] = counts.get(name, 0) + 1
         self.rows += len(batch)
@@ -110,7 +110,7 @@ class ShardWriter:
 def write_training_set(
     batches: Iterable[pa.RecordBatch],
     root: str,
-    classes: list[str],
+    about: About,
     described: dict[str, Any],
     named: Callable[[str], str | None] = lambda digest: None,
 ) -> tuple[Manifest, str, bool]:
@@ -119,7 +119,7 @@ def write_training_set(
     Args:
         batches: Rows in order of (split, collection, image_id).
         root: Folder or `pyarrow.fs` URI; the training set goes to ``ROOT/DIGEST``.
-        classes: In the order of class indices.
+        about: Kind, target, classes.
         described: Fields of the manifest that the rows do not tell.
         named: Digest to the name that these rows have already; it stands before the described one.
 
@@ -133,7 +133,7 @@ def write_training_set(
     below = None if remote else root
     work = Path(tempfile.mkdtemp(prefix=".freezing-", dir=below))
     try:
-        writer = ShardWriter(work, classes)
+        writer = ShardWriter(work, about)
         for batch in batches:
             writer.write(batch)
         digest = writer.close()
@@ -142,7 +142,9 @@ def write_training_set(
             format=FORMAT,
             digest=digest,
             rows=writer.rows,
-            classes=classes,
+            kind=about.kind,
+            target=about.target,
+            classes=about.classes,
             histogram=writer.histogram,
             shards=writer.shards,
             **described,

@@ -1,8 +1,7 @@
-"""Pixels of Arrow batches as arrays, and the digest of rows."""
+"""Pixels of Arrow batches as arrays, and which columns there are."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,15 @@ import pyarrow as pa
 import pytest
 
 from labelmill.errors import InputError
-from labelmill.feed.rows import digest_rows, images_of
+from labelmill.feed.rows import (
+    About,
+    about_of,
+    columns_of,
+    feature_type,
+    images_of,
+    masks_of,
+    with_about,
+)
 
 
 def _batch(arrays: list[np.ndarray[Any, Any]]) -> pa.RecordBatch:
@@ -62,19 +69,41 @@ def test_pixels_that_do_not_fit_are_named() -> None:
         images_of(missing)
 
 
-def test_the_digest_keeps_values_apart() -> None:
-    def digest(*rows: tuple[object, ...]) -> str:
-        found = hashlib.sha256()
-        digest_rows(found, rows)
-        return found.hexdigest()
+def test_masks_have_height_and_width_of_their_images() -> None:
+    masks = np.random.default_rng(1).integers(0, 2, (3, 4, 5, 1), np.uint8)
+    batch = pa.RecordBatch.from_pylist([
+        {"height": 4, "width": 5, "mask_channels": 1, "mask_dtype": "uint8", "mask": m.tobytes()}
+        for m in masks
+    ])  # fmt: skip
+    assert (np.asarray(masks_of(batch)) == masks).all()
 
-    different = [
-        digest(("ab", "c")),
-        digest(("a", "bc")),
-        digest(("a",), ("bc",)),
-        digest((b"ab", "c")),
-        digest(("ab", "c"), ("", "")),
-    ]
-    # ("a",), ("bc",) is one row after the other: only a fixed number of columns tells rows apart.
-    assert different[1] == different[2]
-    assert len({different[0], different[1], different[3], different[4]}) == 4
+
+def test_columns_follow_kind_and_target() -> None:
+    images = columns_of("images", "class").names
+    assert images[:3] == ["collection", "image_id", "split"]
+    assert images[-2:] == ["pixels", "class"]
+    assert columns_of("images", "mask").names[-1] == "mask"
+    features = pa.schema([("age", pa.int32()), ("job", pa.string())])
+    names = ["collection", "record_id", "split", "classes", "age", "job"]
+    assert columns_of("records", "classes", features).names == names
+    assert columns_of("records", "none", features).names == [*names[:3], "age", "job"]
+    with pytest.raises(InputError, match="records have no masks"):
+        columns_of("records", "mask")
+    with pytest.raises(InputError, match="features belong to records"):
+        columns_of("images", "class", features)
+
+
+def test_features_keep_their_type_where_it_can_be_kept() -> None:
+    for kept in (pa.string(), pa.bool_(), pa.int8(), pa.int64(), pa.float32(), pa.binary()):
+        assert feature_type("x", kept) == kept
+    assert feature_type("x", pa.timestamp("ns", "Europe/Berlin")) == pa.timestamp("us", "UTC")
+    for refused in (pa.list_(pa.int32()), pa.decimal128(9, 2), pa.date32()):
+        with pytest.raises(InputError, match=r"'age' is .*cast\(age as double\)"):
+            feature_type("age", refused)
+
+
+def test_what_a_shard_says_of_itself_is_read_again() -> None:
+    about = About("images", "classes", ["b", "a"])
+    assert about_of(with_about(columns_of("images", "classes"), about)) == about
+    with pytest.raises(InputError, match=r"lack labelmill\.kind; freeze the slice again"):
+        about_of(pa.schema([], {"labelmill.classes": "[]"}))
