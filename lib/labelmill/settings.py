@@ -102,6 +102,10 @@ class Settings(BaseSettings):
         "",
         description="Where frozen training sets go: a folder or a pyarrow.fs URI. Empty: `home`/training_sets.",
     )
+    slices: str = Field(
+        "",
+        description="Folder of named slices, NAME.sql. Empty: conf/slices here, else those that come with labelmill.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -1,0 +1,19 @@
+-- description: Images that two model versions label differently: where one of them errs, or the image does.
+-- param collection: the collection
+-- param model: the one model
+-- param version: its version
+-- param other_model: the other model, or the same
+-- param other_version: its version
+-- param most = 500: images at most
+select a.collection, a.image_id, a.class as label, a.probability,
+  b.class as other_label, b.probability as other_probability, t.class as truth
+from labels a
+join labels b on b.collection = a.collection and b.image_id = a.image_id
+left join truth t on t.collection = a.collection and t.image_id = a.image_id
+where a.collection = :collection
+  and a.model = :model and a.version = :version
+  and b.model = :other_model and b.version = :other_version
+  and a.class <> b.class
+-- Both sure and of two minds is what is worth a look.
+order by least(a.probability, b.probability) desc, a.image_id
+limit :most
