@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -20,6 +20,9 @@ SIDE = 96
 
 LARGEST = 32 << 20
 """Bytes of pixels; larger images are shown by their thumbnail, which is small."""
+
+SIZE_SQL = "width * height * channels * if(dtype = 'uint16', 2L, 1L)"
+"""Bytes of an image's pixels."""
 
 MOST = 400
 """Pictures of a page: some megabytes, and a list that Kudu can filter by."""
@@ -71,22 +74,10 @@ def pictures(
     wanted = list(dict.fromkeys(ids))[:MOST]
     if not wanted:
         return {}
-    size = F.expr("width * height * channels * if(dtype = 'uint16', 2L, 1L)").alias("size")
     columns = ["image_id", "uri", "class", "split", "width", "height"]
+    size = F.expr(SIZE_SQL).alias("size")
     known = described.where(F.col("image_id").isin(wanted)).select(*columns, size).collect()
-    small = [row["image_id"] for row in known if row["size"] <= LARGEST]
-    parts = (
-        image_parts(own, collection, small)
-        .repartition("image_id")
-        .sortWithinPartitions("image_id", "chunk")
-        .mapInArrow(picture_batches, PICTURES_SQL)  # type: ignore[arg-type]
-    )
-    drawn = {row["image_id"]: bytes(row["png"]) for row in parts.collect()}
-    missing = [row["image_id"] for row in known if row["image_id"] not in drawn]
-    if missing:
-        mine = (F.col("collection") == collection) & F.col("image_id").isin(missing)
-        rows = own.table("images").where(mine).select("image_id", "thumbnail").collect()
-        drawn |= {row["image_id"]: bytes(row["thumbnail"]) for row in rows if row["thumbnail"]}
+    drawn = draw(own, collection, {row["image_id"]: row["size"] for row in known})
     return {
         row["image_id"]: Shown(
             image_id=row["image_id"],
@@ -99,6 +90,33 @@ def pictures(
         )
         for row in known
     }
+
+
+def draw(own: SparkSession, collection: str, sizes: Mapping[str, int]) -> dict[str, bytes]:
+    """PNG files of images, at most `SIDE` pixels wide and high.
+
+    Args:
+        own: Session with the views ``images`` and ``image_chunks``.
+        collection: Name.
+        sizes: image_id → bytes of its pixels; a few hundred at most.
+
+    Returns:
+        image_id → PNG; without those that cannot be read.
+    """
+    small = [image_id for image_id, size in sizes.items() if size <= LARGEST]
+    parts = (
+        image_parts(own, collection, small)
+        .repartition("image_id")
+        .sortWithinPartitions("image_id", "chunk")
+        .mapInArrow(picture_batches, PICTURES_SQL)  # type: ignore[arg-type]
+    )
+    drawn = {row["image_id"]: bytes(row["png"]) for row in parts.collect()}
+    missing = [image_id for image_id in sizes if image_id not in drawn]
+    if missing:
+        mine = (F.col("collection") == collection) & F.col("image_id").isin(missing)
+        rows = own.table("images").where(mine).select("image_id", "thumbnail").collect()
+        drawn |= {row["image_id"]: bytes(row["thumbnail"]) for row in rows if row["thumbnail"]}
+    return drawn
 
 
 def examples(described: DataFrame, classes: list[str]) -> tuple[dict[str, list[str]], list[str]]:

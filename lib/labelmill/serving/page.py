@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from labelmill import __version__
 from labelmill.domain.codecs.png import encode_png
-from labelmill.serving import plots
+from labelmill.serving import html, plots
 from labelmill.serving.gather import Card, Curve, Run, best, chosen
 
 
 def render(run: Run) -> str:
     """The page as HTML; everything is inline, so it opens offline and can be mailed."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("labelmill.serving"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
     shown = chosen(run)
-    return environment.get_template("run.html.j2").render(
+    return html.template("run.html.j2").render(
         run=run,
         version=__version__,
         varied=_varied(run.curves),
@@ -40,11 +32,8 @@ def render(run: Run) -> str:
 
 
 def write(run: Run, path: Path) -> Path:
-    """Renders the page and puts it at ``path`` in one step, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(render(run), encoding="utf-8")
-    return part.replace(path)
+    """Renders the page and puts it at ``path``."""
+    return html.put(render(run), path)
 
 
 def wrong(card: Card) -> bool:
@@ -54,13 +43,7 @@ def wrong(card: Card) -> bool:
 
 def _picture(card: Card) -> str:
     """The image as a data URI; empty when neither pixels nor thumbnail are small enough."""
-    if card.pixels is not None:
-        data = encode_png(card.pixels)
-    elif card.thumbnail is not None:
-        data = card.thumbnail
-    else:
-        return ""
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+    return html.picture(encode_png(card.pixels) if card.pixels is not None else card.thumbnail)
 
 
 def _varied(curves: list[Curve]) -> list[str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-
-import jinja2
 
 from labelmill import __version__
 from labelmill.domain.profile import UNSPLIT
 from labelmill.pipelines.profile_pictures import Shown
 from labelmill.pipelines.profile_plan import Profiled
+from labelmill.serving import html
 
 MOST_CLASSES = 200
 """Classes in the table; those with pictures come first."""
@@ -50,24 +47,15 @@ class Pair:
 
 def render(profiled: Profiled) -> str:
     """The page as HTML; everything is inline, so it opens offline and can be mailed."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("labelmill.serving"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["size"] = _size
-    environment.filters["percent"] = _percent
     profile = profiled.profile
-    return environment.get_template("profile.html.j2").render(
+    return html.template("profile.html.j2").render(
         it=profiled,
         p=profile,
         verdict=_verdict(profiled),
         verdicts=VERDICTS,
         classes=list(profile.classes.items())[:MOST_CLASSES],
         most=max(profile.classes.values(), default=1),
-        moment=_moment(profiled.snapshot_ms),
+        moment=html.moment(profiled.snapshot_ms),
         split_names=[s for s in ("train", "validation", "test", UNSPLIT) if s in profile.splits],
         exact=_exact(profiled),
         disputed=_near(profiled, disputed=True),
@@ -75,18 +63,15 @@ def render(profiled: Profiled) -> str:
         leaks=_leaks(profiled),
         blanks=[profiled.pictures[i] for i in profiled.blanks if i in profiled.pictures],
         outliers=_outliers(profiled),
-        picture=_picture,
+        picture=html.picture,
         schema=json.dumps(profiled.schema.to_json(), indent=2, ensure_ascii=False),
         version=__version__,
     )
 
 
 def write(profiled: Profiled, path: Path) -> Path:
-    """Renders the page and puts it at ``path`` in one step, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(render(profiled), encoding="utf-8")
-    return part.replace(path)
+    """Renders the page and puts it at ``path``."""
+    return html.put(render(profiled), path)
 
 
 def _verdict(profiled: Profiled) -> str:
@@ -140,30 +125,3 @@ def _outliers(profiled: Profiled) -> list[tuple[str, int, list[tuple[Shown, str,
         ]
         groups.append((KINDS[feature], images, listed))
     return groups
-
-
-def _picture(png: bytes | str | None) -> str:
-    """A PNG (bytes, or base64 already) as a data URI; empty for none."""
-    if not png:
-        return ""
-    text = png if isinstance(png, str) else base64.b64encode(png).decode()
-    return "data:image/png;base64," + text
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:,.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
-
-
-def _percent(share: float) -> str:
-    if share < 0.0005:
-        return "< 0.1 %" if share else "0 %"
-    return f"{100 * share:.1f} %"
-
-
-def _moment(snapshot_ms: int) -> str:
-    moment = datetime.fromtimestamp(snapshot_ms / 1000, timezone.utc)
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
