@@ -8,6 +8,7 @@
     ├── NoData                        3   the input is there but holds nothing to work on
     ├── StoreError                    4   Kudu
     │   ├── StoreUnreachable (ConnectionError)
+    │   ├── ScannerExpired            4   a scan was left alone for too long
     │   ├── SchemaMismatch            4   a table of another schema version
     │   ├── RowsRefused               4   Kudu refused rows
     │   └── MissingRow (LookupError)  4   a row that must be there is not
@@ -78,6 +79,10 @@ class StoreError(LabelmillError):
 
 class StoreUnreachable(StoreError, ConnectionError):
     """No Kudu master answered."""
+
+
+class ScannerExpired(StoreError):
+    """A scan was left alone for so long that Kudu forgot it."""
 
 
 class SchemaMismatch(StoreError):

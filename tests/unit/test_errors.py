@@ -16,6 +16,7 @@ EXIT_CODES = {
     "NoData": 3,
     "StoreError": 4,
     "StoreUnreachable": 4,
+    "ScannerExpired": 4,
     "SchemaMismatch": 4,
     "RowsRefused": 4,
     "MissingRow": 4,

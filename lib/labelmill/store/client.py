@@ -1,6 +1,6 @@
 """Rows in and out of Kudu: the seam that every driver fills.
 
-Six methods. Rows are dicts, or Arrow columns where many are written at once.
+Six methods. Rows are dicts, or Arrow columns where there are many.
 ``labelmill.testing.store_contract.StoreContract`` states what a driver owes its users.
 """
 
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from labelmill.errors import StoreError
 from labelmill.settings import Settings
+from labelmill.store.scans import Scan
 from labelmill.store.tables import Table
 
 if TYPE_CHECKING:
@@ -45,24 +46,30 @@ class RowClient(Protocol):
         columns: Sequence[str] | None = None,
         where: Mapping[str, object] | None = None,
         snapshot_ms: int | None = None,
-    ) -> Iterator[dict[str, object]]:
+        token: bytes | None = None,
+    ) -> Scan:
         """Reads rows, in no promised order. Read them to the end soon: a scanner lives 60 s.
 
         Args:
             table: Declared table.
             columns: Columns to read; all when ``None``; empty: a dict without keys a row, to count.
-            where: Column → value it equals; a list, tuple or set means any of its values, ``None``
-                means null. All must hold.
+            where: Column → value it equals; a list, tuple or set means any of its values, a
+                `Between` those of a range, ``None`` means null. All must hold.
             snapshot_ms: Milliseconds since 1970 UTC to read at, the same rows each time; the
                 newest of each tablet when ``None``.
+            token: One of `Scan.tokens` of a scan of the same table and columns, instead of `where`
+                and `snapshot_ms`, which it carries: only its rows.
 
         Returns:
             Rows as dicts: ``string`` → str, ``binary`` → bytes, ``timestamp`` → aware UTC
             datetime, integers → int, ``float``/``double`` → float, ``bool`` → bool, null → None.
+            `Scan.batches` gives the same as Arrow columns, `Scan.tokens` cuts it in pieces.
 
         Raises:
             UnknownName: A column that the table does not have.
-            InputError: A value in ``where`` of another type than the column's.
+            InputError: A value in ``where`` of another type than the column's; bytes that are no
+                token, or one of another table or of other columns.
+            ScannerExpired: Nothing was read for 60 s.
             StoreError: The table is not there.
             StoreUnreachable: Kudu did not answer in time.
         """

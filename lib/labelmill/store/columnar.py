@@ -106,7 +106,7 @@ def _checked(table: Table, whole: Any, column: Column) -> Any:
     cells = whole.column(column.name)
     kind = cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type
     if pa.types.is_null(kind):
-        kind = _arrow(column.type)
+        kind = arrow_type(column.type)
     _matching(column, kind, bad)
     try:
         # Offsets that lead elsewhere, and text that is no UTF-8, would be read by the driver.
@@ -161,7 +161,8 @@ def _first_no_text(cells: Any) -> int | None:
     return next((i for i, cell in enumerate(cells) if isinstance(_shown(cell), bytes)), None)
 
 
-def _arrow(kind: Type) -> Any:
+def arrow_type(kind: Type) -> Any:
+    """The Arrow type of a declared one: in which `Scan.batches` gives it, and which all may write."""
     import pyarrow as pa
 
     return {
@@ -175,6 +176,13 @@ def _arrow(kind: Type) -> Any:
         "bool": pa.bool_(),
         "timestamp": pa.timestamp("us", tz="UTC"),
     }[kind]
+
+
+def schema_of(columns: Iterable[Column]) -> Any:
+    """The schema of rows with these columns."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(c.name, arrow_type(c.type), c.nullable) for c in columns])
 
 
 def _which(table: Table, whole: Any, number: int) -> str:

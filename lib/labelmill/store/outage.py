@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labelmill.errors import RowsRefused, StoreUnreachable
+from labelmill.errors import RowsRefused, ScannerExpired, StoreUnreachable
 from labelmill.store.tables import Table
 
 SAMPLES = 5
@@ -23,6 +23,19 @@ def unreachable(
         "Is it running? `bin/labelmill status` shows the one-machine cluster, `bin/labelmill up` "
         "starts it; another cluster is named with LABELMILL_KUDU_MASTERS."
     )
+
+
+def expired(doing: str, masters: str) -> ScannerExpired:
+    """The error for a scanner that the server has forgotten."""
+    return ScannerExpired(
+        f"{doing} at {masters}: nothing was read for so long that the server forgot the scan (60 s "
+        "unless its --scanner_ttl_ms says otherwise). Read to the end before long work, or scan again"
+    )
+
+
+def is_expired(text: str) -> bool:
+    """Whether Kudu's words for something that it does not find mean a scanner."""
+    return "canner" in text and "expired" in text
 
 
 def short(text: str) -> str:

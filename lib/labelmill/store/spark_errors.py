@@ -36,7 +36,7 @@ def spark_errors(doing: str, settings: Settings) -> Iterator[None]:
 
     Raises:
         RowsRefused: Kudu refused rows; shows the connector's samples.
-        InputError: A null in a column that may not be null.
+        InputError: A null in a column that may not be null; a snapshot that Kudu has forgotten.
         StoreUnreachable: Kudu did not answer.
         StoreError: Any other failure in which Kudu takes part.
     """
@@ -71,10 +71,10 @@ def _translated(doing: str, masters: str, text: str) -> LabelmillError | None:
             "them, or by `ensure`; is the table prefix the right one?"
         )
     if "ancient history mark" in text:
-        return StoreError(
-            f"{doing} at {masters}: the snapshot is older than Kudu keeps history (7 days by "
-            "default, --tablet_history_max_age_sec); read at a later time, or use the frozen "
-            "training set"
+        return InputError(
+            f"{doing}: the snapshot is older than Kudu at {masters} keeps history (7 days by "
+            "default, --tablet_history_max_age_sec); read at a later time, or use the training set "
+            "that was frozen then"
         )
     return StoreError(f"{doing} at {masters}: {short(cause)}")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from labelmill.store.client import Operation, RowClient
+from labelmill.store.scans import Scan
 from labelmill.store.tables import MODEL_CHUNKS, Table
 
 
@@ -45,9 +46,10 @@ class DyingClient:
         columns: Sequence[str] | None = None,
         where: Mapping[str, object] | None = None,
         snapshot_ms: int | None = None,
-    ) -> Iterator[dict[str, object]]:
+        token: bytes | None = None,
+    ) -> Scan:
         """See `RowClient.scan`."""
-        return self._client.scan(table, columns, where, snapshot_ms)
+        return self._client.scan(table, columns, where, snapshot_ms, token)
 
     def write(
         self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"

@@ -22,10 +22,11 @@ from labelmill.store.client import RowClient, open_client
 from labelmill.testing.store_contract_batches import BatchContract
 from labelmill.testing.store_contract_scans import ScanContract
 from labelmill.testing.store_contract_tables import TableContract
+from labelmill.testing.store_contract_tokens import TokenContract
 from labelmill.testing.store_contract_writes import WriteContract
 
 
-class StoreContract(TableContract, ScanContract, WriteContract, BatchContract):
+class StoreContract(TableContract, ScanContract, TokenContract, WriteContract, BatchContract):
     """The whole contract; subclasses name the driver."""
 
     driver: Literal["java", "native"] = "java"

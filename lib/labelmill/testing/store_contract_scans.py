@@ -99,7 +99,7 @@ class ScanContract:
         client.ensure(PLAIN)
         client.write(PLAIN, plain_rows(5))
         at = earlier(seconds=0) + 1
-        _wait_past(at)
+        wait_past(at)
         client.write(PLAIN, plain_rows(5, start=100))
         client.write(PLAIN, [{"name": "row-00000", "number": -1}])
         client.write(PLAIN, [{"name": "row-00001"}], "delete_ignore")
@@ -128,7 +128,8 @@ class ScanContract:
         assert str(row["a_timestamp"]).endswith("+00:00")
 
 
-def _wait_past(snapshot_ms: int) -> None:
+def wait_past(snapshot_ms: int) -> None:
+    """Waits until a moment is over."""
     deadline = time.monotonic() + 5
     while earlier(seconds=0) <= snapshot_ms:
         assert time.monotonic() < deadline

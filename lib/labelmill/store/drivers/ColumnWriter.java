@@ -19,12 +19,14 @@ import org.apache.kudu.client.SessionConfiguration;
  * lambdas).
  *
  * <p>A flush is on its way while the next one is put together, never two at once: rows of one key
- * stay in order. Cells are copied, so the buffer is free again when `send` returns.
+ * stay in order. Bytes are sent from the buffer itself, which is free again when the next `send`, or
+ * `close`, returns.
  */
 public final class ColumnWriter {
   private final KuduTable table;
   private final String operation;
   private final AsyncKuduSession session;
+  private final boolean nullsAreSent;
   private final int samples;
   private final List shown = new ArrayList();
   private Deferred underway;
@@ -34,6 +36,8 @@ public final class ColumnWriter {
       KuduTable table, String operation, int flushRows, int samples, long timeoutMillis) {
     this.table = table;
     this.operation = operation;
+    // A new row has nulls where nothing is said.
+    nullsAreSent = operation.equals("upsert");
     this.samples = samples;
     session = table.getAsyncClient().newSession();
     session.setFlushMode(SessionConfiguration.FlushMode.MANUAL_FLUSH);
@@ -62,7 +66,9 @@ public final class ColumnWriter {
         int index = layout[4 * column];
         int valid = layout[4 * column + 1];
         if (valid >= 0 && buffer.get(valid + row) == 0) {
-          cells.setNull(index);
+          if (nullsAreSent) {
+            cells.setNull(index);
+          }
         } else {
           add(cells, index, kinds.charAt(column), buffer, layout, 4 * column, row);
         }
@@ -113,7 +119,7 @@ public final class ColumnWriter {
         cells.addStringUtf8(index, bytes(buffer, values + 4 * row, layout[at + 3]));
         break;
       case 'b':
-        cells.addBinary(index, bytes(buffer, values + 4 * row, layout[at + 3]));
+        cells.addBinary(index, part(buffer, values + 4 * row, layout[at + 3]));
         break;
       case '1':
         cells.addByte(index, buffer.get(values + row));
@@ -144,6 +150,13 @@ public final class ColumnWriter {
     buffer.position(data + start);
     buffer.get(cell);
     return cell;
+  }
+
+  private static ByteBuffer part(ByteBuffer buffer, int offset, int data) {
+    ByteBuffer cell = buffer.duplicate();
+    cell.position(data + buffer.getInt(offset));
+    cell.limit(data + buffer.getInt(offset + 4));
+    return cell.slice();
   }
 
   private void await() throws Exception {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -11,8 +12,8 @@ from labelmill.settings import Settings
 from labelmill.store import versions
 from labelmill.store.client import Operation, Rows
 from labelmill.store.columnar import checked, checked_batch, is_batch
-from labelmill.store.conditions import conditions_of
 from labelmill.store.drivers import (
+    java_cells,
     java_columns,
     java_create,
     java_scan,
@@ -22,7 +23,7 @@ from labelmill.store.drivers import (
 )
 from labelmill.store.drivers.java_errors import kudu_errors
 from labelmill.store.jar import kudu_jar
-from labelmill.store.rows import checked_columns
+from labelmill.store.scans import Request, Scan, nothing, request_of
 from labelmill.store.tables import SCHEMA_VERSIONS, Table
 
 
@@ -81,13 +82,17 @@ class JavaClient:
         columns: Sequence[str] | None = None,
         where: Mapping[str, object] | None = None,
         snapshot_ms: int | None = None,
-    ) -> Iterator[dict[str, object]]:
+        token: bytes | None = None,
+    ) -> Scan:
         """See `RowClient.scan`."""
-        wanted = checked_columns(table, columns)
-        conditions = conditions_of(table, where or {})
-        if conditions is None:
-            return iter(())
-        return self._rows(table, wanted, conditions, snapshot_ms)
+        request = request_of(table, columns, where, snapshot_ms, token)
+        if request is None:
+            return nothing()
+        return Scan(
+            partial(self._read, request, java_cells.dicts),
+            partial(self._read, request, java_cells.arrow),
+            partial(self._tokens, request),
+        )
 
     def write(self, table: Table, rows: Rows, operation: Operation = "upsert") -> int:
         """See `RowClient.write`."""
@@ -138,16 +143,28 @@ class JavaClient:
         if client is not None:
             client.close()
 
-    def _rows(
-        self, table: Table, wanted: Sequence[Any], conditions: Any, snapshot_ms: int | None
-    ) -> Iterator[dict[str, object]]:
-        with self._errors(f"scanning table {self._full(table)}"):
-            yield from java_scan.scan(
-                self._client,
-                self._handle(table),
-                wanted,
-                conditions,
-                snapshot_ms,
+    def _read(
+        self,
+        request: Request,
+        shaped: Callable[[Sequence[java_cells.Cells], int], Iterable[Any]],
+    ) -> Iterator[Any]:
+        with self._errors(f"scanning table {self._full(request.table)}"):
+            opened = java_scan.scanner(
+                self._open_client(request.table),
+                partial(self._handle, request.table),
+                request,
+                self._milliseconds,
+            )
+            for batch in java_scan.batches(opened):
+                cells = java_cells.cells_of(batch, request.columns)
+                yield from shaped(cells, int(batch.getNumRows()))
+
+    def _tokens(self, request: Request) -> list[bytes]:
+        with self._errors(f"planning a scan of table {self._full(request.table)}"):
+            return java_scan.tokens(
+                self._open_client(request.table),
+                partial(self._handle, request.table),
+                request,
                 self._milliseconds,
             )
 

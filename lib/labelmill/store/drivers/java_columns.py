@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import jpype
 import numpy as np
@@ -31,11 +31,12 @@ KINDS: dict[Type, str] = {
     "double": "d",
     "bool": "t",
 }
-"""Letters that ``ColumnWriter.java`` and ``ColumnReader.java`` read."""
+"""Letters that ``ColumnWriter.java`` and `java_cells` read."""
 
 _WIDTHS = {"1": 1, "4": 4, "8": 8, "f": 4, "d": 8, "t": 1}
 _SMALLEST = 1 << 20
-_SPARE: list[tuple[Bytes, Any]] = []
+_Borrowed: TypeAlias = "tuple[Bytes, Any]"
+_SPARE: list[_Borrowed] = []
 """Buffers (as numpy and as Java see them) that no write uses now: Java gives memory back late."""
 
 
@@ -62,6 +63,7 @@ def write(
         StoreUnreachable: Kudu did not take rows within the time.
     """
     writer = writer_class(handle, operation, FLUSH_ROWS, SAMPLES, timeout_ms)
+    underway: list[_Borrowed] = []
     try:
         for batch in _batches(ready):
             columns = [
@@ -72,9 +74,12 @@ def write(
             kinds = "".join(column.kind for column in columns)
             sizes = sum(column.sizes for column in columns)
             for start, end in cuts(np.broadcast_to(sizes, len(batch))):
-                _send(writer, kinds, columns, start, end)
+                underway.append(_send(writer, kinds, columns, start, end))
+                _SPARE.extend(underway[:-1])
+                del underway[:-1]
     finally:
         writer.close()
+    _SPARE.extend(underway)
     if writer.refused():
         shown = [str(text) for text in writer.shown()]
         samples = list(zip(shown[::2], shown[1::2], strict=True))
@@ -142,7 +147,8 @@ def _bits(buffer: Any, at: int, rows: int) -> Bytes:
     return np.unpackbits(some, bitorder="little")[at % 8 : at % 8 + rows]
 
 
-def _send(writer: Any, kinds: str, columns: list[_Column], start: int, end: int) -> None:
+def _send(writer: Any, kinds: str, columns: list[_Column], start: int, end: int) -> _Borrowed:
+    """Sends some rows; the buffer is in use until the writer has sent the next ones or is closed."""
     layout: list[int] = []
     pieces: list[tuple[int, Bytes]] = []
     size = 0
@@ -154,15 +160,13 @@ def _send(writer: Any, kinds: str, columns: list[_Column], start: int, end: int)
                 pieces.append((size, part))
                 size += len(part)
     memory, buffer = _borrow(size)
-    try:
-        for position, part in pieces:
-            memory[position : position + len(part)] = part
-        writer.send(buffer, end - start, kinds, jpype.JArray(jpype.JInt)(layout))
-    finally:
-        _SPARE.append((memory, buffer))
+    for position, part in pieces:
+        memory[position : position + len(part)] = part
+    writer.send(buffer, end - start, kinds, jpype.JArray(jpype.JInt)(layout))
+    return memory, buffer
 
 
-def _borrow(size: int) -> tuple[Bytes, Any]:
+def _borrow(size: int) -> _Borrowed:
     # Threads may meet here: each pop and append is one step.
     try:
         memory, buffer = _SPARE.pop()

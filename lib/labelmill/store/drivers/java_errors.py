@@ -9,7 +9,7 @@ from typing import Any
 import jpype
 
 from labelmill.errors import StoreError
-from labelmill.store.outage import short, unreachable
+from labelmill.store.outage import expired, is_expired, short, unreachable
 
 
 @contextmanager
@@ -23,6 +23,7 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
 
     Raises:
         StoreUnreachable: Nobody answered in time.
+        ScannerExpired: A scan was left alone for too long.
         StoreError: Anything else that Kudu refused.
     """
     try:
@@ -36,6 +37,8 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
             (status.isTimedOut(), status.isServiceUnavailable(), status.isNetworkError())
         ):
             raise unreachable(doing, masters, timeout_seconds, text) from None
+        if is_expired(text):
+            raise expired(doing, masters) from None
         if status.isNotFound():
             raise StoreError(
                 f"{doing} at {masters}: it does not exist ({short(text)}). Tables are made by the "

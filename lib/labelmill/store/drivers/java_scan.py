@@ -2,81 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jpype
 
-from labelmill.store.conditions import Condition
-from labelmill.store.drivers import java_rows, java_source
+from labelmill.errors import InputError
+from labelmill.store.conditions import Between, Condition
 from labelmill.store.drivers.jvm import java
-from labelmill.store.rows import moment_of
-from labelmill.store.tables import Column, Type
+from labelmill.store.scans import Request
+from labelmill.store.tables import Type
 
 BATCH_BYTES = 8 << 20
 """Bytes of one scanner batch; Kudu's default of 1 MiB is slower."""
 
 
-def scan(
-    client: Any,
-    handle: Any,
-    columns: Sequence[Column],
-    conditions: Sequence[Condition],
-    snapshot_ms: int | None,
-    timeout_ms: int,
-) -> Iterator[dict[str, object]]:
-    """Rows of one scanner, closed when the caller stops early."""
-    builder = client.newScannerBuilder(handle)
-    schema = handle.getSchema()
+def scanner(client: Any, handle: Callable[[], Any], request: Request, timeout_ms: int) -> Any:
+    """A scanner of Java, over all tablets or for the request's token.
+
+    Args:
+        client: Kudu's client.
+        handle: Opens Kudu's table; a token needs none.
+        request: What to read.
+        timeout_ms: For each batch.
+
+    Raises:
+        InputError: The token is none, or reads other columns.
+    """
+    if request.token is None:
+        table = handle()
+        return _described(client.newScannerBuilder(table), table, request, timeout_ms).build()
+    reader = java("org.apache.kudu.client.KuduScanToken")
+    try:
+        sent = jpype.JArray(jpype.JByte)(request.token)
+        opened = reader.deserializeIntoScanner(sent, client)
+    except (java("java.io.IOException"), java("java.lang.IllegalArgumentException")) as error:
+        raise InputError(
+            f"{len(request.token)} bytes that are no scan token ({error.getMessage()}); expected "
+            "what Scan.tokens() gave"
+        ) from None
+    request.check_token([str(c.getName()) for c in opened.getProjectionSchema().getColumns()])
+    return opened
+
+
+def tokens(
+    client: Any, handle: Callable[[], Any], request: Request, timeout_ms: int
+) -> list[bytes]:
+    """One token a tablet that may hold such rows."""
+    if request.token is not None:
+        return [request.token]
+    table = handle()
+    builder = _described(client.newScanTokenBuilder(table), table, request, timeout_ms)
+    return [bytes(token.serialize()) for token in builder.build()]
+
+
+def batches(opened: Any) -> Iterator[Any]:
+    """Batches of Java that hold rows; the scanner is closed when the caller stops early."""
+    opened.setRowDataFormat(java("org.apache.kudu.client.AsyncKuduScanner$RowDataFormat").COLUMNAR)
+    try:
+        while opened.hasMoreRows():
+            batch = opened.nextRows()
+            if batch.getNumRows():
+                yield batch
+    finally:
+        opened.close()
+
+
+def _described(builder: Any, table: Any, request: Request, timeout_ms: int) -> Any:
     names = java("java.util.ArrayList")()
-    for column in columns:
+    for column in request.columns:
         names.add(column.name)
     builder.setProjectedColumnNames(names)
     builder.batchSizeBytes(BATCH_BYTES)
     builder.scanRequestTimeout(timeout_ms)
-    for condition in conditions:
-        builder.addPredicate(_predicate(schema, condition))
-    if snapshot_ms is not None:
+    schema = table.getSchema()
+    for condition in request.conditions:
+        for predicate in _predicates(schema, condition):
+            builder.addPredicate(predicate)
+    if request.snapshot_ms is not None:
         builder.readMode(java("org.apache.kudu.client.AsyncKuduScanner$ReadMode").READ_AT_SNAPSHOT)
-        builder.snapshotTimestampMicros(snapshot_ms * 1000)
-    scanner = builder.build()
-    try:
-        while scanner.hasMoreRows():
-            batch = scanner.nextRows()
-            if not columns:
-                yield from ({} for _ in range(batch.getNumRows()))
-                continue
-            reader = None
-            if batch.getNumRows() * len(columns) >= java_rows.MANY:
-                reader = java_source.compiled("ColumnReader")
-            if reader is not None:
-                yield from java_rows.rows(reader, batch, columns)
-            else:
-                yield from _batch(batch, columns)
-    finally:
-        scanner.close()
+        builder.snapshotTimestampMicros(request.snapshot_ms * 1000)
+    return builder
 
 
-def _batch(rows: Any, columns: Sequence[Column]) -> Iterator[dict[str, object]]:
-    readers = [(c.name, i, _READERS[c.type], c.nullable) for i, c in enumerate(columns)]
-    for _ in range(rows.getNumRows()):
-        row = rows.next()
-        yield {
-            name: None if nullable and row.isNull(i) else read(row, i)
-            for name, i, read, nullable in readers
-        }
-
-
-def _predicate(schema: Any, condition: Condition) -> Any:
+def _predicates(schema: Any, condition: Condition) -> Iterator[Any]:
     name, kind, values = condition
     predicate = java("org.apache.kudu.client.KuduPredicate")
     column = schema.getColumn(name)
     if values is None:
-        return predicate.newIsNullPredicate(column)
-    boxed = java("java.util.ArrayList")()
-    for value in values:
-        boxed.add(_BOXES[kind](value))
-    return predicate.newInListPredicate(column, boxed)
+        yield predicate.newIsNullPredicate(column)
+    elif isinstance(values, Between):
+        compared = java("org.apache.kudu.client.KuduPredicate$ComparisonOp")
+        for operator, end in ((compared.GREATER_EQUAL, values.low), (compared.LESS, values.high)):
+            if end is not None:
+                value = jpype.JObject(_BOXES[kind](end))
+                yield predicate.newComparisonPredicate(column, operator, value)
+    else:
+        boxed = java("java.util.ArrayList")()
+        for value in values:
+            boxed.add(_BOXES[kind](value))
+        yield predicate.newInListPredicate(column, boxed)
 
 
 def _box(name: str) -> Callable[[object], Any]:
@@ -93,17 +118,4 @@ _BOXES: dict[Type, Callable[[Any], Any]] = {
     "float": _box("java.lang.Float"),
     "double": _box("java.lang.Double"),
     "bool": _box("java.lang.Boolean"),
-}
-
-# jpype answers with its own subclasses of int and float, which nothing else can pickle.
-_READERS: dict[Type, Callable[[Any, int], object]] = {
-    "string": lambda row, i: str(row.getString(i)),
-    "binary": lambda row, i: bytes(row.getBinaryCopy(i)),
-    "int8": lambda row, i: int(row.getByte(i)),
-    "int32": lambda row, i: int(row.getInt(i)),
-    "int64": lambda row, i: int(row.getLong(i)),
-    "timestamp": lambda row, i: moment_of(row.getLong(i)),
-    "float": lambda row, i: float(row.getFloat(i)),
-    "double": lambda row, i: float(row.getDouble(i)),
-    "bool": lambda row, i: bool(row.getBoolean(i)),
 }

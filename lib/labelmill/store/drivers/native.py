@@ -5,7 +5,8 @@ It never releases the GIL, so a call blocks the other threads of the process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -14,11 +15,10 @@ from labelmill.settings import Settings
 from labelmill.store import versions
 from labelmill.store.client import Operation, Rows
 from labelmill.store.columnar import checked
-from labelmill.store.conditions import Condition, conditions_of
 from labelmill.store.drivers import native_create, native_scan, native_write
 from labelmill.store.drivers.native_errors import kudu_errors
-from labelmill.store.rows import checked_columns
-from labelmill.store.tables import SCHEMA_VERSIONS, Column, Table
+from labelmill.store.scans import Request, Scan, nothing, request_of
+from labelmill.store.tables import SCHEMA_VERSIONS, Table
 
 DEFAULT_PORT = 7051
 
@@ -81,13 +81,17 @@ class NativeClient:
         columns: Sequence[str] | None = None,
         where: Mapping[str, object] | None = None,
         snapshot_ms: int | None = None,
-    ) -> Iterator[dict[str, object]]:
+        token: bytes | None = None,
+    ) -> Scan:
         """See `RowClient.scan`."""
-        wanted = checked_columns(table, columns)
-        conditions = conditions_of(table, where or {})
-        if conditions is None:
-            return iter(())
-        return self._rows(table, wanted, conditions, snapshot_ms)
+        request = request_of(table, columns, where, snapshot_ms, token)
+        if request is None:
+            return nothing()
+        return Scan(
+            partial(self._read, request, native_scan.dicts),
+            partial(self._read, request, native_scan.arrow),
+            partial(self._tokens, request),
+        )
 
     def write(self, table: Table, rows: Rows, operation: Operation = "upsert") -> int:
         """See `RowClient.write`."""
@@ -129,17 +133,22 @@ class NativeClient:
         self._handles.clear()
         self._client = None
 
-    def _rows(
-        self,
-        table: Table,
-        wanted: Sequence[Column],
-        conditions: Sequence[Condition],
-        snapshot_ms: int | None,
-    ) -> Iterator[dict[str, object]]:
-        with self._errors(f"scanning table {self._full(table)}"):
-            yield from native_scan.scan(
-                self._handle(table), wanted, conditions, snapshot_ms, self._milliseconds
-            )
+    def _read(
+        self, request: Request, shaped: Callable[[Request, Any], Iterable[Any]]
+    ) -> Iterator[Any]:
+        with self._errors(f"scanning table {self._full(request.table)}"):
+            for token in self._cut(request):
+                for batch in native_scan.batches(self._open_client(), token, request):
+                    yield from shaped(request, batch)
+
+    def _tokens(self, request: Request) -> list[bytes]:
+        with self._errors(f"planning a scan of table {self._full(request.table)}"):
+            return self._cut(request)
+
+    def _cut(self, request: Request) -> list[bytes]:
+        if request.token is not None:
+            return [request.token]
+        return native_scan.tokens(self._handle(request.table), request, self._milliseconds)
 
     def _handle(self, table: Table) -> Any:
         client = self._open_client(table)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labelmill.errors import LabelmillError, StoreError
-from labelmill.store.outage import short, unreachable
+from labelmill.store.outage import expired, is_expired, short, unreachable
 
 _SILENT = ("Timed out", "Network error", "Service unavailable")
 """Beginnings of Kudu's statuses that mean nobody answered."""
@@ -18,6 +18,7 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
 
     Raises:
         StoreUnreachable: Nobody answered in time.
+        ScannerExpired: A scan was left alone for too long.
         StoreError: Anything else that Kudu refused.
     """
     import kudu
@@ -27,6 +28,8 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
     except LabelmillError:
         raise
     except kudu.KuduNotFound as error:
+        if is_expired(str(error)):
+            raise expired(doing, masters) from None
         raise StoreError(
             f"{doing} at {masters}: it does not exist ({short(str(error))}). Tables are made by the "
             "first job that uses them, or by `ensure`; is the table prefix the right one?"
