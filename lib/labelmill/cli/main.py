@@ -8,7 +8,7 @@ import os
 import typer
 
 from labelmill import __version__
-from labelmill.cli import cluster, digest, doctor, models, pages, sql
+from labelmill.cli import cluster, digest, doctor, models, pages, slices, sql
 from labelmill.cli.outcome import verb
 from labelmill.errors import LabelmillError
 
@@ -34,6 +34,7 @@ app.command("doctor")(verb(doctor.doctor))
 app.command("sql")(verb(sql.sql))
 app.command("digest")(verb(digest.digest))
 app.add_typer(models.app, name="models")
+app.add_typer(slices.app, name="slice")
 app.command("report")(verb(pages.report))
 app.command("sample")(verb(pages.sample))
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as RichTable
 
 from labelmill import settings as settings_module
+from labelmill.cli.listing import Json, Masters, Prefix
+from labelmill.cli.listing import show as show_rows
 from labelmill.cli.outcome import verb
 from labelmill.errors import MissingRow
 from labelmill.store import aliases
@@ -26,10 +24,6 @@ from labelmill.store.tables import (
     STREAM_BATCHES,
     TRIALS,
 )
-
-Masters = Annotated[str | None, typer.Option(help="Kudu masters. Default: settings.")]
-Prefix = Annotated[str | None, typer.Option(help="Prefix of the Kudu tables.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 app = typer.Typer(
     help="Models: their versions, aliases and where they served.",
@@ -57,7 +51,7 @@ def list_models(
         metrics = {
             row["trial_id"]: row["metric"] for row in client.scan(TRIALS, ["trial_id", "metric"])
         }
-        _show(
+        show_rows(
             [
                 {
                     "model": row["model"],
@@ -100,7 +94,7 @@ def show(
         ]
         known = {**row, "aliases": pointing, "evaluations": measured, "verified": True}
         rows = [known] if as_json else [{"what": k, "is": v} for k, v in known.items()]
-        _show(rows, as_json)
+        show_rows(rows, as_json)
 
 
 def alias(
@@ -146,7 +140,7 @@ def history(
             last["dead"] += row["dead"] or 0
         if not spans and not store.versions(client, model):
             raise _unknown(client, model)
-        _show(spans, as_json)
+        show_rows(spans, as_json)
 
 
 for _name, _function in (
@@ -174,29 +168,3 @@ def _unknown(client: RowClient, model: str) -> MissingRow:
 
 def _by_version(row: dict[str, object]) -> tuple[str, int]:
     return str(row["model"]), int(str(row["version"]))
-
-
-def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        for row in rows:
-            print(json.dumps(row, default=str, ensure_ascii=False))
-        return
-    if not rows:
-        print("none")
-        return
-    table = RichTable()
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row.values()))
-    Console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return "\n".join(map(str, value)) or "–"
-    return str(value)[:19] if hasattr(value, "isoformat") else str(value)

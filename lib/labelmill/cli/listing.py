@@ -1,0 +1,48 @@
+"""Rows of a command as a table for people or as JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+Masters = Annotated[str | None, typer.Option(help="Kudu masters. Default: settings.")]
+Prefix = Annotated[str | None, typer.Option(help="Prefix of the Kudu tables.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Prints rows that have the same keys; says so when there are none.
+
+    Args:
+        rows: Values by column; None and ``""`` are shown as a dash, lists as lines.
+        as_json: One object a line, times as text.
+    """
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, default=str, ensure_ascii=False))
+        return
+    if not rows:
+        print("none")
+        return
+    table = RichTable()
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "\n".join(map(str, value)) or "–"
+    return str(value)[:19] if hasattr(value, "isoformat") else str(value)

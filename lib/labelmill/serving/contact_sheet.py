@@ -1,0 +1,68 @@
+"""The contact sheet of a slice: one self-contained HTML file to look a training set over by eye."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from labelmill import __version__
+from labelmill.domain.profile import UNSPLIT
+from labelmill.pipelines.named_slices import NamedSlice
+from labelmill.pipelines.slice_sheet import Sheet
+from labelmill.serving import html
+
+
+def render(
+    named: NamedSlice,
+    values: Mapping[str, str],
+    sheet: Sheet,
+    snapshot_ms: int,
+    note: str = "",
+) -> str:
+    """The page as HTML.
+
+    Args:
+        named: The slice.
+        values: Of its parameters.
+        sheet: What was read.
+        snapshot_ms: The snapshot that it was read at.
+        note: What else a person should know of it; empty: nothing.
+    """
+    splits = [name for name in ("train", "validation", "test") if name in sheet.splits]
+    splits += sorted(name for name in sheet.splits if name is not None and name not in splits)
+    return html.template("contact_sheet.html.j2").render(
+        named=named,
+        values=values,
+        sheet=sheet,
+        thing="image" if sheet.columns.has_pictures else "record",
+        split_names=[*splits, *([None] if None in sheet.splits else [])],
+        unsplit=UNSPLIT,
+        totals={name: sum(of.values()) for name, of in sheet.counts.items()},
+        classes=sum(name is not None for name in sheet.counts) + sheet.more_classes,
+        moment=html.moment(snapshot_ms),
+        freeze=freeze_command(named, values, snapshot_ms),
+        note=note,
+        picture=html.picture,
+        version=__version__,
+    )
+
+
+def write(
+    named: NamedSlice,
+    values: Mapping[str, str],
+    sheet: Sheet,
+    snapshot_ms: int,
+    path: Path,
+    note: str = "",
+) -> Path:
+    """Renders the page and puts it at ``path``."""
+    return html.put(render(named, values, sheet, snapshot_ms, note), path)
+
+
+def freeze_command(named: NamedSlice, values: Mapping[str, str], snapshot_ms: int) -> str:
+    """What to type to freeze the very rows that the sheet is of."""
+    words = ["bin/submit", "jobs/freeze_training_set.py", named.name, "--slice", named.name]
+    for name, value in values.items():
+        words += ["--param", f"{name}={value}"]
+    return shlex.join([*words, "--snapshot", str(snapshot_ms)])
