@@ -42,6 +42,14 @@ def sql(
     snapshot: Annotated[
         int | None, typer.Option(help="Read as of this time, milliseconds since 1970 UTC.")
     ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Value of a :parameter of the query; may be repeated. A number, true, false, null, "
+            "date '…', timestamp '…' (UTC); else text, which quotes '…' force.",
+        ),
+    ] = None,
     kudu_masters: Annotated[
         str | None, typer.Option(help="Kudu masters. Default: settings.")
     ] = None,
@@ -54,12 +62,14 @@ def sql(
     # Spark takes a second to import; other verbs need it not.
     from labelmill.pipelines.catalogue import query as ask
     from labelmill.pipelines.session import session, stop_now
+    from labelmill.pipelines.sql_parameters import given
 
+    parameters = given(param or [])
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     settings.masters()  # says what to do before Spark starts, when no Kudu is known
     spark = session("labelmill-sql", "local[2]", settings.home)
     try:
-        answer = ask(spark, settings, query, snapshot)
+        answer = ask(spark, settings, query, snapshot, parameters=parameters)
         most = limit or (TABLE_ROWS if format is Format.table else None)
         # One more than is shown tells whether there are more.
         rows = (answer.limit(most + 1) if most else answer).toLocalIterator(prefetchPartitions=True)

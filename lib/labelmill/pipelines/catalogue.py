@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from labelmill.errors import InputError, StoreError, StoreUnreachable
-from labelmill.pipelines import guard
+from labelmill.errors import StoreError, StoreUnreachable
+from labelmill.pipelines import guard, sampling, sql_parameters
+from labelmill.pipelines.history import refuse_forgotten
+from labelmill.pipelines.misfit import misfit
+from labelmill.pipelines.view_keys import KEYS
 from labelmill.settings import Settings
 from labelmill.store import spark as store
 from labelmill.store.tables import IMAGE_CHUNKS, TABLES
@@ -66,30 +70,46 @@ def query(
     sql: str,
     snapshot_ms: int | None = None,
     repeatable: bool = False,
+    parameters: Mapping[str, str] | None = None,
 ) -> DataFrame:
-    """The answer to one query, after the guard; nothing runs before an action.
+    """The answer to one query, after the guard; nothing of it runs before an action.
 
     Args:
         spark: The running session; the DataFrame's own session is beside it.
         settings: Where Kudu is.
         sql: One query over the views.
         snapshot_ms: Milliseconds since 1970 UTC; newest when None.
-        repeatable: Refuse what may answer otherwise when it runs again (`guard.check`).
+        repeatable: Refuse what may answer otherwise when it runs again (`guard.check`), and let
+            ``TABLESAMPLE`` draw the same rows each time (`sampling`).
+        parameters: Name → text of each ``:parameter`` of the query (`sql_parameters.value`).
 
     Raises:
         QueryRefused: The text does more than read.
-        UnknownName: An unknown view.
-        InputError: Not SQL, or columns, types and functions that do not fit.
+        UnknownName: An unknown view, column or parameter; the near one is suggested.
+        InputError: Not SQL, columns, types and functions that do not fit, a parameter without a
+            value, or a snapshot older than Kudu's history.
         StoreError: Kudu refused.
     """
     own = _locked(spark)
-    guard.check(own, sql, NAMES, repeatable)
-    words = set(re.findall(r"[a-z_]+", sql.lower()))
-    _register(own, settings, snapshot_ms, words & set(NAMES))
+    checked = guard.check(own, sql, NAMES, repeatable)
+    values = sql_parameters.bind(checked.parameters, parameters or {})
+    names = _register(own, settings, snapshot_ms, checked.views)
+    refuse_forgotten(own, settings, names, snapshot_ms)
+    if checked.samples:
+        sql, views = sampling.rewritten(sql, checked.samples, KEYS)
+        for name, view in views.items():
+            own.sql(view).createOrReplaceTempView(name)
+        # What runs is what the guard has seen.
+        guard.check(own, sql, [*NAMES, *views], repeatable)
+    return _asked(own, sql, values)
+
+
+def _asked(own: SparkSession, sql: str, values: Mapping[str, Any]) -> DataFrame:
     try:
-        return own.sql(sql)
-    except AnalysisException as error:
-        raise InputError(f"the query does not fit the catalogue: {first_sentence(error)}") from None
+        # The values become literals of the parsed plan; they are never text of the query.
+        return own.sql(sql, args=dict(values))
+    except (PySparkException, Py4JJavaError) as error:
+        raise misfit(error) from None
 
 
 def _locked(spark: SparkSession) -> SparkSession:
@@ -115,14 +135,6 @@ def _register(
 def literal(text: str) -> str:
     """A SQL string literal; names come from people."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def first_sentence(error: Exception) -> str:
-    """What Spark says, without its error class, plan and trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else repr(error)
-    text = re.sub(r"^\[[A-Z_.0-9]+\]\s*", "", text)
-    return text.removesuffix(";")
 
 
 def with_pixels(df: DataFrame, settings: Settings, snapshot_ms: int | None = None) -> DataFrame:

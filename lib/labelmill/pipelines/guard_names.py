@@ -9,11 +9,12 @@ of SQL functions. Left out on purpose: functions that call Java or read the envi
 from __future__ import annotations
 
 
-def _names(text: str) -> frozenset[str]:
+def listed(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
-PLANS = _names(
+PLANS = listed(
     """
     Project Filter Aggregate UnresolvedHaving Sort GlobalLimit LocalLimit Offset Distinct
     Union Intersect Except Join LateralJoin SubqueryAlias UnresolvedSubqueryColumnAliases
@@ -23,11 +24,11 @@ PLANS = _names(
     """
 )
 
-EXPRESSIONS = _names(
+EXPRESSIONS = listed(
     """
     UnresolvedAttribute UnresolvedAlias UnresolvedStar UnresolvedRegex UnresolvedFunction
     UnresolvedGenerator UnresolvedExtractValue UnresolvedWindowExpression
-    UnresolvedOrdinal UnresolvedNamedLambdaVariable LambdaFunction
+    UnresolvedOrdinal UnresolvedNamedLambdaVariable LambdaFunction NamedParameter
     Alias MultiAlias Literal Cast NamePlaceholder SortOrder WindowExpression WindowSpecDefinition
     WindowSpecReference SpecifiedWindowFrame
     And Or Not EqualTo EqualNullSafe LessThan LessThanOrEqual GreaterThan GreaterThanOrEqual
@@ -44,7 +45,7 @@ EXPRESSIONS = _names(
     """
 )
 
-PARTS = _names(
+PARTS = listed(
     """
     Ascending Descending NullsFirst NullsLast Inner LeftOuter RightOuter FullOuter Cross LeftSemi
     LeftAnti UsingJoin NaturalJoin ExprId JoinHint AliasIdentifier FunctionIdentifier Complete
@@ -53,7 +54,7 @@ PARTS = _names(
 )
 """Small values inside nodes: sort directions, kinds of join, bounds of windows, ids."""
 
-FUNCTIONS = _names(
+FUNCTIONS = listed(
     """
     any any_value approx_count_distinct approx_percentile avg bit_and bit_or bit_xor bool_and bool_or
     collect_list collect_set corr count count_if covar_pop covar_samp every first first_value grouping
@@ -112,40 +113,16 @@ FUNCTIONS = _names(
     """
 )
 
-TABLE_FUNCTIONS = _names(
+TABLE_FUNCTIONS = listed(
     "range explode explode_outer posexplode posexplode_outer inline inline_outer stack json_tuple"
 )
 
-HINTS = _names(
+HINTS = listed(
     """
     broadcast broadcastjoin mapjoin merge shuffle_merge mergejoin shuffle_hash shuffle_replicate_nl
     coalesce repartition repartition_by_range rebalance
     """
 )
-
-NOT_REPEATABLE = _names(
-    """
-    rand randn random uuid shuffle monotonically_increasing_id spark_partition_id now current_date
-    curdate current_timestamp localtimestamp current_timezone unix_timestamp any_value first last
-    first_value last_value
-    """
-)
-"""Functions that may answer otherwise when the same query runs again on the same snapshot."""
-
-UNSURE_EXPRESSIONS = {
-    "First": "first",
-    "Last": "last",
-    "AnyValue": "any_value",
-    "CurrentDate": "current_date",
-    "CurrentTimestamp": "current_timestamp",
-    "CurrentTimeZone": "current_timezone",
-}
-"""Class → function of `NOT_REPEATABLE`, where Spark's grammar has a rule of its own for it."""
-
-SURE_IN_WINDOW = frozenset({"first", "last", "any_value", "first_value", "last_value"})
-
-BARE = frozenset({"current_date", "current_timestamp", "localtimestamp"})
-"""Functions of `NOT_REPEATABLE` that may be written without parentheses."""
 
 READ_ENVIRONMENT = frozenset({"current_user", "user", "session_user"})
 """Names that Spark answers with who runs the query, unless they are columns; no view has them."""

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyspark import SparkConf, SparkContext
@@ -113,8 +114,22 @@ def session(
         # pyspark's own SIGINT handler talks to the JVM from within an interrupted call to the JVM
         # and breaks the connection; whoever catches KeyboardInterrupt calls `stop_now`.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    spark.sparkContext.setLogLevel(os.environ.get("LABELMILL_SPARK_LOG", "ERROR"))
+    spark.sparkContext.setLogLevel(_log_level())
     return spark
+
+
+@contextlib.contextmanager
+def quiet(spark: SparkSession) -> Iterator[None]:
+    """Spark logs nothing: for a task that may fail, whose error is caught and said by us."""
+    spark.sparkContext.setLogLevel("OFF")
+    try:
+        yield
+    finally:
+        spark.sparkContext.setLogLevel(_log_level())
+
+
+def _log_level() -> str:
+    return os.environ.get("LABELMILL_SPARK_LOG", "ERROR")
 
 
 def stop_now(spark: SparkSession) -> None:

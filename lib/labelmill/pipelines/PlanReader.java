@@ -1,0 +1,106 @@
+package labelmill.pipelines;
+
+import java.util.Iterator;
+import org.apache.spark.sql.catalyst.trees.TreeNode;
+import scala.Product;
+import scala.collection.Iterable;
+
+/**
+ * A parsed plan as text, which `parsed_plan.py` reads. Compiled where it runs, by the compiler that
+ * Spark ships (Janino: no generics, no lambdas).
+ *
+ * <p>It decides nothing: every part of every node is written, whatever it is.
+ */
+public final class PlanReader {
+  private final StringBuilder out = new StringBuilder();
+
+  /**
+   * Reads a plan.
+   *
+   * @param plan what the parser made
+   * @return a JSON list of parts, each before its own parts: [class, parts, first character, last
+   *     character, text]. Characters are code points of the query, -1 where unknown; text is null
+   *     unless the part is a string, a number or a truth value.
+   */
+  public String read(Object plan) {
+    PlanReader own = new PlanReader();  // several threads may read at once
+    own.out.append('[');
+    own.put(plan);
+    return own.out.append(']').toString();
+  }
+
+  private void put(Object part) {
+    if (part == null) {
+      row("null", 0, part);
+    } else if (part instanceof String || part instanceof Number || part instanceof Boolean) {
+      row(part.getClass().getName(), 0, part);
+    } else if (part instanceof Iterable && named(part, "scala.collection.")) {
+      Iterable items = (Iterable) part;
+      row(part.getClass().getName(), items.size(), part);
+      for (scala.collection.Iterator i = items.iterator(); i.hasNext(); ) {
+        put(i.next());
+      }
+    } else if (part instanceof java.util.Map) {
+      java.util.Map entries = (java.util.Map) part;
+      row(part.getClass().getName(), 2 * entries.size(), part);
+      for (Iterator i = entries.entrySet().iterator(); i.hasNext(); ) {
+        java.util.Map.Entry entry = (java.util.Map.Entry) i.next();
+        put(entry.getKey());
+        put(entry.getValue());
+      }
+    } else if (part instanceof Product
+        && (named(part, "org.apache.spark.sql.catalyst.") || named(part, "scala."))) {
+      Product product = (Product) part;
+      row(part.getClass().getName(), product.productArity(), part);
+      for (int number = 0; number < product.productArity(); number++) {
+        put(product.productElement(number));
+      }
+    } else {
+      row(part.getClass().getName(), 0, part);
+    }
+  }
+
+  private static boolean named(Object part, String start) {
+    return part.getClass().getName().startsWith(start);
+  }
+
+  private void row(String kind, int parts, Object part) {
+    if (out.length() > 1) {
+      out.append(',');
+    }
+    out.append("[");
+    quote(kind);
+    out.append(',').append(parts).append(',');
+    if (part instanceof TreeNode) {
+      scala.Option first = ((TreeNode) part).origin().startIndex();
+      scala.Option last = ((TreeNode) part).origin().stopIndex();
+      out.append(first.isDefined() ? first.get().toString() : "-1").append(',');
+      out.append(last.isDefined() ? last.get().toString() : "-1");
+    } else {
+      out.append("-1,-1");
+    }
+    out.append(',');
+    if (part instanceof String || part instanceof Number || part instanceof Boolean) {
+      quote(part.toString());
+    } else {
+      out.append("null");
+    }
+    out.append("]");
+  }
+
+  private void quote(String text) {
+    out.append('"');
+    for (int i = 0; i < text.length(); i++) {
+      char letter = text.charAt(i);
+      if (letter == '"' || letter == '\\' || letter < ' ' || letter > '~') {
+        out.append("\\u");
+        for (int shift = 12; shift >= 0; shift -= 4) {
+          out.append(Character.forDigit((letter >> shift) & 15, 16));
+        }
+      } else {
+        out.append(letter);
+      }
+    }
+    out.append('"');
+  }
+}

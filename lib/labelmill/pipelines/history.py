@@ -1,0 +1,47 @@
+"""How far back Kudu can be read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from pyspark.sql import SparkSession
+
+from labelmill.errors import InputError
+from labelmill.pipelines.session import quiet
+from labelmill.settings import Settings
+from labelmill.store.spark_errors import spark_errors
+from labelmill.store.tables import TABLES
+
+RECENT_SECONDS = 60.0
+"""No Kudu forgets so quickly: a younger snapshot is not asked about."""
+
+
+def refuse_forgotten(
+    spark: SparkSession, settings: Settings, views: Sequence[str], snapshot_ms: int | None
+) -> None:
+    """Refuses a snapshot that Kudu has forgotten, before work starts on it.
+
+    How long it remembers is a setting of its tablet servers, so Kudu itself is asked: for one row
+    of one table.
+
+    Args:
+        spark: Session in which the views are registered at the snapshot.
+        settings: For the message.
+        views: Names of the registered views.
+        snapshot_ms: Milliseconds since 1970 UTC; None is now.
+
+    Raises:
+        InputError: The snapshot is older than Kudu's history, or before 1970.
+        StoreError: Kudu refused.
+        StoreUnreachable: Kudu did not answer.
+    """
+    if snapshot_ms is None or time.time() - snapshot_ms / 1000 < RECENT_SECONDS:
+        return
+    if snapshot_ms < 1:
+        raise InputError(f"snapshot {snapshot_ms}; expected milliseconds since 1970 UTC, above 0")
+    table = next((TABLES[name] for name in views if name in TABLES), None)
+    if table is not None:
+        doing = f"reading {table.name} at snapshot {snapshot_ms}"
+        with quiet(spark), spark_errors(doing, settings):
+            spark.table(table.name).select(table.key[0]).head(1)

@@ -1,0 +1,124 @@
+"""What Spark's parser makes of a text, as plain parts: nothing of it is resolved or run.
+
+The plan lives in the JVM, where a look at each node costs a call. `PlanReader.java` reads it in one
+go, without judging; who judges (`guard_walk`) then needs no Spark.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import ParseException
+from pyspark.sql import SparkSession
+
+from labelmill.errors import InputError, QueryRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A node of the plan, or a value inside one.
+
+    Attributes:
+        kind: Its Java class.
+        parts: What it is made of, in the order of the class's constructor.
+        text: Of a string, number or truth value; else None.
+        start: First character in the query, counted in code points; -1 where the parser keeps none.
+        stop: Last character.
+    """
+
+    kind: str
+    parts: tuple[Part, ...] = ()
+    text: str | None = None
+    start: int = -1
+    stop: int = -1
+
+    @property
+    def name(self) -> str:
+        """The class without its package; a Scala object's ends with ``$``, which is cut."""
+        return self.kind.rsplit(".", 1)[-1].rstrip("$")
+
+    def everything(self) -> Iterator[Part]:
+        """This part and all below it, each before its own."""
+        waiting = [self]
+        while waiting:
+            part = waiting.pop()
+            yield part
+            waiting.extend(reversed(part.parts))
+
+    def texts(self) -> list[str]:
+        """The strings of a list, for example the parts of a dotted name."""
+        return [part.text for part in self.parts if part.text is not None]
+
+
+def parse(spark: SparkSession, sql: str) -> Part:
+    """Spark's parsed plan of one query.
+
+    Raises:
+        QueryRefused: Several statements.
+        InputError: Not SQL, or nested deeper than Spark's parser can follow.
+    """
+    if not sql.strip():
+        raise InputError(
+            'the query is empty; expected something like "select * from images limit 10"'
+        )
+    parser = spark._jsparkSession.sessionState().sqlParser()
+    try:
+        return built(json.loads(_reader(spark).read(parser.parsePlan(sql))))
+    except (ParseException, Py4JJavaError) as error:
+        if "StackOverflowError" in str(error):
+            raise InputError(
+                "the query is nested too deeply for Spark's parser; cut it into parts by WITH"
+            ) from None
+        for end in (i for i, letter in enumerate(sql) if letter == ";"):
+            if sql[end + 1 :].strip(" \t\r\n;") and _parses(parser, sql[:end]):
+                raise QueryRefused(
+                    "several statements in one text; expected one query. Run them one at a time"
+                ) from None
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise InputError("not a query: " + "\n".join(lines[:5])) from None
+
+
+def parses(spark: SparkSession, sql: str) -> bool:
+    """Whether a text is SQL at all."""
+    return _parses(spark._jsparkSession.sessionState().sqlParser(), sql)
+
+
+def _parses(parser: Any, sql: str) -> bool:
+    try:
+        parser.parsePlan(sql)
+    except (ParseException, Py4JJavaError):
+        return False
+    return True
+
+
+def built(rows: list[list[Any]]) -> Part:
+    """The tree of a list in which each part stands before its own parts (`PlanReader.read`)."""
+    done: list[Part] = []
+    # From the end: a part's own parts are then the last that were made.
+    for kind, count, start, stop, text in reversed(rows):
+        own = tuple(done.pop() for _ in range(count))
+        done.append(Part(kind, own, text, start, stop))
+    return done[0]
+
+
+_READERS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""Gateway to a JVM → the reader compiled in it; compiling takes longer than most queries' guard."""
+
+
+def _reader(spark: SparkSession) -> Any:
+    gateway: Any = spark.sparkContext._gateway
+    if gateway not in _READERS:
+        jvm = gateway.jvm
+        source = files("labelmill.pipelines").joinpath("PlanReader.java").read_text("utf-8")
+        compiler = jvm.org.codehaus.janino.SimpleCompiler()
+        compiler.setParentClassLoader(spark._jsparkSession.getClass().getClassLoader())
+        compiler.cook(source)
+        made = compiler.getClassLoader().loadClass("labelmill.pipelines.PlanReader")
+        _READERS[gateway] = made.newInstance()
+    return _READERS[gateway]
