@@ -10,8 +10,7 @@ from labelmill.pipelines.sheet_columns import SheetColumns, sheet_columns
 
 CASES = [
     (
-        "collection string, image_id string, class string, split string, pixels binary, height int, "
-        + "mean float, at timestamp, probabilities binary, all array<int>",
+        "collection string, image_id string, class string, split string, pixels binary, mean float, at timestamp, all array<int>",
         SheetColumns("image_id", "class", True, False, False, ("mean", "at")),
     ),
     (
