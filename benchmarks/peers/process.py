@@ -1,4 +1,4 @@
-"""A peer that runs in an environment of its own and answers line by line."""
+"""A contestant that runs in a process of its own, mostly in an environment of its own, and answers line by line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchmarks.harness.machine import ROOT
 from labelmill.errors import NoData
 from labelmill.settings import default_home
 
@@ -22,35 +23,39 @@ class Peer:
     Args:
         name: Its folder below ``benchmarks/peers``.
         script: A file in that folder; reads a JSON object a line, answers each with one, and says
-            ``{"ready": true}`` first.
+            ``{"ready": true}`` first (see ``answering.py``).
         arguments: Of the script.
         log: Where its stderr goes.
+        python: A Python with our packages instead of an environment of its own.
+
+    Attributes:
+        pid: Of its process, in the context.
 
     Raises:
         NoData: It is not installed.
     """
 
-    def __init__(self, name: str, script: str, arguments: list[str], log: Path) -> None:
-        self._python = default_home() / "peers" / name / "bin" / "python"
-        self._command = [str(self._python), str(HERE / name / script), *arguments]
+    def __init__(
+        self, name: str, script: str, arguments: list[str], log: Path, python: Path | None = None
+    ) -> None:
+        own = default_home() / "peers" / name / "bin" / "python"
+        self._command = [str(python or own), str(HERE / name / script), *arguments]
         self._name, self._log = name, log
-        if not (self._python.parents[1] / "installed.txt").is_file():
+        self._environment = _ours() if python else _of_its_own(own)
+        if python is None and not (own.parents[1] / "installed.txt").is_file():
             raise NoData(f"{name} is not installed; run benchmarks/peers/setup {name}")
 
     def __enter__(self) -> Peer:
-        # Its Spark and its packages are its own.
-        own = ("SPARK_", "PYSPARK_", "PYTHON", "LABELMILL_")
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(own)}
-        environment |= {"PYSPARK_PYTHON": str(self._python), "SPARK_LOCAL_IP": "127.0.0.1"}
         self._errors = self._log.open("wb")
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment,
+            env=self._environment,
             text=True,
         )
+        self.pid = self._process.pid
         self._answer()
         return self
 
@@ -88,3 +93,15 @@ class Peer:
             raise RuntimeError(f"{self._name} ended:\n" + "\n".join(said))
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+def _of_its_own(python: Path) -> dict[str, str]:
+    # Its Spark and its packages are its own; `answering` it has from here.
+    ours = ("SPARK_", "PYSPARK_", "PYTHON", "LABELMILL_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    more = {"PYSPARK_PYTHON": str(python), "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(HERE)}
+    return {**kept, "TF_CPP_MIN_LOG_LEVEL": "3", **more}
+
+
+def _ours() -> dict[str, str]:
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
