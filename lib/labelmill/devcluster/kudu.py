@@ -94,7 +94,10 @@ def servers(programs: Path, home: Path, addresses: Addresses) -> list[Server]:
         _daemon(
             programs, "kudu-tserver", root / f"kudu-tserver-{number}", ports.host(number),
             (addresses.tserver_rpc, addresses.tserver_web), memory, addresses,
-            [f"--tserver_master_addrs={addresses.kudu_masters}"],
+            [f"--tserver_master_addrs={addresses.kudu_masters}",
+             # Two fifths of a photograph's write would go into packing a log that is soon dropped.
+             "--unlock_experimental_flags",
+             "--log_compression_codec=no_compression"],
         )
         for number in range(1, addresses.tservers + 1)
     ]  # fmt: skip

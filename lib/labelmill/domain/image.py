@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +81,43 @@ def statistics(pixels: Pixels) -> Statistics:
     else:
         full = 65535
         total, squares, high = _sums_of_wide(_colours(pixels).ravel())
+    return _of_sums(total, squares, high, count, full)
+
+
+def statistics_of(images: Sequence[Pixels]) -> list[Statistics]:
+    """`statistics` of many images; those that are small and alike are counted together.
+
+    Args:
+        images: ``(H, W, C)`` uint8 or uint16 each.
+    """
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, pixels in enumerate(images):
+        if pixels.dtype == np.uint8 and pixels.size < _MANY and pixels.shape[2] % 2:
+            alike.setdefault(pixels.shape, []).append(place)
+    found: dict[int, Statistics] = {}
+    for places in alike.values():
+        if len(places) > 1:
+            counted = _together([images[place] for place in places])
+            found.update(zip(places, counted, strict=True))
+    return [found.get(place) or statistics(pixels) for place, pixels in enumerate(images)]
+
+
+def _together(images: list[Pixels]) -> Iterator[Statistics]:
+    count = images[0].size
+    for start in range(0, len(images), _BLOCK // 256):
+        part = images[start : start + _BLOCK // 256]
+        samples = np.frombuffer(b"".join(part), np.uint8).reshape(len(part), count)  # type: ignore[arg-type]
+        # A sum fits 32 bits: fewer than `_MANY` samples of at most 255².
+        totals = np.add.reduce(samples, axis=1, dtype=np.uint32).tolist()
+        wide = samples.astype(np.uint16)
+        wide *= wide
+        squared = np.add.reduce(wide, axis=1, dtype=np.uint32).tolist()
+        high = np.add.reduce(samples >> 7, axis=1, dtype=np.uint32).tolist()
+        for one in zip(totals, squared, high, strict=True):
+            yield _of_sums(*one, count, 255)
+
+
+def _of_sums(total: int, squares: int, high: int, count: int, full: int) -> Statistics:
     # count² times the variance; var x = E x² - (E x)².
     spread = count * squares - total * total
     return Statistics(total / (count * full), math.sqrt(spread) / (count * full), high / count)

@@ -10,10 +10,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-import numpy.typing as npt
+import numpy as np
 import pyarrow as pa
 
-from labelmill.domain.image import statistics, thumbnail
+from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.image import Statistics, statistics_of, thumbnail
 
 CELL_BYTES = 60_000
 """Pixels above this go to ``image_chunks``: Kudu's cell limit is 65,536 bytes, the rest is room."""
@@ -35,16 +36,11 @@ _IMAGE_TYPES: dict[str, pa.DataType] = {
     "height": pa.int32(),
     "channels": pa.int32(),
     "dtype": pa.string(),
-    "pixels": pa.binary(),
     "thumbnail": pa.binary(),
-    "mean": pa.float32(),
-    "std": pa.float32(),
-    "ink": pa.float32(),
     "bytes": pa.int64(),
     "attributes": pa.string(),
     "source_time": pa.timestamp("us", "UTC"),
 }
-_CHUNK_TYPES = {"image_id": pa.string(), "chunk": pa.int32(), "data": pa.binary()}
 _ANNOTATION_TYPES = {
     "image_id": pa.string(),
     "source": pa.string(),
@@ -81,7 +77,7 @@ class ImageRows:
     def image(
         self,
         image_id: str,
-        pixels: npt.NDArray[Any],
+        pixels: Pixels,
         uri: str,
         size: int,
         split: str | None = None,
@@ -100,12 +96,8 @@ class ImageRows:
             source_time: When it was made, microseconds since 1970 UTC.
         """
         height, width, channels = pixels.shape
-        raw = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
-        self._bytes += len(raw)
-        whole = len(raw) <= CELL_BYTES
-        if not whole:
-            for number, start in enumerate(range(0, len(raw), CHUNK_BYTES)):
-                self._chunks.append((image_id, number, raw[start : start + CHUNK_BYTES]))
+        self._bytes += pixels.nbytes
+        self._pixels.append(pixels)
         small = max(height, width) <= THUMBNAIL_SIDE
         row = (
             image_id,
@@ -115,9 +107,7 @@ class ImageRows:
             height,
             channels,
             _DTYPES[pixels.dtype.itemsize],
-            raw if whole else None,
             None if small else thumbnail(pixels, THUMBNAIL_SIDE),
-            *statistics(pixels),
             size,
             attributes,
             source_time,
@@ -149,8 +139,8 @@ class ImageRows:
         ``image_chunks`` and the others are in the order in which they must be written.
         """
         taken = {
-            "image_chunks": self._table(self._chunks, _CHUNK_TYPES),
-            "images": self._table(self._images, _IMAGE_TYPES, "ingested_at"),
+            "image_chunks": self._chunk_table(),
+            "images": self._image_table(),
             "annotations": self._table(self._annotations, _ANNOTATION_TYPES, "annotated_at"),
             "quarantine": self._table(self._bad, _QUARANTINE_TYPES, "quarantined_at"),
         }
@@ -159,10 +149,47 @@ class ImageRows:
 
     def _clear(self) -> None:
         self._bytes = 0
-        self._chunks: list[tuple[Any, ...]] = []
+        self._pixels: list[Pixels] = []
         self._images: list[tuple[Any, ...]] = []
         self._annotations: list[tuple[Any, ...]] = []
         self._bad: list[tuple[Any, ...]] = []
+
+    def _image_table(self) -> pa.Table:
+        table = self._table(self._images, _IMAGE_TYPES, "ingested_at")
+        whole = [_fits_a_cell(pixels) for pixels in self._pixels]
+        sizes = [p.nbytes if fits else 0 for p, fits in zip(self._pixels, whole, strict=True)]
+        kept = [p for p, fits in zip(self._pixels, whole, strict=True) if fits]
+        table = table.append_column("pixels", _cells(kept, sizes, whole))
+        counted = statistics_of(self._pixels)
+        for place, name in enumerate(Statistics._fields):
+            values = pa.array([one[place] for one in counted], pa.float32())
+            table = table.append_column(name, values)
+        return table
+
+    def _chunk_table(self) -> pa.Table:
+        ids: list[str] = []
+        numbers: list[int] = []
+        sizes: list[int] = []
+        large = []
+        for row, pixels in zip(self._images, self._pixels, strict=True):
+            if not _fits_a_cell(pixels):
+                large.append(pixels)
+                full, rest = divmod(pixels.nbytes, CHUNK_BYTES)
+                count = full + bool(rest)
+                ids += [row[0]] * count
+                numbers += range(count)
+                sizes += [CHUNK_BYTES] * full + [rest] * bool(rest)
+        return pa.table(
+            {
+                "image_id": pa.array(ids, pa.string()),
+                "chunk": pa.array(numbers, pa.int32()),
+                "data": _cells(large, sizes),
+                "collection": self._collections(len(ids)),
+            }
+        )
+
+    def _collections(self, rows: int) -> pa.Array:
+        return pa.repeat(pa.scalar(self._collection, pa.string()), rows)
 
     def _table(
         self, rows: list[tuple[Any, ...]], types: dict[str, pa.DataType], moment: str = ""
@@ -172,11 +199,27 @@ class ImageRows:
             name: pa.array(column, kind)
             for (name, kind), column in zip(types.items(), columns, strict=True)
         }
-        arrays["collection"] = pa.repeat(pa.scalar(self._collection, pa.string()), len(rows))
+        arrays["collection"] = self._collections(len(rows))
         if moment:
             now = pa.scalar(self._now, pa.timestamp("us", "UTC"))
             arrays[moment] = pa.repeat(now, len(rows))
         return pa.table(arrays)
+
+
+def _fits_a_cell(pixels: Pixels) -> bool:
+    return pixels.nbytes <= CELL_BYTES
+
+
+def _cells(arrays: list[Pixels], sizes: list[int], there: list[bool] | None = None) -> pa.Array:
+    """All arrays' bytes, little-endian, cut into cells of these sizes: copied once."""
+    data = b"".join(p.astype(p.dtype.newbyteorder("<"), copy=False) for p in arrays)  # type: ignore[misc]
+    offsets = np.zeros(len(sizes) + 1, np.int32)
+    np.cumsum(sizes, out=offsets[1:])
+    valid = None
+    if there is not None and not all(there):
+        valid = pa.py_buffer(np.packbits(there, bitorder="little"))
+    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(sizes), buffers)
 
 
 def attributes_of(*texts: str | None) -> str | None:

@@ -11,9 +11,10 @@ blow up, and a bad profile does not cost the picture.
 
 from __future__ import annotations
 
-import zlib
 from struct import Struct
 from typing import NamedTuple
+
+from isal.isal_zlib import crc32
 
 from labelmill.domain.codecs.magic import kind_of
 from labelmill.domain.codecs.pixels import check_pixel_count
@@ -97,7 +98,7 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
                 size, f"chunk {kind!r} promises {length} bytes, {size - start} are left"
             )
         if kind in _READ:
-            if zlib.crc32(data[position + 4 : end]) != _CRC.unpack_from(data, end)[0]:
+            if crc32(data[position + 4 : end]) != _CRC.unpack_from(data, end)[0]:
                 raise ImageError("bad_data", f"the checksum of chunk {kind.decode()} is wrong")
             if kind == b"IDAT":
                 if begun and last != b"IDAT":
@@ -155,7 +156,7 @@ def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
             f"{apple if data[12:16] == b'CgBI' else ''}",
         )
     width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack_from(data, 16)
-    if zlib.crc32(data[12:29]) != _CRC.unpack_from(data, 29)[0]:
+    if crc32(data[12:29]) != _CRC.unpack_from(data, 29)[0]:
         raise ImageError("bad_header", "the checksum of chunk IHDR is wrong")
     if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
         raise ImageError(

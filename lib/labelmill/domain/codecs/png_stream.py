@@ -8,9 +8,10 @@ byte too much, and never more than a block in memory.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from struct import Struct
+
+from isal import isal_zlib
 
 from labelmill.domain.codecs.png_chunks import SAMPLES, PngParts
 from labelmill.errors import ImageError
@@ -20,7 +21,7 @@ _HEADER = b"\x78\x01"
 _BLOCK = Struct("<BHH")
 _LARGEST = 0xFFFF
 _SUM = Struct(">I")
-# zlib copies what it could not take yet at every call, so it gets little at a time.
+# What could not be taken yet is copied at every call, so it gets little at a time.
 _STEP = 1 << 16
 # Adam7 (§8.2): first column and row, and steps between columns and rows, of each of seven passes.
 _PASSES = (
@@ -41,8 +42,15 @@ def stored_blocks(parts: PngParts) -> Iterator[bytes]:
         ImageError: ``truncated`` when rows or the checksum are missing, ``bad_data`` when damaged.
     """
     length = missing = raw_length(parts)
-    inflate, checksum, before = zlib.decompressobj(), 1, _HEADER
     try:
+        if length <= _LARGEST:
+            inflate = isal_zlib.decompressobj()
+            raw = inflate.decompress(parts.compressed, length + 1)
+            if len(raw) == length and inflate.eof:
+                yield b"".join((_HEADER, *_block(raw), _SUM.pack(isal_zlib.adler32(raw))))
+                return
+        # Larger, or not as it should be.
+        inflate, checksum, before = isal_zlib.decompressobj(), 1, _HEADER
         for start in range(0, len(parts.compressed), _STEP):
             packed = parts.compressed[start : start + _STEP]
             full = True
@@ -52,24 +60,27 @@ def stored_blocks(parts: PngParts) -> Iterator[bytes]:
                 packed, full = inflate.unconsumed_tail, len(raw) == wanted
                 if raw:
                     missing -= len(raw)
-                    checksum = zlib.adler32(raw, checksum)
+                    checksum = isal_zlib.adler32(raw, checksum)
                     after = b"" if missing else _SUM.pack(checksum)
-                    size = len(raw)
-                    block = _BLOCK.pack(not missing, size, size ^ _LARGEST)
-                    yield b"".join((before, block, raw, after))
+                    yield b"".join((before, *_block(raw, not missing), after))
                     before = b""
-            # One byte more than is needed makes zlib read the sum at the end; what is too much
+            # One byte more than is needed makes it read the sum at the end; what is too much
             # beyond that is never inflated.
             if not missing and (inflate.eof or inflate.decompress(packed, 1) or inflate.eof):
                 return
             if inflate.eof:
                 break
-    except zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]
         raise ImageError("bad_data", f"the image data is damaged: {error}") from None
     raise ImageError(
         "truncated",
         f"the image data ends early: {length - missing:,} of {length:,} bytes of rows are there",
     )
+
+
+def _block(raw: bytes, last: bool = True) -> tuple[bytes, bytes]:
+    size = len(raw)
+    return _BLOCK.pack(last, size, size ^ _LARGEST), raw
 
 
 def raw_length(parts: PngParts) -> int:

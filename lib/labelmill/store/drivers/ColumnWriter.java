@@ -153,10 +153,10 @@ public final class ColumnWriter {
   }
 
   private static ByteBuffer part(ByteBuffer buffer, int offset, int data) {
-    ByteBuffer cell = buffer.duplicate();
+    ByteBuffer cell = (ByteBuffer) buffer.duplicate();
     cell.position(data + buffer.getInt(offset));
     cell.limit(data + buffer.getInt(offset + 4));
-    return cell.slice();
+    return (ByteBuffer) cell.slice();
   }
 
   private void await() throws Exception {
