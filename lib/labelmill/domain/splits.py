@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from labelmill.errors import InputError
 
 Split = Literal["train", "validation", "test"]
+
+SPLITS: tuple[Split, Split, Split] = ("test", "train", "validation")
+"""Sorted; functions here name a split by its place: `TEST`, `TRAIN`, `VALIDATION`."""
+
+TEST, TRAIN, VALIDATION = 0, 1, 2
 
 FRACTIONS = (0.8, 0.1, 0.1)
 """Shares of train, validation and test unless told otherwise."""
@@ -31,6 +40,35 @@ def check_fractions(fractions: tuple[float, float, float]) -> tuple[float, float
     return fractions
 
 
+def positions_of(names: Iterable[str], salt: str = "") -> npt.NDArray[np.float64]:
+    """Where each name falls between 0 and below 1: a function of the name and the salt only."""
+    prefix, sha256 = f"{salt}\x00".encode("utf-8", "backslashreplace"), hashlib.sha256
+    heads = b"".join(
+        [sha256(prefix + name.encode("utf-8", "backslashreplace")).digest()[:8] for name in names]
+    )
+    # 53 bits, so that the division is exact and the result is below 1.
+    return (np.frombuffer(heads, ">u8") >> np.uint64(11)) / float(1 << 53)
+
+
+def cut(
+    positions: npt.NDArray[np.float64], fractions: tuple[float, float, float]
+) -> npt.NDArray[np.int8]:
+    """The split of each position, as its place in `SPLITS`.
+
+    Args:
+        positions: ``(N,)``, 0 to below 1.
+        fractions: Shares of train, validation and test, sum 1.
+    """
+    train, validation, test = fractions
+    rest = VALIDATION if test == 0 else TEST
+    rest = TRAIN if validation == 0 and test == 0 else rest
+    codes = np.full(len(positions), rest, np.int8)
+    if validation > 0:
+        codes[positions < train + validation] = VALIDATION
+    codes[positions < train] = TRAIN
+    return codes
+
+
 def split_of(
     image_id: str, fractions: tuple[float, float, float] = FRACTIONS, salt: str = ""
 ) -> Split:
@@ -44,12 +82,4 @@ def split_of(
     Raises:
         InputError: The fractions are not shares.
     """
-    train, validation, test = check_fractions(fractions)
-    digest = hashlib.sha256(f"{salt}\x00{image_id}".encode("utf-8", "backslashreplace")).digest()
-    # 53 bits, so that the division is exact and the result is below 1.
-    position = (int.from_bytes(digest[:8], "big") >> 11) / (1 << 53)
-    if position < train:
-        return "train"
-    if test == 0 or position < train + validation:
-        return "validation" if validation > 0 else "train" if test == 0 else "test"
-    return "test"
+    return SPLITS[cut(positions_of([image_id], salt), check_fractions(fractions))[0]]
