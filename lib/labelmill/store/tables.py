@@ -218,6 +218,30 @@ LABELS = Table(
     hash_on=("image_id",),
 )
 
+RECORDS = Table(
+    "records",
+    (
+        _COLLECTION,
+        _key("record_id", "names the row within its collection", packed=True),
+        Column(
+            "split", "string", "train, validation or test when the source says so", nullable=True
+        ),
+        Column("class", "string", "the class when the source says so", nullable=True),
+        Column(
+            "features", "string", "JSON object: name → number, text or truth value", packed=True
+        ),
+        Column(
+            "source_time",
+            "timestamp",
+            "when the record was made, as its source says",
+            nullable=True,
+        ),
+        Column("ingested_at", "timestamp", "when the row was first written"),
+    ),
+    "tabular rows, next to images",
+    hash_on=("record_id",),
+)
+
 QUARANTINE = Table(
     "quarantine",
     (
@@ -436,7 +460,7 @@ PROFILES = Table(
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
-        IMAGES, IMAGE_CHUNKS, ANNOTATIONS, LABELS, QUARANTINE, TRAINING_SETS, SWEEPS,
+        IMAGES, IMAGE_CHUNKS, ANNOTATIONS, LABELS, RECORDS, QUARANTINE, TRAINING_SETS, SWEEPS,
         VERSION_RESERVATIONS, TRIALS, TRIAL_METRICS, MODELS, MODEL_CHUNKS, ALIASES, EVALUATIONS, STREAM_BATCHES, PROFILES,
         SCHEMA_VERSIONS,
     )
