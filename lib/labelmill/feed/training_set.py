@@ -1,109 +1,84 @@
-"""A frozen slice: Arrow files beside a manifest, verified when opened, read by memory map."""
+"""A training set: a frozen slice, verified when opened, fed from the memory map.
+
+What is fed and how: docs/training_sets.md.
+"""
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.errors import ArtifactError, InputError
-from labelmill.feed.manifest import SPLITS, Manifest, read_manifest
-from labelmill.feed.places import open_input, sha256_of
-from labelmill.feed.rows import Images, about_of, images_of, together
+from labelmill.feed.feeding import Feeding, Map, blocks_of, in_numpy, in_tensorflow
+from labelmill.feed.frozen import Frozen, open_files
+from labelmill.feed.manifest import Manifest, read_manifest
+from labelmill.feed.maps import ArrayMap
+from labelmill.feed.numpy_batches import NumpyBatches
+from labelmill.feed.order import checked_shard
+from labelmill.feed.places import bring, find, local_path
+from labelmill.feed.targets import Classes, OneClass
+from labelmill.feed.verify import verify
+from labelmill.feed.weights import class_weights
 
-
-class Frozen:
-    """Rows of shard files, memory-mapped; nothing is verified here.
-
-    Args:
-        paths: Local paths or `pyarrow.fs` URIs of shards, whole names as in the manifest or with
-            something before them.
-    """
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.tables = [_open(path) for path in paths]
-
-    @property
-    def classes(self) -> list[str]:
-        """Classes in the order of class indices."""
-        return about_of(self.tables[0].schema).classes if self.tables else []
-
-    def split(self, name: str) -> tuple[list[str], Images, npt.NDArray[np.int64]]:
-        """The rows of one split.
-
-        Args:
-            name: ``train``, ``validation`` or ``test``.
-
-        Returns:
-            Image ids; images as one array ``(N, H, W, C)`` when all shapes and dtypes agree (views
-            of the memory map where possible), else a list of ``(H, W, C)``; class indices ``(N,)``
-            int64. All empty when the split has no rows.
-
-        Raises:
-            InputError: No such name.
-        """
-        tables = self._of(name)
-        index = {c: i for i, c in enumerate(self.classes)}
-        ids: list[str] = []
-        images: list[npt.NDArray[Any]] = []
-        labels: list[int] = []
-        for table in tables:
-            ids += table["image_id"].to_pylist()
-            labels += [index[c] for c in table["class"].to_pylist()]
-            for batch in table.to_batches():
-                images.append(images_of(batch))  # type: ignore[arg-type]
-        return ids, together(images), np.array(labels, np.int64)
-
-    def rows(self, name: str) -> pa.Table:
-        """The rows of one split as they were frozen: columns `columns_of`, views of the memory map.
-
-        Raises:
-            InputError: No such name.
-        """
-        return pa.concat_tables([self.tables[0].schema.empty_table(), *self._of(name)])
-
-    def _of(self, name: str) -> list[pa.Table]:
-        if name not in SPLITS:
-            raise InputError(f"split {name!r}; expected one of {', '.join(SPLITS)}")
-        return [t for t in self.tables if len(t) and t["split"][0].as_py() == name]
+__all__ = ["Frozen", "TrainingSet", "open_files"]
 
 
 class TrainingSet(Frozen):
-    """A verified training set.
+    """A verified training set. `open` one.
 
     Attributes:
         location: Folder or URI.
         manifest: What it is made of.
     """
 
-    def __init__(self, location: str, manifest: Manifest) -> None:
-        self.location, self.manifest = location, manifest
-        super().__init__(self.files())
+    def __init__(self, location: str, manifest: Manifest, folder: str | None = None) -> None:
+        self.location, self.manifest = location.rstrip("/"), manifest
+        self._shard = (0, 1)
+        below = folder or self.location
+        super().__init__([f"{below}/{shard.file}" for shard in manifest.shards])
 
     @classmethod
-    def open(cls, location: str) -> TrainingSet:
-        """Opens and verifies every shard.
+    def open(cls, named: str, root: str | None = None, contents: bool = True) -> TrainingSet:
+        """Opens a training set and verifies every shard.
+
+        From a place that is no local disk, the files are first brought to this machine's folder for
+        temporary files, where they take their room as long as the training set is used.
 
         Args:
-            location: Folder or URI that holds the manifest.
+            named: Folder or URI that holds the manifest, or a digest, or its first six letters or more.
+            root: Where digests are looked for; default: the settings' ``training_sets``.
+            contents: Verify what is in the files; else their sizes only, for who has just verified.
 
         Raises:
-            InputError: There is no training set.
+            InputError: There is no training set, or several fit.
             ArtifactError: A shard is missing or is not what was frozen; names it.
         """
+        location = find(named, root)
         manifest = read_manifest(location)
-        for shard in manifest.shards:
-            found = sha256_of(f"{location.rstrip('/')}/{shard.file}")
-            if found != shard.sha256:
-                raise ArtifactError(
-                    f"{shard.file} of training set {manifest.digest[:12]} in {location} "
-                    f"{'is missing' if found is None else f'has SHA-256 {found[:12]}…, expected {shard.sha256[:12]}…'}; "
-                    "delete the folder and freeze the slice again"
-                )
-        return cls(location, manifest)
+        local = local_path(location)
+        folder = local or bring(location, [shard.file for shard in manifest.shards])
+        try:
+            verify(folder, manifest, contents)
+            opened = cls(location, manifest, folder)
+        finally:
+            if local is None:
+                # They are mapped now: the disk has their room again when the map goes.
+                shutil.rmtree(folder, ignore_errors=True)
+        if opened.tables and opened.about != (manifest.kind, manifest.target, manifest.classes):
+            raise ArtifactError(
+                f"the manifest in {location} says {manifest.kind}, {manifest.target} and classes "
+                f"{manifest.classes}, its shards say {tuple(opened.about)}; delete the folder and freeze "
+                "the slice again"
+            )
+        return opened
+
+    def __len__(self) -> int:
+        return sum(self.count(split) for split in {shard.split for shard in self.manifest.shards})
 
     @property
     def digest(self) -> str:
@@ -115,18 +90,135 @@ class TrainingSet(Frozen):
         """Classes in the order of class indices."""
         return list(self.manifest.classes)
 
+    @property
+    def element_spec(self) -> Any:
+        """One element as ``tf.TensorSpec``: (inputs, target), or inputs alone without a target.
+
+        Heights, widths and channels that differ are None.
+        """
+        from labelmill.feed.tensors import element_spec
+
+        return element_spec(self.split_rows(self.manifest.shards[0].split))
+
     def files(self) -> list[str]:
         """Paths or URIs of the shards, in order."""
-        return [f"{self.location.rstrip('/')}/{shard.file}" for shard in self.manifest.shards]
+        return [f"{self.location}/{shard.file}" for shard in self.manifest.shards]
 
+    def count(self, split: str) -> int:
+        """Rows of a split; of a shard of it, when this is one."""
+        rows = sum(shard.rows for shard in self.manifest.shards if shard.split == split)
+        return rows // self._shard[1]
 
-def open_files(paths: Sequence[str]) -> Frozen:
-    """Shards that were brought to this machine; for executors."""
-    return Frozen(paths)
+    def shard(self, number: int, shards: int) -> TrainingSet:
+        """The part that one of several learners is fed.
 
+        Every shard has the same number of rows an epoch, the split's over the shards rounded down; no
+        row is in two of them. Rows that do not fill every shard are left out, other ones each epoch
+        when shuffled.
 
-def _open(path: str) -> pa.Table:
-    if "://" in path:
-        with open_input(path) as file:
-            return pa.ipc.open_file(pa.BufferReader(file.read())).read_all()
-    return pa.ipc.open_file(pa.memory_map(path)).read_all()
+        Args:
+            number: From 0.
+            shards: How many there are.
+
+        Raises:
+            InputError: No such shard, or this is a shard already.
+        """
+        if self._shard != (0, 1):
+            raise InputError(f"shard {self._shard} of a training set cannot be cut again")
+        part = copy.copy(self)
+        part._shard = checked_shard(number, shards)
+        return part
+
+    def arrow(self, split: str = "train") -> pa.Table:
+        """Rows as they were frozen: views of the memory map; of a shard, its rows, copied.
+
+        Raises:
+            InputError: No such split.
+        """
+        rows = self.rows(split)
+        number, shards = self._shard
+        if shards == 1:
+            return rows
+        return rows.take(pa.array(np.arange(self.count(split)) * shards + number))
+
+    def class_weights(self, split: str = "train") -> dict[int, float]:
+        """Class index → N / (K · n_c): rows of rare classes count more. 0 for classes without rows.
+
+        Raises:
+            InputError: The target is no class.
+        """
+        target = self.split_rows(split).target
+        if not isinstance(target, OneClass | Classes):
+            raise InputError(f"class weights of target {self.manifest.target!r}; expected classes")
+        return class_weights(target.counts(), len(self.split_rows(split)))
+
+    def tf(
+        self,
+        batch: int,
+        *,
+        split: str = "train",
+        shuffle: bool = True,
+        seed: int = 0,
+        balance: bool = False,
+        cache: bool | ArrayMap = False,
+        map: Map | Sequence[Map] | None = None,
+        repeat: bool | int = False,
+        drop_remainder: bool = False,
+        prefetch: int = 2,
+    ) -> Any:
+        """Batches as a ``tf.data.Dataset`` that also has ``state()`` and ``restore(state)``.
+
+        Rows go cache → shuffle → map → batch → prefetch. Iterated again it is the next epoch.
+
+        Args:
+            batch: Rows a batch; the last of an epoch has fewer.
+            split: ``train``, ``validation`` or ``test``.
+            shuffle: Another order each epoch; else the frozen one.
+            seed: Of order and augmentation: the same seed, the same batches.
+            balance: Draw classes equally often; an epoch is as many rows as without.
+            cache: False: the page cache of the machine does it. True: keep rows in memory. A map over
+                arrays that is not random, for example ``prepared(…)``: keep what it makes of them.
+            map: One function or several, in order. Maps over arrays (`prepared`, `augment`, `arrays`)
+                come first; others get one (inputs, target) as tensors, or a batch when `batched`.
+            repeat: Epochs of one pass; True: without end.
+            drop_remainder: Leave out an epoch's last batch when it is not full.
+            prefetch: Batches made ready ahead, at least; 0: none.
+
+        Raises:
+            InputError: An argument that cannot be meant; mixed shapes that no map makes one; a class
+                that is not in the class list.
+            NoData: The split has no rows, or no batch of that size.
+        """
+        from labelmill.feed.tensors import dataset
+
+        feeding = Feeding(
+            batch, split, shuffle, seed, balance, cache, map, repeat, drop_remainder, prefetch
+        )
+        on_arrays, functions = in_tensorflow(feeding.maps)
+        blocks = blocks_of(feeding, self.split_rows(split), self._shard, on_arrays)
+        return dataset(blocks, feeding.identity(self.digest, self._shard), feeding, functions)
+
+    def numpy(
+        self,
+        batch: int,
+        *,
+        split: str = "train",
+        shuffle: bool = True,
+        seed: int = 0,
+        balance: bool = False,
+        cache: bool | ArrayMap = False,
+        map: Map | Sequence[Map] | None = None,
+        repeat: bool | int = False,
+        drop_remainder: bool = False,
+        prefetch: int = 2,
+    ) -> NumpyBatches:
+        """The same batches as numpy arrays; arguments and errors as of `tf`.
+
+        Functions in `map` that are no maps over arrays are called with numpy arrays.
+        """
+        feeding = Feeding(
+            batch, split, shuffle, seed, balance, cache, map, repeat, drop_remainder, prefetch
+        )
+        blocks = blocks_of(feeding, self.split_rows(split), self._shard, in_numpy(feeding.maps))
+        identity = feeding.identity(self.digest, self._shard)
+        return NumpyBatches(blocks, identity, feeding.epochs, feeding.prefetch)

@@ -24,7 +24,7 @@ from labelmill.pipelines.distinct_ids import DistinctIds
 from labelmill.pipelines.ingest_counts import Counts
 from labelmill.pipelines.ingest_report import closed, no_images
 from labelmill.pipelines.progress import SparkProgress
-from labelmill.pipelines.read_ahead import read_ahead
+from labelmill.read_ahead import read_ahead
 from labelmill.pipelines.report import Report
 from labelmill.pipelines.settle import settle
 from labelmill.pipelines.sources import open_heap

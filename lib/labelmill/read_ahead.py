@@ -1,4 +1,4 @@
-"""One item of an iterator made ready while the one before is in use."""
+"""Items of an iterator made ready while the ones before are in use."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def read_ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items; a thread reads one ahead.
+def read_ahead(items: Iterator[T], most: int = 1) -> Iterator[T]:
+    """The same items; a thread reads ahead.
 
-    At most three are alive at once: in use, waiting, being read. Whoever stops early closes the
+    At most two more than `most` are alive at once: in use, `most` waiting, being read. Whoever stops early closes the
     generator, and the thread ends before its next item.
 
     Raises:
         Exception: What `items` raises, after the items before.
     """
-    waiting: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(1)
+    waiting: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(most)
     stopped = threading.Event()
 
     def put(item: tuple[T | None, BaseException | None]) -> None:

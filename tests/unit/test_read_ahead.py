@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labelmill.pipelines.read_ahead import read_ahead
+from labelmill.read_ahead import read_ahead
 
 
 def test_items_come_in_order_and_the_next_is_read_while_one_is_used() -> None:

@@ -1,0 +1,108 @@
+"""Images of a split, taken by row numbers out of the memory map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labelmill.domain.image import from_bytes
+from labelmill.errors import InputError
+from labelmill.feed.rows import SHAPE, Images, images_of, masks_of
+
+_ALIGNED = 64
+"""Bytes. TensorFlow takes arrays that begin at such an address without a copy."""
+
+_MASK_SHAPE = ("height", "width", "mask_channels", "mask_dtype")
+
+Places = npt.NDArray[np.int64]
+
+
+class ShapeOf(NamedTuple):
+    """Shape and dtype of one image."""
+
+    height: int
+    width: int
+    channels: int
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.height}×{self.width}×{self.channels} {self.dtype}"
+
+
+def empty(shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """An array not yet filled that begins at a multiple of `_ALIGNED` bytes."""
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    raw = np.empty(size + _ALIGNED, np.uint8)
+    start = -raw.ctypes.data % _ALIGNED
+    return raw[start : start + size].view(kind).reshape(shape)
+
+
+class Pixels:
+    """One column of images, over the shards of a split.
+
+    Args:
+        batches: Record batches, one a shard, in order.
+        masks: The masks instead of the images.
+    """
+
+    def __init__(self, batches: Sequence[pa.RecordBatch], masks: bool = False) -> None:
+        self._starts = np.cumsum([0, *(len(batch) for batch in batches)])
+        self._data, self._names = ("mask", _MASK_SHAPE) if masks else ("pixels", SHAPE)
+        self._batches = batches
+        self.shapes = self._distinct()
+        self._whole: list[npt.NDArray[Any]] = []
+        if len(self.shapes) == 1:
+            found = [(masks_of if masks else images_of)(batch) for batch in batches]
+            # A list here has pixels that do not fit; `_one` says which when they are taken.
+            self._whole = [a for a in found if isinstance(a, np.ndarray)]
+
+    def take(self, rows: Places) -> Images:
+        """Images of rows, in that order.
+
+        Returns:
+            ``(N, H, W, C)``, a copy, where the column is of one shape; else a list of ``(H, W, C)``,
+            views of the memory map.
+
+        Raises:
+            InputError: Pixels that do not fit their shape.
+        """
+        if len(self._whole) < len(self._batches):
+            return [self._one(int(row)) for row in rows]
+        out = empty((len(rows), *self._whole[0].shape[1:]), self._whole[0].dtype)
+        if len(self._whole) == 1:
+            # "clip" only because "raise" would go by way of a buffer; rows are within bounds.
+            return np.take(self._whole[0], rows, axis=0, out=out, mode="clip")
+        shards = np.searchsorted(self._starts, rows, "right") - 1
+        for number in np.unique(shards):
+            of = np.flatnonzero(shards == number)
+            out[of] = self._whole[number][rows[of] - self._starts[number]]
+        return out
+
+    def _one(self, row: int) -> npt.NDArray[Any]:
+        shard = int(np.searchsorted(self._starts, row, "right")) - 1
+        batch, place = self._batches[shard], row - int(self._starts[shard])
+        height, width, channels, dtype = (batch.column(n)[place].as_py() for n in self._names)
+        data = batch.column(self._data)[place].as_buffer()
+        if data is None:
+            raise InputError("an image without pixels: its chunks are missing; ingest it again")
+        return from_bytes(memoryview(data), (height, width, channels), dtype)
+
+    def _distinct(self) -> dict[ShapeOf, int]:
+        """Shapes there are, each with the first row that has it."""
+        found: dict[ShapeOf, int] = {}
+        for start, batch in zip(self._starts, self._batches, strict=False):
+            columns = [batch.column(name) for name in self._names]
+            if all(len(column.unique()) == 1 for column in columns):
+                found.setdefault(ShapeOf(*(column[0].as_py() for column in columns)), int(start))
+                continue
+            numbered = [column.dictionary_encode().indices.to_numpy() for column in columns]
+            _, firsts = np.unique(np.stack(numbered), axis=1, return_index=True)
+            for first in firsts:
+                shape = ShapeOf(*(column[int(first)].as_py() for column in columns))
+                found.setdefault(shape, int(start) + int(first))
+        return found
