@@ -13,6 +13,9 @@ from benchmarks.harness.machine import cores
 from benchmarks.harness.options import Options
 
 HERE = Path(__file__).parent
+TOOLS = {"feed": "a tool: samples/s, MB/s, processor and memory of feeding any training set"}
+"""What is called by name like a benchmark, holds no claim and has options of its own."""
+
 MISSED = 8
 """Exit code: a promised figure was not reached (as with evaluations, `labelmill.errors`)."""
 
@@ -28,7 +31,7 @@ def claims() -> dict[str, str]:
 
 def parser(known: dict[str, str]) -> argparse.ArgumentParser:
     """The command line."""
-    told = "\n".join(f"  {name:16} {claim}" for name, claim in known.items())
+    told = "\n".join(f"  {name:16} {claim}" for name, claim in {**known, **TOOLS}.items())
     made = argparse.ArgumentParser(
         prog="bin/bench",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -40,7 +43,9 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
         "Exit codes: 0 measured; 2 what was asked cannot be meant; 3 data are absent; "
         f"{MISSED} a promised\nfigure was missed; others as with jobs.",
     )
-    made.add_argument("name", help="a benchmark, or: list, all, page (make README.md anew)")
+    made.add_argument(
+        "name", help="a benchmark, or: list, all, page (make README.md anew), feed (`feed --help`)"
+    )
     made.add_argument("--quick", action="store_true", help="small sizes, two repetitions: a trial")
     made.add_argument("--repetitions", type=int, metavar="N", help="default: 5, quick: 2")
     made.add_argument("--cores", type=int, default=cores(), metavar="N", help="default: all")
@@ -55,6 +60,8 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Runs what was asked for; the exit code."""
+    if arguments and arguments[0] in TOOLS:
+        return int(importlib.import_module(f"benchmarks.tools.{arguments[0]}").main(arguments[1:]))
     known = claims()
     line = parser(known)
     given = line.parse_args(arguments)

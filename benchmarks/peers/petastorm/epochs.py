@@ -58,6 +58,7 @@ def converter(asked: dict[str, Any]) -> Epochs:
     ]
     rows = spark.sparkContext.parallelize(parts, len(parts)).flatMap(list)
     made = make_spark_converter(spark.createDataFrame(rows, "image binary, label long"))
+    spark.stop()
     del images, classes, parts
 
     def decode(row: Any) -> tuple[Any, Any]:

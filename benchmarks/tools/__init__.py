@@ -1,0 +1,1 @@
+"""Tools that measure what a user names, beside the benchmarks that hold claims."""
