@@ -1,0 +1,232 @@
+"""What is read straight from Kudu, planned once: which images, in which pieces, at which moment.
+
+A plan is data: it goes to other processes by pickle or as bytes, and can be shared out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labelmill.errors import InputError
+from labelmill.feed.order import checked_shard
+from labelmill.feed.pixels import ShapeOf
+from labelmill.feed.rows import Target
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Images of one collection that are read together.
+
+    Attributes:
+        collection: Theirs.
+        start: First row of the index.
+        stop: The row after the last.
+        size: Bytes of their pixels, and of their masks.
+        tokens: Scan tokens of all its images; empty: they are asked for by id, because most images
+            of the collection are not wanted.
+    """
+
+    collection: str
+    start: int
+    stop: int
+    size: int
+    tokens: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class KuduPlan:
+    """A query's images in pieces.
+
+    Attributes:
+        sql: The query.
+        parameters: Name → text, as they were given.
+        snapshot_ms: Milliseconds since 1970 UTC that everything is read at.
+        target: What is learned.
+        classes: In the order of class indices; empty where the target is no class.
+        shapes: All that occur, of images and masks; the index names them by place.
+        index: One row an image, sorted by collection and id: ``image_id``, ``shape`` int32, and
+            for the target ``class``, ``classes``, or ``mask_collection``, ``mask_id`` and
+            ``mask_shape`` int32.
+        units: In the order of the index; they cover it.
+    """
+
+    sql: str
+    parameters: dict[str, str]
+    snapshot_ms: int
+    target: Target
+    classes: tuple[str, ...]
+    shapes: tuple[ShapeOf, ...]
+    index: pa.Table
+    units: tuple[Unit, ...]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return int(self.index.num_rows)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what is read and in which pieces: equal plans give equal batches."""
+        digest = hashlib.sha256(repr((self.snapshot_ms, self.classes, self.shapes)).encode())
+        for unit in self.units:
+            digest.update(repr((unit.collection, unit.start, unit.stop)).encode())
+        # One batch, whose bytes do not depend on how the index was put together.
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.index.schema) as writer:
+            writer.write_table(self.index.combine_chunks())
+        digest.update(sink.getvalue())
+        return digest.hexdigest()
+
+    def part(self, number: int, parts: int) -> KuduPlan:
+        """One of several parts, for one of several processes.
+
+        Every row is in exactly one part. Parts are whole units, so their lengths differ by about
+        one unit.
+
+        Args:
+            number: From 0.
+            parts: How many there are.
+
+        Raises:
+            InputError: No such part, or fewer units than parts.
+        """
+        checked_shard(number, parts)
+        if parts > len(self.units):
+            raise InputError(
+                f"a plan of {len(self.units)} units cannot be shared by {parts} processes; plan with "
+                f"parts={parts}"
+            )
+        units, pieces, start = [], [], 0
+        for unit in self.units[number::parts]:
+            rows = unit.stop - unit.start
+            pieces.append(self.index.slice(unit.start, rows))
+            units.append(replace(unit, start=start, stop=start + rows))
+            start += rows
+        # A copy: a slice would take the whole index along.
+        index = pa.concat_tables(pieces).take(pa.array(np.arange(start)))
+        return replace(self, index=index.combine_chunks(), units=tuple(units))
+
+    def shapes_of(self, column: str = "shape") -> list[ShapeOf]:
+        """The shapes that occur in a column of the index: ``shape`` or ``mask_shape``."""
+        return [self.shapes[code] for code in np.unique(self.index[column].to_numpy())]
+
+    def examples(self) -> dict[Any, int]:
+        """What images, and their masks, look like; each with a row that looks like that."""
+        found: dict[Any, int] = {}
+        for column, what in (("shape", ""), ("mask_shape", " (mask)")):
+            if column in self.index.column_names:
+                codes, rows = np.unique(self.index[column].to_numpy(), return_index=True)
+                for code, row in zip(codes.tolist(), rows.tolist(), strict=True):
+                    found[f"{self.shapes[code]}{what}"] = row
+        return found
+
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Bytes of an array of each shape, in the order of `shapes`."""
+        return np.array([size_of(shape) for shape in self.shapes], np.int64)
+
+    def to_bytes(self) -> bytes:
+        """The plan as an Arrow IPC stream.
+
+        On a secured cluster, tokens carry the planner's right to read these tables for a few
+        minutes: keep a plan as private as the images.
+        """
+        tokens = [list(unit.tokens) for unit in self.units]
+        told = {
+            "format": FORMAT,
+            "sql": self.sql,
+            "parameters": self.parameters,
+            "snapshot_ms": self.snapshot_ms,
+            "target": self.target,
+            "classes": self.classes,
+            "shapes": self.shapes,
+            "units": [{**asdict(unit), "tokens": None} for unit in self.units],
+        }
+        sink = pa.BufferOutputStream()
+        held = pa.table({"tokens": pa.array(tokens, pa.list_(pa.binary()))})
+        held = held.replace_schema_metadata({"labelmill.plan": json.dumps(told)})
+        for table in (held, self.index):
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+        return bytes(sink.getvalue())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> KuduPlan:
+        """Reads what `to_bytes` gave.
+
+        Raises:
+            InputError: It is no plan, or of another format.
+        """
+        try:
+            source = pa.BufferReader(data)
+            held = pa.ipc.open_stream(source).read_all()
+            index = pa.ipc.open_stream(source).read_all()
+            told: dict[str, Any] = json.loads((held.schema.metadata or {})[b"labelmill.plan"])
+        except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+            raise InputError(
+                f"{len(data)} bytes that are no plan of KuduBatches: {error}"
+            ) from None
+        if told.pop("format", None) != FORMAT:
+            raise InputError(f"a plan of another format than {FORMAT}; plan the query again")
+        units = told.pop("units")
+        tokens = held["tokens"].to_pylist()
+        return cls(
+            classes=tuple(told.pop("classes")),
+            shapes=tuple(ShapeOf(*shape) for shape in told.pop("shapes")),
+            units=tuple(
+                Unit(**{**unit, "tokens": tuple(own)})
+                for unit, own in zip(units, tokens, strict=True)
+            ),
+            index=index,
+            **told,
+        )
+
+
+def size_of(shape: ShapeOf) -> int:
+    """Bytes of an array of this shape and dtype."""
+    return shape.height * shape.width * shape.channels * np.dtype(shape.dtype).itemsize
+
+
+class Ids:
+    """Ids in order, and where each of some others stands among them.
+
+    Args:
+        ids: Ascending, none twice; text.
+    """
+
+    def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
+        self._ids = _fixed(ids)
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._ids)
+
+    def places(self, others: pa.Array) -> npt.NDArray[np.int64]:
+        """``(N,)``: the place of each; -1 where it is none of these."""
+        wanted = _fixed(others)
+        places = np.searchsorted(self._ids, wanted)
+        places[places == len(self._ids)] = 0
+        if not len(self._ids):
+            return np.full(len(wanted), -1)
+        places[self._ids[places] != wanted] = -1
+        return places.astype(np.int64, copy=False)
+
+
+def _fixed(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
+    """Text as numpy's bytes of one width; where all are as long (hashes are), a view."""
+    array = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    if not len(array):
+        return np.zeros(0, "S1")
+    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
+    width = int(offsets[1] - offsets[0])
+    if width and (np.diff(offsets) == width).all():
+        return np.frombuffer(array.buffers()[2], f"S{width}", len(array), int(offsets[0]))
+    return np.array([text.encode() for text in array.to_pylist()], np.bytes_)

@@ -1,0 +1,214 @@
+"""A query to a plan: Spark says which images, Kudu how large they are and where they lie."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelmill.errors import MissingRow
+from labelmill.feed.pixels import ShapeOf
+from labelmill.feed.rows import SHAPE
+from labelmill.pipelines.kudu_plan import Ids, KuduPlan, Unit, size_of
+from labelmill.pipelines.kudu_read import PIXELS
+from labelmill.pipelines.snapshot import settled
+from labelmill.settings import Settings
+from labelmill.store.client import RowClient, shared_client
+from labelmill.store.conditions import Between
+from labelmill.store.tables import IMAGES
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+UNIT_BYTES = 8 << 20
+"""Pixels of a unit. Smaller ones cost more requests, larger ones more memory and a later first batch."""
+
+BY_ID_ROWS = 2_000
+"""Images of a unit that are asked for by id: their ids travel with each request."""
+
+_DENSE = 0.25
+"""Share of a collection from which on all of its images are read and the others dropped."""
+
+
+def plan(
+    sql: str,
+    settings: Settings,
+    spark: SparkSession,
+    snapshot_ms: int | None = None,
+    parameters: Mapping[str, str] | None = None,
+    classes: Sequence[str] | None = None,
+    no_target: bool = False,
+    parts: int = 1,
+    unit_bytes: int = UNIT_BYTES,
+) -> KuduPlan:
+    """See `labelmill.pipelines.kudu_batches.KuduBatches.plan`."""
+    from labelmill.pipelines.kudu_index import ask
+
+    at, client = settled(snapshot_ms), shared_client(settings)
+    given = dict(parameters or {})
+    index = ask(spark, settings, sql, at, given, classes, no_target)
+    shapes = _Shapes()
+    rows, density = _measured(client, index.rows, at, shapes)
+    sizes = shapes.sizes()
+    each = sizes[rows["shape"].to_numpy()]
+    if index.target == "mask":
+        rows = rows.append_column("mask_shape", _masks(client, rows, at, shapes))
+        sizes = shapes.sizes()
+        each = each + sizes[rows["mask_shape"].to_numpy()]
+    most = max(1, min(unit_bytes, int(each.sum()) // max(1, parts)))
+    units: list[Unit] = []
+    for collection, first, last in _collections(rows):
+        dense = density[collection] >= _DENSE
+        for begin, end in cut(each[first:last], most, None if dense else BY_ID_ROWS):
+            start, stop = first + begin, first + end
+            tokens: tuple[bytes, ...] = ()
+            if dense:
+                low = rows["image_id"][start].as_py() if start > first else None
+                high = rows["image_id"][stop].as_py() if stop < last else None
+                tokens = _tokens(client, collection, low, high, at)
+            units.append(Unit(collection, start, stop, int(each[start:stop].sum()), tokens))
+    return KuduPlan(
+        sql=sql,
+        parameters=given,
+        snapshot_ms=at,
+        target=index.target,
+        classes=index.classes,
+        shapes=tuple(shapes.found),
+        index=rows.drop_columns(["collection"]),
+        units=tuple(units),
+    )
+
+
+def cut(
+    sizes: npt.NDArray[np.int64], most: int, rows: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Begin and end of pieces that are about equally large.
+
+    Args:
+        sizes: Bytes of each row.
+        most: Bytes of a piece; a row that is larger is a piece of its own.
+        rows: Rows of a piece at most.
+    """
+    upto = np.cumsum(sizes)
+    pieces = max(1, -(-int(upto[-1]) // most))
+    share = -(-int(upto[-1]) // pieces)
+    start = 0
+    while start < len(sizes):
+        before = int(upto[start - 1]) if start else 0
+        fits = int(np.searchsorted(upto, before + share, side="right"))
+        end = max(fits, start + 1)
+        end = end if rows is None else min(end, start + rows)
+        yield start, end
+        start = end
+
+
+class _Shapes:
+    """Numbers for shapes, as they are met."""
+
+    def __init__(self) -> None:
+        self.found: list[ShapeOf] = []
+        self._codes: dict[ShapeOf, int] = {}
+
+    def codes(self, batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
+        """The number of each row's shape, ``(N,)``."""
+        # As a dictionary each: rows of a batch mostly share one shape.
+        columns = [batch.column(name).dictionary_encode() for name in SHAPE]
+        if all(len(column.dictionary) == 1 for column in columns):
+            shape = ShapeOf(*(column.dictionary[0].as_py() for column in columns))
+            return np.full(len(batch), self._code(shape), np.int32)
+        indices = np.stack([column.indices.to_numpy() for column in columns], axis=1)
+        kinds, inverse = np.unique(indices, axis=0, return_inverse=True)
+        own = [
+            self._code(
+                ShapeOf(*(c.dictionary[i].as_py() for c, i in zip(columns, kind, strict=True)))
+            )
+            for kind in kinds.tolist()
+        ]
+        return np.array(own, np.int32)[inverse.reshape(-1)]
+
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Bytes of an array of each shape."""
+        return np.array([size_of(shape) for shape in self.found], np.int64)
+
+    def _code(self, shape: ShapeOf) -> int:
+        if shape not in self._codes:
+            self._codes[shape] = len(self.found)
+            self.found.append(shape)
+        return self._codes[shape]
+
+
+def _measured(
+    client: RowClient, rows: pa.Table, at: int, shapes: _Shapes
+) -> tuple[pa.Table, dict[str, float]]:
+    """The index with shapes, and which share of each collection it is."""
+    codes, density = [], {}
+    for collection, start, stop in _collections(rows):
+        ids = rows["image_id"].slice(start, stop - start).combine_chunks()
+        found, there = _looked_at(client, collection, ids, at, shapes)
+        codes.append(found)
+        density[collection] = len(ids) / max(1, there)
+    whole = np.concatenate(codes)
+    _refuse_missing(whole, rows["collection"], rows["image_id"], at)
+    return rows.append_column("shape", pa.array(whole)), density
+
+
+def _masks(client: RowClient, rows: pa.Table, at: int, shapes: _Shapes) -> pa.Array:
+    """Numbers of the masks' shapes."""
+    codes = np.full(rows.num_rows, -1, np.int32)
+    collections = rows["mask_collection"].combine_chunks()
+    for collection in pc.unique(collections).to_pylist():
+        own = np.flatnonzero(pc.equal(collections, collection).to_numpy(zero_copy_only=False))
+        named = rows["mask_id"].take(pa.array(own)).combine_chunks()
+        ids = pc.unique(named).sort()
+        found, _ = _looked_at(client, collection, ids, at, shapes)
+        codes[own] = found[Ids(ids).places(named)]
+    _refuse_missing(codes, rows["mask_collection"], rows["mask_id"], at)
+    return pa.array(codes)
+
+
+def _looked_at(
+    client: RowClient, collection: str, ids: pa.Array, at: int, shapes: _Shapes
+) -> tuple[npt.NDArray[np.int32], int]:
+    """Numbers of the images' shapes (-1: not there), and how many the collection has."""
+    codes, there, places = np.full(len(ids), -1, np.int32), 0, Ids(ids)
+    scan = client.scan(IMAGES, ["image_id", *SHAPE], {"collection": collection}, at)
+    for batch in scan.batches():
+        there += len(batch)
+        found = places.places(batch.column("image_id"))
+        wanted = np.flatnonzero(found >= 0)
+        codes[found[wanted]] = shapes.codes(batch)[wanted]
+    return codes, there
+
+
+def _refuse_missing(
+    codes: npt.NDArray[np.int32], collections: pa.ChunkedArray, ids: pa.ChunkedArray, at: int
+) -> None:
+    missing = np.flatnonzero(codes < 0).tolist()
+    if missing:
+        shown = ", ".join(f"{collections[i]}/{str(ids[i])[:12]}" for i in missing[:3])
+        raise MissingRow(
+            f"{len(missing):,} of {len(codes):,} images that the query names are not among `images` at "
+            f"snapshot {at}: {shown}; join the view images, so that only those that are there come"
+        )
+
+
+def _collections(rows: pa.Table) -> Iterator[tuple[str, int, int]]:
+    named = rows["collection"].combine_chunks().dictionary_encode()
+    codes = named.indices.to_numpy()
+    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    for start, stop in itertools.pairwise(bounds):
+        yield named.dictionary[int(codes[start])].as_py(), start, stop
+
+
+def _tokens(
+    client: RowClient, collection: str, low: str | None, high: str | None, at: int
+) -> tuple[bytes, ...]:
+    where: dict[str, object] = {"collection": collection}
+    if low is not None or high is not None:
+        where["image_id"] = Between(low, high)
+    return tuple(client.scan(IMAGES, PIXELS, where, at).tokens())

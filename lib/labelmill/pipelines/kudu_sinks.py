@@ -1,0 +1,82 @@
+"""Where pixels go as they come out of Kudu."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labelmill.domain.image import from_bytes
+from labelmill.feed.pixels import ShapeOf, empty
+from labelmill.pipelines.kudu_read import Places, Sink
+
+
+def room_for(rows: int, shapes: Sequence[ShapeOf]) -> Any:
+    """Room for images that have these shapes.
+
+    Returns:
+        ``(N, H, W, C)`` not yet filled where there is one shape, else a list of N places.
+    """
+    if len(shapes) != 1:
+        return [None] * rows
+    height, width, channels, dtype = shapes[0]
+    return empty((rows, height, width, channels), np.dtype(dtype).newbyteorder("<"))
+
+
+def sink_of(room: Any, to: Places, shapes: Sequence[ShapeOf]) -> Sink:
+    """The sink into a room.
+
+    Args:
+        room: As `room_for` gives it.
+        to: The place in it of each image that is read.
+        shapes: Of each image that is read.
+    """
+    return Stacked(room, to) if isinstance(room, np.ndarray) else Loose(room, to, shapes)
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Images of one shape, copied once: from what the server sent to where they are used.
+
+    Args:
+        room: ``(N, H, W, C)``.
+        to: See `sink_of`.
+    """
+
+    room: npt.NDArray[Any]
+    to: Places
+
+    def put(self, places: Places, pixels: pa.Array) -> None:
+        """See `Sink`."""
+        if not len(places):
+            return
+        flat = self.room.reshape(len(self.room), -1).view(np.uint8)
+        start = int(np.frombuffer(pixels.buffers()[1], np.int32)[pixels.offset])
+        sent = np.frombuffer(pixels.buffers()[2], np.uint8, len(places) * flat.shape[1], start)
+        flat[self.to[places]] = sent.reshape(len(places), -1)
+
+
+@dataclass(frozen=True)
+class Loose:
+    """Images of several shapes, views of what the server sent.
+
+    Args:
+        room: A place for each.
+        to: See `sink_of`.
+        shapes: See `sink_of`.
+    """
+
+    room: list[Any]
+    to: Places
+    shapes: Sequence[ShapeOf]
+
+    def put(self, places: Places, pixels: pa.Array) -> None:
+        """See `Sink`."""
+        for place, value in zip(places.tolist(), pixels, strict=True):
+            height, width, channels, dtype = self.shapes[place]
+            data = memoryview(value.as_buffer())
+            self.room[self.to[place]] = from_bytes(data, (height, width, channels), dtype)
