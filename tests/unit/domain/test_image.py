@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelmill.domain.image import from_bytes, image_id_of, statistics, thumbnail
+from labelmill.domain.image import from_bytes, image_id_of, statistics, statistics_of, thumbnail
 from labelmill.errors import InputError
 
 
@@ -73,6 +73,22 @@ def test_statistics_are_those_of_exact_arithmetic(side: int, channels: int, dtyp
         assert found.mean == float(mean / full)
         assert found.std == pytest.approx(math.sqrt(variance) / full, rel=1e-15)
         assert found.ink == sum(v > full / 2 for v in samples) / len(samples)
+
+
+def test_statistics_of_alike_images_are_those_of_each() -> None:
+    random = np.random.default_rng(5)
+    images = [
+        random.integers(0, full + 1, shape).astype(dtype)
+        for shape, dtype, full in (
+            *(((28, 28, 1), np.uint8, 255),) * 700,
+            ((127, 129, 1), np.uint8, 255),
+            *(((9, 5, 3), np.uint8, 255),) * 3,
+            ((9, 5, 4), np.uint8, 255),
+            ((9, 5, 1), np.uint16, 65535),
+        )
+    ] + [np.full((127, 129, 1), 255, np.uint8)]
+    random.shuffle(images)  # type: ignore[arg-type]
+    assert statistics_of(images) == [statistics(pixels) for pixels in images]
 
 
 def test_statistics_of_many_pixels_take_little_memory_beside_them() -> None:
