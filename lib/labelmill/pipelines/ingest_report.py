@@ -37,6 +37,7 @@ def closed(
         fail_over: Per cent of files above which quarantined files are a failure.
     """
     report.put("files", counts.files)
+    report.put("bytes", counts.bytes)
     for name, value in outcome.items():
         report.put(name, value)
     report.put("quarantined", counts.quarantined)
