@@ -1,0 +1,114 @@
+"""How far a stream was taken: which message comes next in each partition."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from labelmill.errors import InputError
+
+FORMAT = 1
+
+
+class StreamProgress:
+    """Where a pass began, and where it is.
+
+    What has an end is read from its start in each pass; what has none goes on where it was. A look at
+    the first batch is no pass (Keras takes one to build a model): the next one begins at the same place.
+
+    Args:
+        identity: What the messages are; goes into states.
+        origin: Partition → first offset.
+        endless: There is no end.
+
+    Attributes:
+        taken: How many batches were taken since ever, asked for where they are taken.
+    """
+
+    def __init__(
+        self, identity: Mapping[str, Any], origin: Mapping[int, int], endless: bool
+    ) -> None:
+        self._identity, self._endless = dict(identity), endless
+        self.origin = dict(origin)
+        self.taken: Callable[[], int] = lambda: 0
+        self._start = dict(origin)
+        self._before, self._ended = 0, False
+        # Offsets after batches of this pass; the first is of batch number `_from`.
+        self._marks: deque[dict[int, int]] = deque()
+        self._from = 0
+
+    @property
+    def offsets(self) -> dict[int, int]:
+        """Where the pass began, or the first will begin."""
+        return dict(self._start)
+
+    def begin(self) -> dict[int, int]:
+        """Begins a pass; says at which offsets."""
+        if self._done() > 1 or self._ended:
+            self._start = self._now() if self._endless else dict(self.origin)
+        self._reset()
+        return self.offsets
+
+    def last_epoch(self) -> None:
+        """Streams have no epochs."""
+
+    def mark(self, offsets: Mapping[int, int]) -> None:
+        """A batch was read; these offsets come next."""
+        while self._marks and self._from < self._done() - 1:
+            self._marks.popleft()
+            self._from += 1
+        self._marks.append(dict(offsets))
+
+    def end(self, offsets: Mapping[int, int]) -> None:
+        """All was read, with what came behind the last batch."""
+        self._ended = True
+        if self._marks:
+            self._marks[-1] = dict(offsets)
+
+    def state(self) -> dict[str, Any]:
+        """Where the pass is; goes into JSON."""
+        offsets = {str(partition): offset for partition, offset in sorted(self._now().items())}
+        return {"format": FORMAT, **self._identity, "offsets": offsets}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Lets the next pass begin where a state was taken.
+
+        Raises:
+            InputError: A state of another topic or other classes, or none at all.
+        """
+        if not isinstance(state, Mapping) or state.get("format") != FORMAT:
+            raise InputError(
+                f"expected a state of format {FORMAT} as state() gives it, received {str(state)[:120]!r}"
+            )
+        differing = [
+            f"{name} {state.get(name)!r}, here {value!r}"
+            for name, value in self._identity.items()
+            if state.get(name) != value
+        ]
+        if differing:
+            raise InputError(f"the state is of another stream: {'; '.join(differing)}")
+        told = state.get("offsets")
+        try:
+            offsets = {
+                int(partition): int(offset) for partition, offset in dict(told or {}).items()
+            }
+        except (TypeError, ValueError):
+            offsets = {}
+        if set(offsets) != set(self.origin):
+            raise InputError(
+                f"a state with offsets {told!r}; expected one for each of partitions {sorted(self.origin)}"
+            )
+        self._start = offsets
+        self._reset()
+
+    def _reset(self) -> None:
+        self._before, self._from, self._ended = self.taken(), 0, False
+        self._marks.clear()
+
+    def _done(self) -> int:
+        return self.taken() - self._before
+
+    def _now(self) -> dict[int, int]:
+        done = self._done()
+        return dict(self._marks[done - 1 - self._from]) if done else dict(self._start)
