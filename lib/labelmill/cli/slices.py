@@ -16,7 +16,7 @@ from labelmill.cli import training_sets
 from labelmill.cli.listing import Json, Masters, Prefix
 from labelmill.cli.listing import show as show_rows
 from labelmill.cli.outcome import verb
-from labelmill.errors import InputError, LabelmillError, NoData, QueryRefused
+from labelmill.errors import InputError, LabelmillError, NoData, QueryRefused, UnknownName
 from labelmill.settings import Settings
 
 if TYPE_CHECKING:
@@ -124,22 +124,27 @@ def check(
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     given = sql_parameters.given(param or [])
     rows: list[dict[str, object]] = []
-    failed: list[LabelmillError] = []
+    failed: dict[str, LabelmillError] = {}
+    known: set[str] = set()
     with _spark(settings) as spark:
         for name in names or named_slices.names(settings):
             try:
-                found = check_slice(spark, settings, named_slices.load(name, settings), given)
+                named = named_slices.load(name, settings)
+                known |= {parameter.name for parameter in named.parameters}
+                found = check_slice(spark, settings, named, given)
             except (InputError, QueryRefused) as error:
-                failed.append(error)
-                rows.append({"slice": name, "freezes to": "–", "columns": [], "error": str(error)})
+                failed[name] = error
                 continue
             columns = [f"{column} {kind}" for column, kind in found.columns.items()]
-            rows.append(
-                {"slice": name, "freezes to": found.freezes_to, "columns": columns, "error": None}
-            )
+            rows.append({"slice": name, "freezes_to": found.freezes_to, "columns": columns})
     show_rows(rows, as_json)
+    said = Console(stderr=True)
+    for name, reason in failed.items():
+        said.print(f"error: {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
     if failed:
-        raise typer.Exit(max(error.exit_code for error in failed))
+        raise typer.Exit(max(reason.exit_code for reason in failed.values()))
+    for name in set(given) - known:
+        raise UnknownName("parameter of these slices", name, known)
 
 
 for _name, _function in (

@@ -10,26 +10,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, Row, SparkSession
 
 from labelmill.errors import NoData
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.sheet_columns import SheetColumns, sheet_columns
 from labelmill.pipelines.sheet_pictures import Pictures, pictures_of
+from labelmill.pipelines.sheet_rows import LETTERS, Counted, count, count_here, drawn, named
 from labelmill.settings import Settings
 
 CARDS = 400
 """Rows of one page; half of it where each has two pictures."""
-
-LEAST_EACH = 4
-"""Rows of each class that is shown at all."""
-
-CLASSES = 500
-"""Classes in the table of counts; the others are added up."""
-
-LETTERS = 120
-"""Letters of one value; names and texts come from anywhere and may be a novel."""
 
 
 @dataclass(frozen=True)
@@ -93,114 +84,39 @@ def gather(answer: DataFrame, settings: Settings, snapshot_ms: int) -> Sheet:
         NoData: The slice has no rows.
     """
     columns = sheet_columns(answer.schema)
-    rows = _named(answer, columns)
-    most = CARDS // 2 if columns.mask else CARDS
-    first = rows.limit(most + 1).collect()
-    if not first:
-        raise NoData("the slice has no rows, so there is nothing to show")
-    whole = len(first) <= most
-    drawn = first if whole else _drawn(rows, columns, most)
-    counted = _count_here(first) if whole else _count(rows)
+    # Ids and a few letters a row: asked once, then counted and drawn from what Spark keeps.
+    rows = named(answer, columns).persist()
+    try:
+        most = CARDS // 2 if columns.mask else CARDS
+        first = rows.limit(most + 1).collect()
+        if not first:
+            raise NoData("the slice has no rows, so there is nothing to show")
+        whole = len(first) <= most
+        counted = count_here(first) if whole else count(rows)
+        shown = first if whole else drawn(rows, columns, most)
+    finally:
+        rows.unpersist()
+    pictures = _pictures(answer.sparkSession, settings, snapshot_ms, columns, shown)
+    return _sheet(columns, counted, [_card(row, columns, pictures) for row in shown], whole)
+
+
+def _sheet(columns: SheetColumns, counted: Counted, cards: Sequence[Card], whole: bool) -> Sheet:
     by_class: dict[str | None, Counter[str | None]] = {}
-    splits: Counter[str | None] = Counter()
-    for klass, split, count in counted.of_classes:
-        by_class.setdefault(klass, Counter())[split] += count
-    for split, count in counted.of_splits:
-        splits[split] += count
-    pictures = _pictures(answer.sparkSession, settings, snapshot_ms, columns, drawn)
-    groups: dict[str | None, list[Card]] = {}
-    for row in drawn:
-        group = row["classes"][0] if row["classes"] and not columns.several else None
-        groups.setdefault(group, []).append(_card(row, columns, pictures))
+    for klass, split, rows in counted.of_classes:
+        by_class.setdefault(klass, Counter())[split] += rows
     order = sorted(by_class, key=lambda name: (-by_class[name].total(), name or ""))
+    groups: dict[str | None, list[Card]] = {}
+    for card in cards:
+        group = card.classes[0] if card.classes and not columns.several else None
+        groups.setdefault(group, []).append(card)
     return Sheet(
         columns=columns,
-        rows=splits.total(),
+        rows=sum(rows for _, rows in counted.of_splits),
         counts={name: by_class[name] for name in order},
         more_classes=counted.classes - len(by_class),
-        splits=splits,
+        splits=dict(counted.of_splits),
         groups=dict(sorted(groups.items(), key=lambda item: _place(order, item[0]))),
         whole=whole,
-    )
-
-
-@dataclass(frozen=True)
-class _Counted:
-    of_classes: Sequence[tuple[str | None, str | None, int]]
-    of_splits: Sequence[tuple[str | None, int]]
-    classes: int
-
-
-def _named(answer: DataFrame, columns: SheetColumns) -> DataFrame:
-    """Rows with ``collection``, ``id``, ``classes``, ``split``, ``mask``, ``mask_in``, ``facts``."""
-    none = F.array().cast("array<string>")
-    classes = none
-    if columns.several:
-        given = F.col("classes").cast("array<string>")
-        classes = F.coalesce(F.array_sort(F.array_compact(F.array_distinct(given))), none)
-    elif columns.klass is not None:
-        given = F.col(f"`{columns.klass}`").cast("string")
-        classes = F.when(given.isNotNull(), F.array(given)).otherwise(none)
-    nothing = F.lit(None).cast("string")
-    mask_in = F.col("mask_collection") if columns.mask_collection else nothing
-    return answer.select(
-        _text("collection"),
-        _text(columns.id).alias("id"),
-        classes.alias("classes"),
-        (_text("split") if columns.split else nothing).alias("split"),
-        (_text("mask_id") if columns.mask else nothing).alias("mask"),
-        F.coalesce(mask_in.cast("string"), _text("collection")).alias("mask_in"),
-        F.array(*(F.substring(_text(name), 1, LETTERS + 1) for name in columns.facts))
-        .cast("array<string>")
-        .alias("facts"),
-    )
-
-
-def _text(name: str) -> Column:
-    return F.col(f"`{name}`").cast("string")
-
-
-def _drawn(rows: DataFrame, columns: SheetColumns, most: int) -> list[Row]:
-    by_hash = [F.xxhash64("id"), F.col("id")]
-    if columns.several or columns.klass is None:
-        return rows.orderBy(*by_hash).limit(most).collect()
-    alone = rows.withColumn("klass", F.element_at("classes", 1))
-    largest = alone.groupBy("klass").count().orderBy(F.desc("count"), "klass")
-    shown = [row["klass"] for row in largest.limit(most // LEAST_EACH).collect()]
-    each = most // len(shown)
-    wanted = F.col("klass").isin([name for name in shown if name is not None])
-    if None in shown:
-        wanted = F.col("klass").isNull() | wanted
-    nth = F.row_number().over(Window.partitionBy("klass").orderBy(*by_hash))
-    first = alone.where(wanted).withColumn("nth", nth).where(F.col("nth") <= each)
-    return first.orderBy("klass", "nth").collect()
-
-
-def _count(rows: DataFrame) -> _Counted:
-    splits = rows.groupBy("split").count().collect()
-    each = rows.select(F.explode_outer("classes").alias("klass"), "split")
-    counts = each.groupBy("klass", "split").count().persist()
-    try:
-        by_class = counts.groupBy("klass").agg(F.sum("count").alias("rows"))
-        classes = by_class.count()
-        largest = by_class.orderBy(F.desc("rows"), "klass").limit(CLASSES)
-        same = largest["klass"].eqNullSafe(counts["klass"])
-        found = counts.join(largest, same, "left_semi").collect()
-    finally:
-        counts.unpersist()
-    return _Counted(
-        [(row["klass"], row["split"], row["count"]) for row in found],
-        [(row["split"], row["count"]) for row in splits],
-        classes,
-    )
-
-
-def _count_here(rows: Sequence[Row]) -> _Counted:
-    each = Counter((name, row["split"]) for row in rows for name in row["classes"] or [None])
-    return _Counted(
-        [(name, split, count) for (name, split), count in each.items()],
-        list(Counter(row["split"] for row in rows).items()),
-        len({name for name, _ in each}),
     )
 
 
