@@ -1,6 +1,7 @@
 package labelmill.pipelines;
 
 import java.util.Iterator;
+import org.apache.spark.sql.catalyst.parser.ParserInterface;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
 import scala.Product;
 import scala.collection.Iterable;
@@ -15,18 +16,26 @@ public final class PlanReader {
   private final StringBuilder out = new StringBuilder();
 
   /**
-   * Reads a plan.
+   * Parses a query and reads the plan.
    *
-   * @param plan what the parser made
+   * @param parser Spark's
+   * @param sql the query
    * @return a JSON list of parts, each before its own parts: [class, parts, first character, last
    *     character, text]. Characters are code points of the query, -1 where unknown; text is null
-   *     unless the part is a string, a number or a truth value.
+   *     unless the part is a string, a number or a truth value. Where the parser refuses the query:
+   *     "!" and what it says; where the query is nested too deeply: "^".
    */
-  public String read(Object plan) {
-    PlanReader own = new PlanReader();  // several threads may read at once
-    own.out.append('[');
-    own.put(plan);
-    return own.out.append(']').toString();
+  public String parse(Object parser, String sql) {
+    PlanReader own = new PlanReader();  // several threads may parse at once
+    try {
+      own.out.append('[');
+      own.put(((ParserInterface) parser).parsePlan(sql));
+      return own.out.append(']').toString();
+    } catch (StackOverflowError error) {
+      return "^";
+    } catch (Exception error) {
+      return "!" + error.getMessage();
+    }
   }
 
   private void put(Object part) {

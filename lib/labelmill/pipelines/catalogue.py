@@ -95,16 +95,35 @@ def query(
     values = sql_parameters.bind(checked.parameters, parameters or {})
     names = _register(own, settings, snapshot_ms, checked.views)
     refuse_forgotten(own, settings, names, snapshot_ms)
+    return answer(own, sql, checked, values, repeatable)
+
+
+def answer(
+    own: SparkSession,
+    sql: str,
+    checked: guard.Checked,
+    values: Mapping[str, Any],
+    repeatable: bool = False,
+) -> DataFrame:
+    """The answer to a query that the guard has checked.
+
+    Args:
+        own: A session that has the views (`open_views`) and nothing else.
+        sql: The query.
+        checked: What `guard.check` said of it.
+        values: Parameter → value (`sql_parameters.bind`).
+        repeatable: As the query was checked.
+
+    Raises:
+        UnknownName: An unknown column; the near one is suggested.
+        InputError: Columns, types and functions that do not fit.
+    """
     if checked.samples:
         sql, views = sampling.rewritten(sql, checked.samples, KEYS)
         for name, view in views.items():
             own.sql(view).createOrReplaceTempView(name)
         # What runs is what the guard has seen.
         guard.check(own, sql, [*NAMES, *views], repeatable)
-    return _asked(own, sql, values)
-
-
-def _asked(own: SparkSession, sql: str, values: Mapping[str, Any]) -> DataFrame:
     try:
         # The values become literals of the parsed plan; they are never text of the query.
         return own.sql(sql, args=dict(values))

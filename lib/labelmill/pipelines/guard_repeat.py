@@ -17,7 +17,8 @@ from labelmill.pipelines.parsed_plan import Part
 from labelmill.pipelines.view_keys import KEY_COLUMNS
 
 _SAMPLE = re.compile(r"tablesample\b", re.IGNORECASE)
-_SPECIAL = re.compile(r"\b(now|today|tomorrow|yesterday)\b", re.IGNORECASE)
+# A time without a day is one of today.
+_SPECIAL = re.compile(r"\b(now|today|tomorrow|yesterday)\b|'\s*T?\d{1,2}:", re.IGNORECASE)
 _UNARY = listed(
     """
     Project Filter UnresolvedHaving SubqueryAlias UnresolvedSubqueryColumnAliases Sort

@@ -146,12 +146,12 @@ class Walk:
         return _each(part, scope)
 
     def _must_be_listed(self, part: Part) -> None:
-        known = names.PARTS
+        listed = part.name in names.PARTS
         if part.kind.startswith((_CATALYST + "plans.logical.", _CATALYST + "analysis.")):
-            known = known | names.PLANS
+            listed = listed or part.name in names.PLANS
         if part.kind.startswith((_CATALYST + "expressions.", _CATALYST + "analysis.")):
-            known = known | names.EXPRESSIONS
-        if part.name not in known:
+            listed = listed or part.name in names.EXPRESSIONS
+        if not listed:
             raise self._refused(part)
 
     def _with(self, part: Part, scope: Scope) -> _Below:

@@ -31,7 +31,7 @@ def misfit(error: PySparkException | Py4JJavaError) -> InputError:
         kind = (error.getErrorClass() or "").split(".")[0]
         said = error.getMessageParameters() or {}
         if kind in _COLUMN and _COLUMN[kind][0] in said:
-            name, known = (said.get(key, "") for key in _COLUMN[kind])
+            name, known = (said.get(key) or "" for key in _COLUMN[kind])
             return unknown_column(name, known)
     return InputError(f"the query does not fit the catalogue: {first_sentence(error)}")
 

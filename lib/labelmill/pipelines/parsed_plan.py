@@ -1,7 +1,7 @@
 """What Spark's parser makes of a text, as plain parts: nothing of it is resolved or run.
 
-The plan lives in the JVM, where a look at each node costs a call. `PlanReader.java` reads it in one
-go, without judging; who judges (`guard_walk`) then needs no Spark.
+The plan lives in the JVM, where a look at each node costs a call. `PlanReader.java` parses and reads
+it in one go, without judging; who judges (`guard_walk`) then needs no Spark.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from importlib.resources import files
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import ParseException
 from pyspark.sql import SparkSession
 
 from labelmill.errors import InputError, QueryRefused
@@ -61,40 +59,40 @@ def parse(spark: SparkSession, sql: str) -> Part:
 
     Raises:
         QueryRefused: Several statements.
-        InputError: Not SQL, or nested deeper than Spark's parser can follow.
+        InputError: Not SQL, no Unicode, or nested deeper than Spark's parser can follow.
     """
     if not sql.strip():
         raise InputError(
             'the query is empty; expected something like "select * from images limit 10"'
         )
-    parser = spark._jsparkSession.sessionState().sqlParser()
     try:
-        return built(json.loads(_reader(spark).read(parser.parsePlan(sql))))
-    except (ParseException, Py4JJavaError) as error:
-        if "StackOverflowError" in str(error):
-            raise InputError(
-                "the query is nested too deeply for Spark's parser; cut it into parts by WITH"
-            ) from None
-        for end in (i for i, letter in enumerate(sql) if letter == ";"):
-            if sql[end + 1 :].strip(" \t\r\n;") and _parses(parser, sql[:end]):
-                raise QueryRefused(
-                    "several statements in one text; expected one query. Run them one at a time"
-                ) from None
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        raise InputError("not a query: " + "\n".join(lines[:5])) from None
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the query is no Unicode text: {error.reason} at {error.start}") from None
+    answer = _parsed(spark, sql)
+    if answer.startswith("["):
+        return built(json.loads(answer))
+    if answer == "^":
+        raise InputError(
+            "the query is nested too deeply for Spark's parser; cut it into parts by WITH"
+        )
+    for end in (i for i, letter in enumerate(sql) if letter == ";"):
+        if sql[end + 1 :].strip(" \t\r\n;") and parses(spark, sql[:end]):
+            raise QueryRefused(
+                "several statements in one text; expected one query. Run them one at a time"
+            )
+    lines = [line for line in answer[1:].splitlines() if line.strip()]
+    raise InputError("not a query: " + "\n".join(lines[:5]))
 
 
 def parses(spark: SparkSession, sql: str) -> bool:
     """Whether a text is SQL at all."""
-    return _parses(spark._jsparkSession.sessionState().sqlParser(), sql)
+    return _parsed(spark, sql).startswith("[")
 
 
-def _parses(parser: Any, sql: str) -> bool:
-    try:
-        parser.parsePlan(sql)
-    except (ParseException, Py4JJavaError):
-        return False
-    return True
+def _parsed(spark: SparkSession, sql: str) -> str:
+    parser = spark._jsparkSession.sessionState().sqlParser()
+    return str(_reader(spark).parse(parser, sql))
 
 
 def built(rows: list[list[Any]]) -> Part:

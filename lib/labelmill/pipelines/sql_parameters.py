@@ -41,8 +41,10 @@ def value(text: str) -> Value:
         with a zone; ``str``.
 
     Raises:
-        InputError: A date or time that is none.
+        InputError: A date or time that is none, or bytes that are no text.
     """
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError(f"{text!a}: expected Unicode text")
     stripped = text.strip()
     if stripped.lower() in _WORDS:
         return _WORDS[stripped.lower()]
