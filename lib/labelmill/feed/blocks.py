@@ -66,6 +66,8 @@ class Blocks:
         maps: Sequence[ArrayMap],
     ) -> None:
         self._source, self._order, self._batch, self._maps = source, order, batch, list(maps)
+        # Random maps are counted alone: what stands before them, or is kept, changes no draw.
+        self._numbers = [sum(m.random for m in maps[:place]) for place in range(len(maps))]
         self._whole, rest = divmod(order.per_epoch, batch)
         self._rest = 0 if drop_remainder else rest
 
@@ -129,10 +131,9 @@ class Blocks:
         inputs, targets = self._source.take(rows)
         draws = Draws(self._order.seed, epoch, places.astype(np.uint64))
         made = Rows(inputs, targets, self._source.masks, draws)
-        for number, change in enumerate(self._maps):
-            made = self._through(
-                change, Rows(made.inputs, made.targets, made.masks, draws.map(number)), size
-            )
+        for number, change in zip(self._numbers, self._maps, strict=True):
+            given = Rows(made.inputs, made.targets, made.masks, draws.map(number))
+            made = self._through(change, given, size)
         return made
 
     @staticmethod
@@ -162,7 +163,7 @@ def require_one_shape(blocks: Blocks, shapes: dict[Any, int]) -> None:
     Raises:
         InputError: Images of mixed shapes, which no map makes one.
     """
-    rows = [row for _, row in zip(range(_TRIED), shapes.values(), strict=False)]
+    rows = [row for _, row in zip(range(_TRIED), shapes.values(), strict=False)] or [0]
     found = {
         tuple((leaf.shape[1:], leaf.dtype) for leaf in leaves(blocks.one(row).element()))
         for row in rows

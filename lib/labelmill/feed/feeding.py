@@ -48,16 +48,15 @@ class Feeding:
             raise InputError(
                 f"cache={self.cache} would keep one draw for every epoch; give it as map="
             )
-        for one in self.maps:
-            if not callable(one):
-                raise InputError(f"map {one!r}; expected a function, or several")
+        if not all(callable(one) for one in self.maps):
+            raise InputError(f"map {self.map!r}; expected a function, or several")
 
     @property
     def maps(self) -> tuple[Map, ...]:
         """The maps, in order."""
         if self.map is None:
             return ()
-        return (self.map,) if callable(self.map) else tuple(self.map)
+        return tuple(self.map) if isinstance(self.map, Sequence) else (self.map,)
 
     @property
     def epochs(self) -> int | None:
@@ -66,8 +65,9 @@ class Feeding:
 
     def identity(self, digest: str, shard: tuple[int, int]) -> dict[str, Any]:
         """What makes the batches those and no others, for states."""
-        names = ("split", "batch", "shuffle", "seed", "balance", "drop_remainder")
-        return {"digest": digest, **{n: getattr(self, n) for n in names}, "shard": list(shard)}
+        names = ("split", "shuffle", "seed", "balance", "drop_remainder")
+        named = {name: getattr(self, name) for name in names}
+        return {"digest": digest, **named, "batch_size": self.batch, "shard": list(shard)}
 
 
 def blocks_of(
@@ -105,7 +105,7 @@ def in_numpy(maps: Sequence[Map]) -> list[ArrayMap]:
     """All maps as maps over arrays."""
     return [
         one if isinstance(one, ArrayMap)
-        else RunBatched(one) if isinstance(one, Batched)
+        else RunBatched(one.function) if isinstance(one, Batched)
         else EachRow(one)
         for one in maps
     ]  # fmt: skip

@@ -72,15 +72,21 @@ class Prepared(ArrayMap):
     preparation: Preparation
 
     def __call__(self, rows: Rows) -> Rows:
-        """Prepared rows, of one shape.
+        """Prepared rows.
 
         Raises:
-            InputError: Records; images that the preparation refuses or leaves in mixed shapes.
+            InputError: Records; images that the preparation refuses.
         """
-        images = self.preparation.apply(images_in(rows, "prepared"))
+        images = images_in(rows, "prepared")
+        if isinstance(images, list):
+            # One by one: what stays in mixed shapes may be cropped behind this.
+            images = stacked([self.preparation.apply(image[None])[0] for image in images])
+        else:
+            images = self.preparation.apply(images)
         targets = rows.targets
         if rows.masks:
-            targets = stacked([_nearest(mask, images.shape[1:3]) for mask in targets])
+            pairs = zip(targets, images, strict=True)
+            targets = stacked([_nearest(mask, image.shape[:2]) for mask, image in pairs])
         return replace(rows, inputs=images, targets=targets)
 
 

@@ -8,19 +8,48 @@ it cuts the batches out of them by itself. Blocks are made ahead by a thread of 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from labelmill.feed.blocks import Block, Blocks, mixed, shaped
 from labelmill.feed.feeding import Feeding, Map
-from labelmill.feed.maps import Batched
+from labelmill.feed.maps import Batched, Rows
 from labelmill.feed.pixels import Pixels
 from labelmill.feed.split_rows import SplitRows
 from labelmill.feed.state import Progress
 from labelmill.learning.runtime import tensorflow
+
+UNKNOWN = -2
+"""Length of what ends, nobody knows when (TensorFlow's own number for it)."""
+
+
+class Ahead(Protocol):
+    """Where batches come from: `Blocks`, or what does as they do."""
+
+    def one(self, row: int) -> Rows:
+        """One row after the maps."""
+
+    def ahead(self, start: Any, end: Any, batches: int) -> Iterator[Block]:
+        """Batches from where the progress begins to where it ends, some made ahead."""
+
+
+class Passes(Protocol):
+    """How far batches were taken: `Progress`, or what does as it does."""
+
+    def begin(self) -> Any:
+        """Begins a pass; says where."""
+
+    def last_epoch(self) -> Any:
+        """Where the pass ends."""
+
+    def state(self) -> dict[str, Any]:
+        """Where the pass is."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Lets the next pass begin where a state was taken."""
 
 
 def dataset(
@@ -34,9 +63,34 @@ def dataset(
         feeding: What was asked for.
         maps: Functions of TensorFlow, in order.
     """
-    tf, epochs, prefetch = tensorflow(), feeding.epochs, feeding.prefetch
+    epochs = feeding.epochs
+    length = None if epochs is None else blocks.per_epoch * epochs
+
+    def progress(taken: Callable[[], int]) -> Progress:
+        return Progress(identity, blocks.per_epoch, epochs, taken)
+
+    return resumable(blocks, progress, feeding, maps, length)
+
+
+def resumable(
+    blocks: Ahead,
+    progress_of: Callable[[Callable[[], int]], Passes],
+    feeding: Feeding,
+    maps: Sequence[Map],
+    length: int | None,
+) -> Any:
+    """A dataset of batches from anywhere.
+
+    Args:
+        blocks: Where batches come from.
+        progress_of: Makes the passes, given how many batches were taken.
+        feeding: What was asked for.
+        maps: Functions of TensorFlow, in order.
+        length: Batches of a pass; None: without end; `UNKNOWN`: nobody knows.
+    """
+    tf, prefetch = tensorflow(), feeding.prefetch
     counter = tf.Variable(0, dtype=tf.int64, trainable=False)
-    progress = Progress(identity, blocks.per_epoch, epochs, lambda: int(counter.numpy()))
+    progress = progress_of(lambda: int(counter.numpy()))
 
     def trips() -> Iterator[Any]:
         start = progress.begin()
@@ -52,14 +106,10 @@ def dataset(
     made = made.flat_map(functools.partial(_batches, maps=maps))
     if maps and prefetch:
         made = made.prefetch(prefetch)
-    # Counted where batches are taken, behind everything that reads ahead. Synchronous, because a
-    # hop to another thread costs more than everything else that happens to a batch.
-    made = made.map(functools.partial(_counted, counter), synchronous=True)
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_optimization.inject_prefetch = False
     options.autotune.enabled = bool(maps)
-    length = None if epochs is None else blocks.per_epoch * epochs
     return _class()(made.with_options(options), progress, counter, length)
 
 
@@ -104,9 +154,26 @@ def _batches(*block: Any, maps: Sequence[Map]) -> Any:
     return made
 
 
-def _counted(counter: Any, *batch: Any) -> Any:
-    counter.assign_add(1)
-    return batch if len(batch) > 1 else batch[0]
+def _counted(made: Any, counter: Any) -> Any:
+    """The dataset's variant tensor with a count of what is taken, behind everything that reads ahead."""
+    tf = tensorflow()
+
+    def count(*batch: Any) -> Any:
+        counter.assign_add(1)
+        return batch
+
+    flat = tf.nest.flatten(made.element_spec)
+    function = tf.function(count, input_signature=flat, autograph=False).get_concrete_function()
+    # By the raw operation, because only that runs a function in the calling thread: a hop to another
+    # one costs more than everything else that happens to a batch.
+    return tf.raw_ops.MapDataset(
+        input_dataset=made._variant_tensor,
+        other_arguments=function.captured_inputs,
+        f=function,
+        output_types=[spec.dtype for spec in flat],
+        output_shapes=[spec.shape for spec in flat],
+        use_inter_op_parallelism=False,
+    )
 
 
 def _dtype(leaf: Any) -> Any:
@@ -127,13 +194,13 @@ def _class() -> Any:
             made: The dataset.
             progress: Its passes.
             counter: Variable that counts batches; kept alive here.
-            length: Batches of a pass; None: without end.
+            length: Batches of a pass; None: without end; `UNKNOWN`.
         """
 
-        def __init__(self, made: Any, progress: Progress, counter: Any, length: int | None) -> None:
+        def __init__(self, made: Any, progress: Passes, counter: Any, length: int | None) -> None:
             self._made, self._progress, self._counter = made, progress, counter
             self._length = length
-            super().__init__(made._variant_tensor)
+            super().__init__(_counted(made, counter))
 
         def _inputs(self) -> list[Any]:
             return [self._made]
@@ -148,8 +215,8 @@ def _class() -> Any:
             return tf.constant(known, tf.int64)
 
         def __len__(self) -> int:
-            if self._length is None:
-                raise TypeError("batches that repeat without end have no length")
+            if self._length is None or self._length == UNKNOWN:
+                raise TypeError("batches without an end that is known have no length")
             return self._length
 
         def state(self) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from labelmill.feed.training_set import TrainingSet
 
 Image = npt.NDArray[Any]
 
+THREE = About("images", "class", ["a", "b", "c"])
+
 
 def write(
     root: Path,
     rows: list[dict[str, Any]],
-    about: About = About("images", "class", ["a", "b", "c"]),
+    about: About = THREE,
     features: pa.Schema | None = None,
     shard_rows: int = 40,
 ) -> str:
