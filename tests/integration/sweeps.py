@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from labelmill.domain.digest import rows_digest
 from labelmill.feed.rows import About, columns_of
-from labelmill.pipelines.shards import write_training_set
+from labelmill.pipelines.shards import Rows, write_training_set
 from labelmill.store.client import RowClient
 from labelmill.store.tables import MODEL_CHUNKS, MODELS, TRIAL_METRICS, TRIALS
 
@@ -42,10 +42,9 @@ def two_bars(folder: Path) -> str:
         "name": "bars", "sql": "drawn", "parameters": {}, "snapshot_ms": 0, "splitting": {},
         "created_at": "",
     }  # fmt: skip
-    batch = pa.RecordBatch.from_pylist(rows, schema=columns_of("images", "class"))
-    _, location, _ = write_training_set(
-        [batch], str(folder), About("images", "class", ["left", "right"]), described
-    )
+    table = pa.Table.from_pylist(rows, schema=columns_of("images", "class"))
+    content = Rows.of_table(table, About("images", "class", ["left", "right"]))
+    _, location, _ = write_training_set(content, str(folder), described)
     return location
 
 

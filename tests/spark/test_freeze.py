@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.domain.codecs.png import decode_png, encode_png
+from labelmill.domain.dividing import Division
 from labelmill.domain.image import image_id_of
 from labelmill.domain.splits import split_of
 from labelmill.errors import (
@@ -23,6 +24,7 @@ from labelmill.errors import (
 from labelmill.feed.training_set import TrainingSet, open_files
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.freeze import default_sql, freeze
+from labelmill.pipelines.freeze_options import Options
 from labelmill.pipelines.ingest import ingest
 from labelmill.pipelines.training_sets import find
 from labelmill.settings import Settings
@@ -102,7 +104,7 @@ def test_given_splits_stay_and_validation_is_cut_off_train(
     assert results["splits"]["test"] == 10
     assert 1 <= results["splits"]["validation"] <= 25
     assert results["splits"]["train"] + results["splits"]["validation"] == 100
-    whole = freeze(spark, settings, SQL, "x", validation_fraction=0.0).results
+    whole = freeze(spark, settings, SQL, "x", Options(Division(validation_fraction=0.0))).results
     assert whole["splits"] == {"test": 10, "train": 100}
 
 

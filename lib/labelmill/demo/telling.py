@@ -9,11 +9,13 @@ from pyspark.sql import SparkSession
 
 from labelmill.demo.live import FEWEST_HELD_OUT, Live
 from labelmill.demo.stage import Stages
+from labelmill.domain.dividing import Division
 from labelmill.domain.plan import SweepPlan
 from labelmill.errors import AllFailed, NoData, NotAccepted
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.evaluate import Slice, evaluate
-from labelmill.pipelines.freeze import default_sql, freeze
+from labelmill.pipelines.freeze import freeze, truth_sql
+from labelmill.pipelines.freeze_options import Options
 from labelmill.pipelines.ingest import ingest
 from labelmill.pipelines.sweep import sweep
 from labelmill.serving import page
@@ -72,9 +74,9 @@ class Telling:
             report = freeze(
                 self._spark,
                 self._settings,
-                default_sql(collection),
+                truth_sql(collection),
                 collection,
-                fractions=(0.7, 0.1, 0.2),
+                Options(Division(fractions=(0.7, 0.1, 0.2)), source_splits=True),
             )
             done = report.results
             splits = ", ".join(f"{name} {rows:,}" for name, rows in done["splits"].items())

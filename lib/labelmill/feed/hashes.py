@@ -10,6 +10,8 @@ same bytes:
        since 1970 UTC
 ``n``  null: length 0
 ``l``  a list: length is the number of its items, which follow, each as a value
+``h``  pixels and masks: the SHA-256 of the bytes, so that whoever holds the bytes can hash them and
+       whoever holds the rest can finish
 
 The digest is SHA-256 over what the rows are (columns with their types, kind, target, classes in
 order: another order is other class indices), then each split's name, row count and row hashes in
@@ -26,33 +28,57 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelmill.feed.rows import About
 
 HASH = pa.binary(32)
+ARRAYS = ("pixels", "mask")
+"""Columns that hold arrays."""
 
 
 def row_hashes(batch: pa.RecordBatch) -> pa.FixedSizeBinaryArray:
     """SHA-256 of each row of a batch, whatever other columns its split will be.
 
     Args:
-        batch: Columns of `labelmill.feed.rows.columns_of`.
+        batch: Columns of `labelmill.feed.rows.columns_of`; a column of type `HASH` stands for bytes
+            that are hashed already.
 
     Returns:
         `HASH` values, one a row.
     """
-    names = [name for name in batch.schema.names if name != "split"]
-    parts = [part for name in names for part in _encoded(batch.column(name))]
+    parts: list[pa.Array] = []
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        if name != "split":
+            parts += _encoded(sha256_each(values) if name in ARRAYS else values)
     if not len(batch) or not parts:
         return pa.array([hashlib.sha256().digest()] * len(batch), HASH)
     whole = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary()))
+    ends = np.frombuffer(whole.buffers()[1], np.int64)[: len(batch) + 1]
+    return _hash_array(sha256_between(whole.buffers()[2], ends))
+
+
+def sha256_each(values: pa.Array) -> pa.Array:
+    """SHA-256 of each value's bytes, nulls stay; what is of type `HASH` is returned as it is."""
+    if values.type == HASH:
+        return values
+    ends = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: len(values) + 1]
+    hashed = _hash_array(sha256_between(values.buffers()[2], ends))
+    return pc.if_else(values.is_valid(), hashed, None) if values.null_count else hashed
+
+
+def sha256_between(data: Any, ends: npt.NDArray[np.integer[Any]]) -> bytes:
+    """SHA-256 (32 bytes each, joined) of the stretches of a buffer between consecutive ends."""
     # Slices of one buffer: no bytes object is made of a row.
-    rows, sha256 = memoryview(whole.buffers()[2]), hashlib.sha256
-    ends = np.frombuffer(whole.buffers()[1], np.int64)[: len(batch) + 1].tolist()
-    hashes = b"".join([sha256(rows[a:b]).digest() for a, b in pairwise(ends)])
-    return pa.FixedSizeBinaryArray.from_buffers(HASH, len(batch), [None, pa.py_buffer(hashes)])
+    whole, sha256 = memoryview(b"" if data is None else data), hashlib.sha256
+    return b"".join([sha256(whole[a:b]).digest() for a, b in pairwise(ends.tolist())])
+
+
+def _hash_array(hashes: bytes) -> pa.FixedSizeBinaryArray:
+    rows = len(hashes) // HASH.byte_width
+    return pa.FixedSizeBinaryArray.from_buffers(HASH, rows, [None, pa.py_buffer(hashes)])
 
 
 def set_digest(
@@ -83,14 +109,16 @@ def _encoded(values: pa.Array) -> tuple[pa.Array, pa.Array]:
     if pa.types.is_list(type):
         whole = [_value(value) for value in values.to_pylist()]
         return pa.array([b""] * len(values), pa.large_binary()), pa.array(whole, pa.large_binary())
-    letter = b"b" if pa.types.is_binary(type) else b"s"
+    letter = b"h" if type == HASH else b"b" if pa.types.is_binary(type) else b"s"
+    if type == HASH:
+        values = values.cast(pa.binary())
     if pa.types.is_timestamp(type):
         values = values.cast(pa.timestamp("us", type.tz)).cast(pa.int64())
     if pa.types.is_floating(type) or pa.types.is_boolean(type):
         # Arrow's way of writing these is its own and may change; Python's is the shortest exact one.
         texts = [None if value is None else str(value) for value in values.to_pylist()]
         values = pa.array(texts, pa.string())
-    elif not (pa.types.is_binary(type) or pa.types.is_string(type)):
+    elif not (letter != b"s" or pa.types.is_string(type)):
         values = values.cast(pa.string())
     data = values.cast(pa.large_binary())
     header = np.zeros(len(data), [("letter", "S1"), ("length", "<u8")])

@@ -29,10 +29,10 @@ from labelmill.errors import InputError, NoData, NotAccepted
 from labelmill.feed.training_set import open_files
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines import catalogue
-from labelmill.pipelines.freeze import typed
 from labelmill.pipelines.predict import IMAGE_COLUMNS, labelled_rows
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
+from labelmill.pipelines.slice_columns import typed
 from labelmill.pipelines.snapshot import settled
 from labelmill.pipelines.sweep_share import shared_shards
 from labelmill.pipelines.training_sets import find

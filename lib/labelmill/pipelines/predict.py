@@ -23,10 +23,10 @@ from labelmill.feed.rows import image_of
 from labelmill.inference.cache import predictor_of
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines import catalogue
-from labelmill.pipelines.freeze import typed
 from labelmill.pipelines.label_rows import broadcast_bytes, label_columns
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
+from labelmill.pipelines.slice_columns import typed
 from labelmill.settings import Settings
 from labelmill.store import aliases, models
 from labelmill.store import spark as store

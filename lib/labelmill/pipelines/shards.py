@@ -3,211 +3,170 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import fs
 
+from labelmill.domain.splits import SPLITS
 from labelmill.feed.hashes import row_hashes, set_digest
-from labelmill.feed.manifest import FORMAT, MANIFEST, Manifest, Shard, read_manifest
-from labelmill.feed.rows import About, columns_of, with_about
+from labelmill.feed.manifest import FORMAT, Manifest, Shard
+from labelmill.feed.rows import About, with_about
+from labelmill.pipelines.freeze_index import histogram
+from labelmill.pipelines.training_set_place import Place, Put
 
 SHARD_ROWS, SHARD_BYTES = 8192, 64 << 20
+_HASHED_ROWS = 1 << 16
+_WRITERS = 2
+"""Shards in the making at once, hence in memory."""
 
 
-class ShardWriter:
-    """Cuts rows, which come in order of (split, collection, image_id), into files below `folder`.
+@dataclass(frozen=True)
+class Rows:
+    """What goes into a training set, in order of (split, collection, key).
 
-    Args:
-        folder: An empty folder.
-        about: Goes into each file's metadata.
+    Attributes:
+        columns: Of a frozen row.
+        about: Kind, target, classes.
+        splits: ``(N,)`` places in ``SPLITS``, ascending.
+        sizes: ``(N,)`` bytes of each row, about.
+        histogram: Of the manifest.
+        batch: Rows from, to: all `columns`.
+        unread: The same with columns of type `labelmill.feed.hashes.HASH` in place of arrays.
     """
 
-    def __init__(self, folder: Path, about: About) -> None:
-        self._folder, self._about = folder, about
-        self._schema = with_about(columns_of(about.kind, about.target), about)
-        self._hashes: dict[str, bytes] = {}
-        self.shards: list[Shard] = []
-        self.rows = 0
-        self.histogram: dict[str, dict[str, int]] = {}
-        self._waiting: list[pa.RecordBatch] = []
-        self._split = ""
+    columns: pa.Schema
+    about: About
+    splits: npt.NDArray[np.int8]
+    sizes: npt.NDArray[np.int64]
+    histogram: dict[str, dict[str, int]]
+    batch: Callable[[int, int], pa.RecordBatch]
+    unread: Callable[[int, int], pa.RecordBatch]
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Adds rows; columns as `columns_of`."""
-        batch = batch.select(self._schema.names).cast(self._schema)
-        splits = batch.column("split").to_pylist()
-        start = 0
-        while start < len(splits):
-            split = splits[start]
-            end = start + splits[start:].count(split)
-            if split != self._split:
-                self._close_shard()
-                self._split = split
-            self._add(batch.slice(start, end - start))
-            start = end
+    @classmethod
+    def of_table(cls, table: pa.Table, about: About) -> Rows:
+        """Rows that are in memory already, in order.
 
-    def close(self) -> str:
-        """Ends the last shard.
-
-        Returns:
-            The digest.
+        Args:
+            table: Columns of a frozen row.
+            about: Kind, target, classes.
         """
-        self._close_shard()
-        return set_digest(self._schema, self._about, self._hashes.items())
+        whole = table.combine_chunks()
+        splits = np.array([SPLITS.index(name) for name in whole["split"].to_pylist()], np.int8)
 
-    def _add(self, batch: pa.RecordBatch) -> None:
-        counts = self.histogram.setdefault(self._split, {})
-        hashes = b"".join(row_hashes(batch).to_pylist())
-        self._hashes[self._split] = self._hashes.get(self._split, b"") + hashes
-        for name in batch.column("class").to_pylist():
-            counts[name] = counts.get(name, 0) + 1
-        self.rows += len(batch)
-        while len(batch):
-            have = sum(len(waiting) for waiting in self._waiting)
-            part = batch.slice(0, SHARD_ROWS - have)
-            self._waiting.append(part)
-            batch = batch.slice(len(part))
-            if (
-                have + len(part) >= SHARD_ROWS
-                or sum(b.nbytes for b in self._waiting) >= SHARD_BYTES
-            ):
-                self._close_shard()
+        def batch(start: int, stop: int) -> pa.RecordBatch:
+            return whole.slice(start, stop - start).to_batches()[0]
 
-    def _close_shard(self) -> None:
-        if not self._waiting:
-            return
-        number = sum(shard.split == self._split for shard in self.shards)
-        name = f"{self._split}-{number:05d}.arrow"
-        # One record batch a shard, so that a split is few arrays and files do not depend on how
-        # the rows came.
-        table = (
-            pa.Table.from_batches(self._waiting)
-            .combine_chunks()
-            .replace_schema_metadata(self._schema.metadata)
-        )
-        path = self._folder / name
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        data = path.read_bytes()
-        self.shards.append(
-            Shard(
-                file=name,
-                split=self._split,
-                rows=len(table),
-                bytes=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-            )
-        )
-        self._waiting = []
+        sizes = np.full(len(whole), whole.nbytes // max(1, len(whole)), np.int64)
+        counts = histogram(whole, about.target, splits)
+        return cls(whole.schema, about, splits, sizes, counts, batch, batch)
+
+    def digest(self) -> str:
+        """Of the training set (`labelmill.feed.hashes`)."""
+        parts = []
+        for split, start, stop in self._parts():
+            hashed = bytearray()
+            for begin in range(start, stop, _HASHED_ROWS):
+                found = row_hashes(self.unread(begin, min(stop, begin + _HASHED_ROWS)))
+                hashed += memoryview(found.buffers()[1])
+            parts.append((split, bytes(hashed)))
+        return set_digest(self.columns, self.about, parts)
+
+    def cuts(self) -> Iterator[Cut]:
+        """Shards to be: at most `SHARD_ROWS` rows and, unless one row is larger, `SHARD_BYTES`."""
+        upto = np.cumsum(self.sizes)
+        for split, start, stop in self._parts():
+            number = 0
+            while start < stop:
+                before = int(upto[start - 1]) if start else 0
+                fits = int(np.searchsorted(upto, before + SHARD_BYTES, side="right"))
+                end = min(max(fits, start + 1), start + SHARD_ROWS, stop)
+                yield Cut(f"{split}-{number:05d}.arrow", split, start, end)
+                start, number = end, number + 1
+
+    def _parts(self) -> Iterator[tuple[str, int, int]]:
+        bounds = np.searchsorted(self.splits, np.arange(len(SPLITS) + 1)).tolist()
+        for name, (start, stop) in zip(SPLITS, pairwise(bounds), strict=True):
+            if stop > start:
+                yield name, start, stop
+
+
+class Cut(NamedTuple):
+    """One shard to be: its file, split, and rows from, to."""
+
+    file: str
+    split: str
+    start: int
+    stop: int
 
 
 def write_training_set(
-    batches: Iterable[pa.RecordBatch],
+    rows: Rows,
     root: str,
-    about: About,
     described: dict[str, Any],
     named: Callable[[str], str | None] = lambda digest: None,
 ) -> tuple[Manifest, str, bool]:
-    """Writes files and manifest, then puts the folder in its place.
+    """Writes files and, last, the manifest; all of it or nothing stays.
 
     Args:
-        batches: Rows in order of (split, collection, image_id).
+        rows: In order.
         root: Folder or `pyarrow.fs` URI; the training set goes to ``ROOT/DIGEST``.
-        about: Kind, target, classes.
         described: Fields of the manifest that the rows do not tell.
         named: Digest to the name that these rows have already; it stands before the described one.
 
     Returns:
-        The manifest that lies there now, its location, and whether these rows were frozen there before; then the
-        files there are kept.
+        The manifest that lies there now, its location, and whether these rows were frozen there
+        before; then the files there are kept.
+
+    Raises:
+        InputError: No room, no right to write there, or a URI that means nothing here.
     """
-    remote = "://" in root
-    if not remote:
-        os.makedirs(root, exist_ok=True)
-    below = None if remote else root
-    work = Path(tempfile.mkdtemp(prefix=".freezing-", dir=below))
-    try:
-        writer = ShardWriter(work, about)
-        for batch in batches:
-            writer.write(batch)
-        digest = writer.close()
-        described = described | {"name": named(digest) or described["name"]}
+    digest = rows.digest()
+    name = named(digest) or described["name"]
+    place = Place(root, digest)
+    if (there := place.whole()) is not None:
+        if there.name != name:
+            there = there.model_copy(update={"name": name})
+            place.rename(there)
+        return there, place.location, True
+    with place.writing() as put:
+        schema = with_about(rows.columns, rows.about)
+        with ThreadPoolExecutor(_WRITERS) as writers:
+            shards = list(writers.map(partial(_write, rows, schema, put), rows.cuts()))
         manifest = Manifest(
+            **described | {"name": name},
             format=FORMAT,
             digest=digest,
-            rows=writer.rows,
-            kind=about.kind,
-            target=about.target,
-            classes=about.classes,
-            histogram=writer.histogram,
-            shards=writer.shards,
-            **described,
+            kind=rows.about.kind,
+            target=rows.about.target,
+            rows=len(rows.splits),
+            classes=rows.about.classes,
+            histogram=rows.histogram,
+            shards=shards,
         )
-        (work / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-        location = f"{root.rstrip('/')}/{digest}"
-        there = _upload(work, location, manifest) if remote else _move(work, Path(location))
-        return (_renamed(location, manifest.name) if there else manifest), location, there
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        put.manifest(manifest)
+    return manifest, place.location, False
 
 
-def _renamed(location: str, name: str) -> Manifest:
-    """The manifest that was there before, under the name that the catalogue knows."""
-    manifest = read_manifest(location)
-    if manifest.name == name:
-        return manifest
-    manifest = manifest.model_copy(update={"name": name})
-    text = manifest.model_dump_json(indent=2) + "\n"
-    if "://" in location:
-        files, base = fs.FileSystem.from_uri(location)
-        with files.open_output_stream(f"{base}/{MANIFEST}") as sink:
-            sink.write(text.encode())
-    else:
-        fresh = Path(location) / f".{MANIFEST}.new"
-        fresh.write_text(text)
-        fresh.replace(Path(location) / MANIFEST)
-    return manifest
-
-
-def _move(work: Path, target: Path) -> bool:
-    if (target / MANIFEST).is_file() and _whole(target):
-        return True
-    # What is there is not whole: a damaged training set is replaced by the same rows.
-    shutil.rmtree(target, ignore_errors=True)
-    work.chmod(0o755)
-    work.replace(target)
-    return False
-
-
-def _whole(target: Path) -> bool:
-    from labelmill.errors import LabelmillError
-    from labelmill.feed.training_set import TrainingSet
-
-    try:
-        TrainingSet.open(str(target))
-    except LabelmillError:
-        return False
-    return True
-
-
-def _upload(work: Path, location: str, manifest: Manifest) -> bool:
-    files, base = fs.FileSystem.from_uri(location)
-    if files.get_file_info(f"{base}/{MANIFEST}").type == fs.FileType.File:
-        return True
-    files.create_dir(base, recursive=True)
-    for name in _last_the_manifest(manifest):
-        with open(work / name, "rb") as source, files.open_output_stream(f"{base}/{name}") as sink:
-            shutil.copyfileobj(source, sink, 1 << 20)
-    return False
-
-
-def _last_the_manifest(manifest: Manifest) -> Iterator[str]:
-    for shard in manifest.shards:
-        yield shard.file
-    yield MANIFEST
+def _write(rows: Rows, schema: pa.Schema, put: Put, cut: Cut) -> Shard:
+    # One record batch a shard, so that a split is few arrays and files do not depend on how the
+    # rows came.
+    batch = rows.batch(cut.start, cut.stop)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+    data = sink.getvalue()
+    put(cut.file, data)
+    return Shard(
+        file=cut.file,
+        split=cut.split,
+        rows=len(batch),
+        bytes=data.size,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )

@@ -5,12 +5,36 @@ from __future__ import annotations
 import threading
 import time
 
+from labelmill.domain.instant import instant_of
 from labelmill.errors import InputError
 
 SETTLE_SECONDS = 2.0
 """A snapshot is read when it is this old: replicas and clocks of other servers have caught up."""
 
 _AHEAD_SECONDS = 60
+
+
+def moment(at: str | None, snapshot_ms: int | None) -> int | None:
+    """A snapshot as people give it.
+
+    Args:
+        at: ISO 8601, or None.
+        snapshot_ms: Milliseconds since 1970 UTC, or None.
+
+    Returns:
+        Milliseconds since 1970 UTC; None when neither was given.
+
+    Raises:
+        InputError: Both were given, or `at` is no time.
+    """
+    if at is None:
+        return snapshot_ms
+    if snapshot_ms is not None:
+        raise InputError(f"give either --at or --snapshot, received {at} and {snapshot_ms}")
+    try:
+        return round(instant_of(at).timestamp() * 1000)
+    except ValueError as error:
+        raise InputError(f"--at: {error}") from None
 
 
 def settled(snapshot_ms: int | None = None) -> int:

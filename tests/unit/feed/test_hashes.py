@@ -90,3 +90,18 @@ def test_splits_columns_and_the_order_of_classes_change_the_digest() -> None:
         ),
     ]
     assert len({digest, *others}) == 5
+
+
+def test_pixels_count_by_their_hash_whoever_made_it() -> None:
+    columns = pa.schema([("image_id", pa.string()), ("pixels", pa.binary())])
+    batch = pa.RecordBatch.from_pylist(
+        [{"image_id": str(n), "pixels": bytes([n]) * n} for n in range(5)], columns
+    )
+    made = [hashlib.sha256(bytes([n]) * n).digest() for n in range(5)]
+    before = batch.set_column(1, "pixels", pa.array(made, pa.binary(32)))
+    expected = [
+        hashlib.sha256(_value(b"s", str(n).encode()) + _value(b"h", made[n])).digest()
+        for n in range(5)
+    ]
+    assert row_hashes(batch).to_pylist() == row_hashes(before).to_pylist() == expected
+    assert row_hashes(batch.slice(2, 2)).to_pylist() == expected[2:4]

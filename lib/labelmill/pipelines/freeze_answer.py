@@ -1,0 +1,78 @@
+"""A query's answer from Spark to this process: keys and targets; arrays that it makes, to a spool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+
+from labelmill.errors import InputError
+from labelmill.feed.hashes import HASH, sha256_each
+from labelmill.pipelines.spool import Spool
+
+START, SIZE, SHA256 = "labelmill start", "labelmill size", "labelmill sha256"
+"""Columns that stand for ``pixels`` that lie in a spool."""
+
+
+def answer(asked: DataFrame, spool: Spool) -> pa.Table:
+    """All rows of a query.
+
+    Args:
+        asked: Of `labelmill.pipelines.freeze_query.asked`.
+        spool: Where ``pixels`` go, when the query itself makes them.
+
+    Returns:
+        Its columns; `START`, `SIZE` and `SHA256` in place of ``pixels``.
+
+    Raises:
+        InputError: More rows than the driver takes.
+    """
+    try:
+        if "pixels" in asked.columns:
+            batches = [_spooled(batch, spool) for batch in _one_by_one(asked)]
+        else:
+            batches = asked._collect_as_arrow()
+    except (PySparkException, Py4JJavaError) as error:
+        if "maxResultSize" in str(error):
+            raise InputError(
+                "the slice has more rows than the driver takes at once; give it more room with "
+                "spark.driver.maxResultSize (about 100 bytes a row), or freeze a part of it"
+            ) from None
+        raise
+    return pa.Table.from_batches(batches) if batches else pa.table({})
+
+
+def pack_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Runs on executors: each batch as one row of Arrow IPC bytes, so that no Row is made of rows."""
+    for batch in batches:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        yield pa.RecordBatch.from_arrays(
+            [pa.array([sink.getvalue().to_pybytes()], pa.binary())], ["ipc"]
+        )
+
+
+def _one_by_one(asked: DataFrame) -> Iterator[pa.RecordBatch]:
+    packed = asked.mapInArrow(pack_batches, "ipc binary")  # type: ignore[arg-type]
+    # One partition at a time comes to the driver, the next is computed meanwhile.
+    for row in packed.toLocalIterator(prefetchPartitions=True):
+        with pa.ipc.open_stream(pa.BufferReader(row["ipc"])) as reader:
+            yield from reader
+
+
+def _spooled(batch: pa.RecordBatch, spool: Spool) -> pa.RecordBatch:
+    pixels = batch.column("pixels")
+    ends = np.frombuffer(pixels.buffers()[1], np.int32)[pixels.offset :][: len(pixels) + 1]
+    start = spool.add(memoryview(pixels.buffers()[2] or b"")[int(ends[0]) : int(ends[-1])])
+    null = pixels.is_null().to_numpy(zero_copy_only=False)
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    del columns["pixels"]
+    columns[START] = pa.array(start + (ends[:-1] - ends[0]).astype(np.int64), mask=null)
+    columns[SIZE] = pa.array(np.diff(ends).astype(np.int64), mask=null)
+    columns[SHA256] = sha256_each(pixels).cast(HASH)
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))

@@ -1,0 +1,123 @@
+"""Arrays of the rows of an index: images, and masks that go with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelmill.errors import InputError
+from labelmill.pipelines.freeze_answer import SHA256, SIZE, START
+from labelmill.pipelines.freeze_cells import Cells, refuse_unfit
+from labelmill.pipelines.freeze_pixels import fetch, fetch_chunks
+from labelmill.pipelines.freeze_query import PAYLOAD, Wanted
+from labelmill.pipelines.freeze_rows import Arrays
+from labelmill.pipelines.spool import Spool
+from labelmill.store.client import RowClient
+
+Places = npt.NDArray[np.int64]
+
+
+class Images:
+    """Images of an index, read as they are needed.
+
+    Args:
+        client: Open client.
+        index: Rows in order of collection and image_id.
+        what: Which columns the query itself gives.
+        snapshot_ms: What to read at.
+        spool: Where pixels go.
+    """
+
+    def __init__(
+        self, client: RowClient, index: pa.Table, what: Wanted, snapshot_ms: int, spool: Spool
+    ) -> None:
+        self._client, self._at, self._spool = client, snapshot_ms, spool
+        self._keys = index.select(["collection", "image_id"])
+        self._lacking = [name for name in PAYLOAD if name not in what.given]
+        self.cells = Cells(len(index))
+        self._take_given(index, what)
+
+    def splits(self, with_arrays: bool) -> npt.NDArray[np.int8]:
+        """The splits that `images` gives, of every row of the index.
+
+        Args:
+            with_arrays: Read arrays as well, because all of them will be wanted.
+        """
+        names = ["split", *(self._lacking if with_arrays else ())]
+        every = np.arange(len(self._keys))
+        fetch(self._client, self._keys, every, names, self._at, self.cells, self._spool)
+        if with_arrays:
+            self._lacking = []
+        return self.cells.splits
+
+    def read(self, places: Places) -> None:
+        """Reads what is not there yet of some rows.
+
+        Args:
+            places: Of the index, ascending.
+
+        Raises:
+            InputError: An image that is not there, has no shape, or bytes that do not fit it.
+        """
+        keys = self._keys.take(pa.array(places))
+        if self._lacking:
+            fetch(self._client, keys, places, self._lacking, self._at, self.cells, self._spool)
+        fetch_chunks(self._client, keys, places, self._at, self.cells, self._spool)
+        refuse_unfit(keys, places, self.cells)
+
+    def _take_given(self, index: pa.Table, what: Wanted) -> None:
+        shapes = index.select(sorted(what.given - {"pixels"}))
+        every = np.arange(len(index))
+        for batch in shapes.combine_chunks().to_batches() if what.given else ():
+            self.cells.put(every, batch, self._spool)
+        if "pixels" in what.given:
+            self.cells.start[:] = pc.fill_null(index[START], -1).to_numpy()
+            self.cells.size[:] = pc.fill_null(index[SIZE], 0).to_numpy()
+            hashes = pc.fill_null(index[SHA256].cast(pa.binary()), bytes(32)).combine_chunks()
+            data = np.frombuffer(hashes.buffers()[2], np.uint8)
+            self.cells.hashes[:] = data[hashes.offset * 32 :].reshape(-1, 32)[: len(index)]
+
+
+def masks_of(
+    client: RowClient, index: pa.Table, images: Arrays, snapshot_ms: int, spool: Spool
+) -> Arrays:
+    """The masks of images; several images may have the same one.
+
+    Args:
+        client: Open client.
+        index: In the order of the training set, with ``mask_collection`` and ``mask_id``.
+        images: Theirs.
+        snapshot_ms: What to read at.
+        spool: Where pixels go.
+
+    Raises:
+        InputError: A mask that is not there, or not as high and wide as its image.
+    """
+    named = index.select(["mask_collection", "mask_id"]).rename_columns(["collection", "image_id"])
+    parts = [named[column].combine_chunks() for column in named.column_names]
+    encoded = pc.binary_join_element_wise(*parts, "\0").dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    _, first = np.unique(codes, return_index=True)
+    keys = named.take(pa.array(first))
+    order = pc.sort_indices(keys, [("collection", "ascending"), ("image_id", "ascending")])
+    rank = np.empty(len(keys), np.int64)
+    rank[order.to_numpy()] = np.arange(len(keys))
+    keys, every, cells = keys.take(order), np.arange(len(keys)), Cells(len(keys))
+    fetch(client, keys, every, PAYLOAD, snapshot_ms, cells, spool)
+    fetch_chunks(client, keys, every, snapshot_ms, cells, spool)
+    refuse_unfit(keys, every, cells)
+    masks = Arrays(cells, rank[codes])
+    wrong = np.zeros(len(index), np.bool_)
+    for name in ("height", "width"):
+        own, other = (a.cells.numbers[name][a.places] for a in (images, masks))
+        wrong |= own != other
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        shape, mask = (a.cells.shape_text(int(a.places[row])) for a in (images, masks))
+        raise InputError(
+            f"the mask {index['mask_id'][row]} is {mask}, its image {index['image_id'][row]} is {shape}; "
+            f"a mask is as high and wide as its image ({np.count_nonzero(wrong):,} are not)"
+        )
+    return masks

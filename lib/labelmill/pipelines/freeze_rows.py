@@ -1,0 +1,110 @@
+"""Rows of a training set put together from an index and from cells in a spool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labelmill.domain.splits import SPLITS
+from labelmill.feed.hashes import ARRAYS, HASH
+from labelmill.feed.rows import SHAPE, About
+from labelmill.pipelines.freeze_cells import Cells
+from labelmill.pipelines.freeze_index import histogram
+from labelmill.pipelines.shards import Rows
+from labelmill.pipelines.spool import Spool
+
+_MASK = {"mask": "pixels", "mask_channels": "channels", "mask_dtype": "dtype"}
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Cells of an array column.
+
+    Attributes:
+        cells: Where arrays lie.
+        places: ``(N,)`` which of them each row has.
+    """
+
+    cells: Cells
+    places: npt.NDArray[np.int64]
+
+    def column(self, name: str, start: int, stop: int, data: memoryview | None) -> pa.Array:
+        """Values of rows from, to.
+
+        Args:
+            name: ``pixels``, ``dtype`` or a number of the shape.
+            start: First row.
+            stop: The row after the last.
+            data: Of the spool; None: hashes instead of pixels.
+        """
+        places, cells = self.places[start:stop], self.cells
+        if name == "dtype":
+            names = pa.array(cells.dtypes, pa.string())
+            return names.take(pa.array(cells.dtype[places]))
+        if name != "pixels":
+            return pa.array(cells.numbers[name][places])
+        if data is None:
+            hashes = pa.py_buffer(cells.hashes[places])
+            return pa.FixedSizeBinaryArray.from_buffers(HASH, len(places), [None, hashes])
+        sizes, starts = cells.size[places], cells.start[places]
+        ends = np.zeros(len(places) + 1, np.int32)
+        np.cumsum(sizes, out=ends[1:])
+        stops = (starts + sizes).tolist()
+        joined = b"".join([data[a:b] for a, b in zip(starts.tolist(), stops, strict=True)])
+        return pa.BinaryArray.from_buffers(
+            pa.binary(), len(places), [None, pa.py_buffer(ends), pa.py_buffer(joined)]
+        )
+
+
+def rows_of(
+    index: pa.Table,
+    columns: pa.Schema,
+    about: About,
+    splits: npt.NDArray[np.int8],
+    arrays: Mapping[str, Arrays],
+    spool: Spool,
+) -> Rows:
+    """Rows as they are written.
+
+    Args:
+        index: In the order of the training set; every column that is not in `arrays` or ``split``.
+        columns: Of a frozen row.
+        about: Kind, target, classes.
+        splits: ``(N,)`` places in ``SPLITS``.
+        arrays: ``pixels`` and ``mask``, where there are such.
+        spool: With their bytes.
+    """
+    data = spool.view()
+    named = pa.array(SPLITS, pa.string())
+
+    def value(name: str, start: int, stop: int, data: memoryview | None) -> pa.Array:
+        if name == "split":
+            return named.take(pa.array(splits[start:stop]))
+        if name in _MASK and "mask" in arrays:
+            return arrays["mask"].column(_MASK[name], start, stop, data)
+        if "pixels" in arrays and (name in SHAPE or name == "pixels"):
+            return arrays["pixels"].column(name, start, stop, data)
+        part = index[name].slice(start, stop - start).combine_chunks()
+        return (
+            part if part.type == columns.field(name).type else part.cast(columns.field(name).type)
+        )
+
+    def batch(start: int, stop: int) -> pa.RecordBatch:
+        values = [value(name, start, stop, data) for name in columns.names]
+        return pa.RecordBatch.from_arrays(values, schema=columns)
+
+    def unread(start: int, stop: int) -> pa.RecordBatch:
+        values = [value(name, start, stop, None) for name in columns.names]
+        kinds = [HASH if f.name in ARRAYS and f.name in arrays else f.type for f in columns]
+        fields = [pa.field(f.name, kind) for f, kind in zip(columns, kinds, strict=True)]
+        return pa.RecordBatch.from_arrays(values, schema=pa.schema(fields))
+
+    sizes = np.full(len(splits), index.nbytes // max(1, len(index)), np.int64)
+    for one in arrays.values():
+        sizes += one.cells.size[one.places]
+    counts = histogram(index, about.target, splits)
+    return Rows(columns, about, splits, sizes, counts, batch, unread)

@@ -1,0 +1,172 @@
+"""Which rows of an index are frozen, and in which split: groups whole, classes cut where asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelmill.domain.balance import kept
+from labelmill.domain.dividing import divide
+from labelmill.domain.splits import SPLITS, positions_of
+from labelmill.errors import InputError
+from labelmill.feed.rows import Target
+from labelmill.pipelines.freeze_index import Labels
+from labelmill.pipelines.freeze_options import Options
+from labelmill.pipelines.freeze_query import GROUP
+
+_KEPT_SALT = "\0kept"
+
+
+@dataclass(frozen=True)
+class Divided:
+    """Rows of an index in the order of the training set.
+
+    Attributes:
+        order: ``(M,)`` their places in the index: by split, then as they were.
+        splits: ``(M,)`` places in ``SPLITS``, ascending.
+        told: How it came to this, and that nothing is in two splits: the manifest's ``splitting``.
+    """
+
+    order: npt.NDArray[np.int64]
+    splits: npt.NDArray[np.int8]
+    told: dict[str, Any]
+
+
+def divided(
+    rows: pa.Table,
+    key: str,
+    target: Target,
+    labels: Labels,
+    given: npt.NDArray[np.int8],
+    options: Options,
+) -> Divided:
+    """Divides an index.
+
+    Args:
+        rows: In order of collection and key.
+        key: ``image_id`` or ``record_id``.
+        target: What is learned.
+        labels: Of the rows.
+        given: ``(N,)`` of `labelmill.pipelines.freeze_index.given_splits`.
+        options: How.
+
+    Raises:
+        InputError: A group or image that the query puts into two splits; options that do not go
+            with the target or with each other.
+    """
+    _check(options, target, GROUP in rows.column_names)
+    division = options.division
+    names, units = _units(rows, key)
+    unit_given = _given(names, units, given, GROUP in rows.column_names)
+    strata = np.zeros(len(names), np.int32)
+    strata[units[::-1]] = labels.codes[::-1]  # of the first row, which is written last
+    positions = positions_of(names, division.salt)
+    unit_splits, held_out = divide(positions, unit_given, strata, division)
+    splits = unit_splits[units]
+    stays = np.ones(len(rows), np.bool_)
+    if options.balance or options.limit_per_class is not None:
+        chosen = positions_of(rows[key].to_pylist(), division.salt + _KEPT_SALT)
+        stays = kept(splits, labels.codes, chosen, options.limit_per_class, options.balance)
+    places = np.flatnonzero(stays)
+    order = places[np.argsort(splits[places], kind="stable")]
+    told = {
+        "fractions": list(division.fractions),
+        "salt": division.salt,
+        "given": sorted(SPLITS[code] for code in np.unique(given[given >= 0])),
+        "validation_from_train": division.validation_fraction if held_out else 0.0,
+        "stratified": division.stratify,
+        "balanced": options.balance,
+        "limit_per_class": options.limit_per_class,
+        "left_out": len(rows) - len(order),
+        **_proof(rows, key, order, splits[order]),
+    }
+    return Divided(order, splits[order], told)
+
+
+def _check(options: Options, target: Target, grouped: bool) -> None:
+    if options.division.stratify and target not in ("class", "classes"):
+        raise InputError("exact shares of each class (--stratify) need a class as target")
+    if options.division.stratify and grouped:
+        raise InputError(
+            "groups stay whole, so classes cannot have exact shares; leave out --stratify or the column "
+            "that rows are grouped by"
+        )
+    if (options.balance or options.limit_per_class is not None) and target != "class":
+        raise InputError(
+            "--balance and --limit-per-class count rows of a class; this slice has "
+            + ("several classes a row" if target == "classes" else "no class")
+        )
+    if options.class_list is not None and target not in ("class", "classes"):
+        raise InputError("a class list needs a class as target")
+
+
+def _units(rows: pa.Table, key: str) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Names of what must stay whole, and the place of each row's among them.
+
+    An image is the same in every collection, so it is one unit; a record's id is its collection's
+    own.
+    """
+    ids = rows[key].combine_chunks()
+    if GROUP in rows.column_names:
+        named = pc.coalesce(rows[GROUP].combine_chunks(), ids)
+    elif key == "image_id" and len(pc.unique(rows["collection"])) > 1:
+        named = ids
+    else:
+        return ids.to_pylist(), np.arange(len(rows))
+    encoded = named.dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _given(
+    names: list[str],
+    units: npt.NDArray[np.int64],
+    given: npt.NDArray[np.int8],
+    grouped: bool,
+) -> npt.NDArray[np.int8]:
+    """The given split of each unit."""
+    found = np.full(len(names), -1, np.int8)
+    told = np.flatnonzero(given >= 0)
+    found[units[told]] = given[told]
+    wrong = told[found[units[told]] != given[told]]
+    if len(wrong):
+        unit = int(units[wrong[0]])
+        both = sorted({SPLITS[found[unit]], SPLITS[given[wrong[0]]]})
+        torn = len(np.unique(units[wrong]))
+        raise InputError(
+            f"the query puts {'group' if grouped else 'image'} {names[unit]!r} into {' and '.join(both)}"
+            f"{f', and {torn - 1:,} others into two splits as well' if torn > 1 else ''}; "
+            + (
+                "groups stay whole: leave out split, or do not group"
+                if grouped
+                else "an image in two splits is learned and then asked for: give it one split"
+            )
+        )
+    return found
+
+
+def _proof(
+    rows: pa.Table, key: str, order: npt.NDArray[np.int64], splits: npt.NDArray[np.int8]
+) -> dict[str, Any]:
+    """Counted on the rows as they are written, whatever rule put them there."""
+    told: dict[str, Any] = {}
+    whole = [("ids", ["collection", key] if key == "record_id" else [key])]
+    whole += [("groups", [GROUP])] if GROUP in rows.column_names else []
+    for name, columns in whole:
+        parts = [rows[column].combine_chunks() for column in columns]
+        joined = pc.binary_join_element_wise(*parts, "\0") if len(parts) > 1 else parts[0]
+        encoded = joined.take(pa.array(order)).dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+        some = codes >= 0
+        pairs = np.unique(codes[some] * len(SPLITS) + splits[some]) // len(SPLITS)
+        told[f"{name}_in_two_splits"] = len(pairs) - len(np.unique(pairs))
+        told[name] = {
+            split: len(np.unique(codes[some & (splits == code)]))
+            for code, split in enumerate(SPLITS)
+            if (splits == code).any()
+        }
+    return told
