@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from labelmill.errors import InputError
 from labelmill.pipelines.prune_training_sets import known, prune
 from labelmill.pipelines.training_set_files import remove_files, size_of
 from labelmill.settings import Settings
@@ -127,6 +128,17 @@ def test_a_removal_that_broke_off_is_finished_by_the_next(
     assert [gone.removed for gone in prune(client, [one], force=True)] == [True]
     assert not place.exists()
     assert known(client) == []
+    # What stops it half-way, here something that is no file, leaves no training set and the row.
+    stuck = write_set(client, tmp_path, "b", "digits")
+    (stuck / "test-00000.arrow").unlink()
+    (stuck / "test-00000.arrow").mkdir()
+    [one] = known(client)
+    with pytest.raises(InputError, match="cannot be removed"):
+        remove_files(one.location, one.digest)
+    assert not (stuck / "manifest.json").exists()
+    (stuck / "test-00000.arrow").rmdir()
+    assert [gone.removed for gone in prune(client, [one], force=True)] == [True]
+    assert not stuck.exists()
     # Files that somebody has removed by hand leave a row, which goes as well.
     gone_by_hand = write_set(client, tmp_path, "d", "digits")
     for file in FILES:

@@ -15,7 +15,7 @@ from pyarrow import fs
 from labelmill.errors import InputError
 from labelmill.feed.manifest import MANIFEST, SPLITS
 
-_OURS = re.compile(rf"{re.escape(MANIFEST)}|(?:{'|'.join(SPLITS)})-\d{{5,}}\.arrow")
+_OURS = re.compile(rf"\.?{re.escape(MANIFEST)}(?:\.new)?|(?:{'|'.join(SPLITS)})-\d{{5,}}\.arrow")
 
 
 def size_of(location: str) -> int | None:
@@ -54,7 +54,7 @@ def remove_files(location: str, digest: str) -> list[str]:
         listed = _listed(files, base)
         ours = sorted(
             (one for one in listed if _OURS.fullmatch(one.base_name)),
-            key=lambda one: (one.base_name != MANIFEST, one.base_name),
+            key=lambda one: (MANIFEST not in one.base_name, one.base_name),
         )
         for one in ours:
             files.delete_file(one.path)

@@ -1,0 +1,72 @@
+"""Whether a named slice can be meant: read and fitted to the catalogue, but not run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from labelmill.errors import UnknownName
+from labelmill.feed.rows import Target
+from labelmill.pipelines import catalogue
+from labelmill.pipelines.freeze_query import Wanted, wanted
+from labelmill.pipelines.named_slices import NamedSlice
+from labelmill.settings import Settings
+
+_TARGETS: dict[Target, str] = {
+    "class": "with a class",
+    "classes": "with several classes",
+    "mask": "with masks",
+    "none": "alone (--no-target)",
+}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A slice that can be frozen.
+
+    Attributes:
+        columns: Name → type that its query gives.
+        freezes_to: What a training set of it holds, in words.
+    """
+
+    columns: Mapping[str, str]
+    freezes_to: str
+
+
+def check_slice(
+    spark: SparkSession, settings: Settings, named: NamedSlice, given: Mapping[str, str]
+) -> Checked:
+    """Checks one slice.
+
+    Args:
+        spark: The running session.
+        settings: Where Kudu is.
+        named: The slice.
+        given: Values of parameters; others count by their default, else as null. Those of other
+            slices are let be.
+
+    Raises:
+        QueryRefused: The query does more than read, or would not answer the same again.
+        UnknownName: A view or column that is not there.
+        InputError: Not SQL; parameters that header and query do not share; no training set.
+    """
+    texts = {p.name: given.get(p.name, p.default or "null") for p in named.parameters}
+    answer = catalogue.query(spark, settings, named.sql, repeatable=True, parameters=texts)
+    columns = {column.name: column.dataType.simpleString() for column in answer.schema}
+    return Checked(columns, _words(_meant(answer)))
+
+
+def _meant(answer: DataFrame) -> Wanted:
+    try:
+        return wanted(answer)
+    except UnknownName as error:
+        if error.name != "class":
+            raise
+    return wanted(answer, no_target=True)
+
+
+def _words(what: Wanted) -> str:
+    said = f"{what.kind} {_TARGETS[what.target]}"
+    return said if what.group_by is None else f"{said}, grouped by {what.group_by}"
