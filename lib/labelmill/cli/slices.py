@@ -33,6 +33,9 @@ Snapshot = Annotated[
     int | None,
     typer.Option(help="Read as of this time, milliseconds since 1970 UTC. Default: now."),
 ]
+At = Annotated[
+    str | None, typer.Option(help="Instead of --snapshot: a time such as 2026-01-31T12:00Z.")
+]
 
 app = typer.Typer(
     help="Slices: queries that training sets are made of; and the training sets.",
@@ -67,6 +70,7 @@ def show(
         Path | None, typer.Option(help="Write a contact sheet to this HTML file.")
     ] = None,
     snapshot: Snapshot = None,
+    at: At = None,
     kudu_masters: Masters = None,
     table_prefix: Prefix = None,
 ) -> None:
@@ -74,14 +78,16 @@ def show(
     from labelmill.cli.sql import Format, write
     from labelmill.pipelines import named_slices, sql_parameters
     from labelmill.pipelines.answer_slice import answer_slice
+    from labelmill.pipelines.snapshot import moment
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     named = named_slices.load(name, settings)
     values = named.values(sql_parameters.given(param or []))
+    at_ms = moment(at, snapshot)
     if sheet is not None and sheet.is_dir():
         raise InputError(f"--sheet {sheet} is a folder; give a file like {sheet / 'sheet.html'}")
     with _spark(settings) as spark:
-        answer = answer_slice(spark, settings, named, values, snapshot)
+        answer = answer_slice(spark, settings, named, values, at_ms)
         said = Console(stderr=True)
         said.print(f"{named.name}: {named.description}", markup=False, highlight=False)
         if answer.note:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labelmill.errors import InputError, UnknownName
@@ -60,12 +60,14 @@ class NamedSlice:
         sql: The query, without the header.
         description: What it is for, one line.
         parameters: In the order of the header.
+        path: Of the file, when it was asked for by its path.
     """
 
     name: str
     sql: str
     description: str
     parameters: tuple[Parameter, ...] = ()
+    path: str = ""
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """Values of all parameters: what was given, and defaults.
@@ -139,7 +141,7 @@ def load(name: str, settings: Settings) -> NamedSlice:
         InputError: The file is not there or is no named slice; says which line.
     """
     if "/" in name or name.endswith(SUFFIX):
-        return _read(Path(name).expanduser())
+        return replace(_read(Path(name).expanduser()), path=name)
     if name not in (known := names(settings)):
         raise UnknownName(f"slice in {folder(settings)}:", name, known)
     return _read(folder(settings) / (name + SUFFIX))

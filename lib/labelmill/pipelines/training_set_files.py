@@ -12,8 +12,11 @@ import re
 
 from pyarrow import fs
 
+from labelmill.domain.splits import SPLITS
 from labelmill.errors import InputError
-from labelmill.feed.manifest import MANIFEST, SPLITS
+from labelmill.feed.manifest import MANIFEST
+from labelmill.feed.places import local_path
+from labelmill.pipelines.training_set_place import opened
 
 _OURS = re.compile(rf"\.?{re.escape(MANIFEST)}(?:\.new)?|(?:{'|'.join(SPLITS)})-\d{{5,}}\.arrow")
 
@@ -70,14 +73,8 @@ def remove_files(location: str, digest: str) -> list[str]:
 
 
 def _opened(location: str) -> tuple[fs.FileSystem, str]:
-    try:
-        if "://" in location:
-            files, base = fs.FileSystem.from_uri(location)
-        else:
-            files, base = fs.LocalFileSystem(), os.path.abspath(location)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{location} cannot be reached: {error}") from None
-    return files, str(base).rstrip("/")
+    local = local_path(location)
+    return opened(location) if local is None else (fs.LocalFileSystem(), os.path.abspath(local))
 
 
 def _listed(files: fs.FileSystem, base: str) -> list[fs.FileInfo]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from labelmill import __version__
 from labelmill.domain.profile import UNSPLIT
 from labelmill.pipelines.named_slices import NamedSlice
+from labelmill.pipelines.sheet_columns import SheetColumns
 from labelmill.pipelines.slice_sheet import Sheet
 from labelmill.serving import html
 
@@ -41,7 +42,7 @@ def render(
         totals={name: sum(of.values()) for name, of in sheet.counts.items()},
         classes=sum(name is not None for name in sheet.counts) + sheet.more_classes,
         moment=html.moment(snapshot_ms),
-        freeze=freeze_command(named, values, snapshot_ms),
+        freeze=freeze_command(named, values, sheet.columns, snapshot_ms),
         note=note,
         picture=html.picture,
         version=__version__,
@@ -60,9 +61,14 @@ def write(
     return html.put(render(named, values, sheet, snapshot_ms, note), path)
 
 
-def freeze_command(named: NamedSlice, values: Mapping[str, str], snapshot_ms: int) -> str:
+def freeze_command(
+    named: NamedSlice, values: Mapping[str, str], columns: SheetColumns, snapshot_ms: int
+) -> str:
     """What to type to freeze the very rows that the sheet is of."""
-    words = ["bin/submit", "jobs/freeze_training_set.py", named.name, "--slice", named.name]
+    words = ["bin/submit", "jobs/freeze_training_set.py", named.name]
+    words += ["--slice", named.path or named.name]
     for name, value in values.items():
         words += ["--param", f"{name}={value}"]
+    if columns.klass in (None, "label") and not columns.mask:
+        words.append("--no-target")
     return shlex.join([*words, "--snapshot", str(snapshot_ms)])

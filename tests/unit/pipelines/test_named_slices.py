@@ -53,7 +53,8 @@ def test_the_header_is_read_and_the_query_stays_as_it_is(settings: Settings) -> 
 
 def test_a_file_is_read_by_its_path(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "other.sql").write_text("\ufeff-- description: y\nselect 2 as b\n")
-    assert load(str(tmp_path / "other.sql"), settings) == NamedSlice("other", "select 2 as b", "y")
+    path = str(tmp_path / "other.sql")
+    assert load(path, settings) == NamedSlice("other", "select 2 as b", "y", (), path)
     with pytest.raises(InputError, match=r"gone\.sql' cannot be read: No such file"):
         load(str(tmp_path / "gone.sql"), settings)
 

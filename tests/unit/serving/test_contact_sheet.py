@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,19 @@ def test_shows_counts_pictures_labels_and_the_query() -> None:
         assert expected in text, (expected, text)
     assert html.count("<img ") == 2
     assert "gone" not in text_of(html).replace("gone by", "")
+
+
+def test_the_command_freezes_what_is_shown() -> None:
+    def command(named: NamedSlice, klass: str | None, mask: bool = False) -> str:
+        columns = SheetColumns("image_id", klass, False, mask, False, ())
+        return contact_sheet.freeze_command(named, {}, columns, AT)
+
+    start = "bin/submit jobs/freeze_training_set.py corrections --slice"
+    assert command(NAMED, "class") == f"{start} corrections --snapshot {AT}"
+    assert command(NAMED, "label") == f"{start} corrections --no-target --snapshot {AT}"
+    assert command(NAMED, None, mask=True) == f"{start} corrections --snapshot {AT}"
+    mine = replace(NAMED, path="my slices/corrections.sql")
+    assert command(mine, "class") == f"{start} 'my slices/corrections.sql' --snapshot {AT}"
 
 
 def test_says_how_much_of_a_large_slice_is_shown() -> None:
