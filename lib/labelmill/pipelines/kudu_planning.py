@@ -91,19 +91,17 @@ def cut(
 
     Args:
         sizes: Bytes of each row.
-        most: Bytes of a piece; a row that is larger is a piece of its own.
+        most: Bytes of a piece, about: it may have one row more.
         rows: Rows of a piece at most.
     """
     upto = np.cumsum(sizes)
     pieces = max(1, -(-int(upto[-1]) // most))
-    share = -(-int(upto[-1]) // pieces)
+    ends = np.searchsorted(upto, upto[-1] * np.arange(1, pieces + 1) / pieces) + 1
     start = 0
-    while start < len(sizes):
-        before = int(upto[start - 1]) if start else 0
-        fits = int(np.searchsorted(upto, before + share, side="right"))
-        end = max(fits, start + 1)
-        end = end if rows is None else min(end, start + rows)
-        yield start, end
+    for end in np.unique(ends).tolist():
+        own = 1 if rows is None else -(-(end - start) // rows)
+        inner = np.linspace(start, end, own + 1).astype(int).tolist()
+        yield from itertools.pairwise(inner)
         start = end
 
 

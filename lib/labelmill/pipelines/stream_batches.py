@@ -5,6 +5,7 @@ What is fed and how: docs/live_batches.md.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -214,11 +215,20 @@ class StreamBlocks:
 
     def ahead(self, start: Offsets, end: int | None, batches: int) -> Iterator[Block]:
         """`from_`, with that many batches made ahead."""
-        blocks = self.from_(start)
-        return read_ahead(blocks, batches) if batches else blocks
+        stop = threading.Event()
+        blocks = self.from_(start, stop)
+        try:
+            yield from read_ahead(blocks, batches) if batches else blocks
+        finally:
+            # Whoever reads ahead may be waiting for a message that never comes.
+            stop.set()
 
-    def from_(self, start: Offsets) -> Iterator[Block]:
+    def from_(self, start: Offsets, stop: threading.Event) -> Iterator[Block]:
         """Batches from some offsets on.
+
+        Args:
+            start: First offset of each partition.
+            stop: Set when nobody wants more.
 
         Raises:
             InputError: A label that is not in the class list; shapes that do not agree.
@@ -231,6 +241,8 @@ class StreamBlocks:
         size = self._feeding.batch
         for one in self._stream.good(offsets):
             if one is None:
+                if stop.is_set():
+                    return
                 continue
             place = one.read if isinstance(one, Labelled) else one
             offsets[place.partition] = place.offset + 1
