@@ -49,7 +49,7 @@ def checked(batches: Iterable[Any]) -> dict[str, Any]:
     for images, labels in batches:
         listed = [int(label) for label in labels]
         rows += len(listed)
-        pixels += int(_array(images).sum(dtype="int64"))
+        pixels += int(_array(images).sum(dtype="float64"))
         classes.update(listed)
         head += listed[: max(0, 64 - len(head))]
     return {"rows": rows, "pixels": pixels, "classes": dict(classes), "head": head}
