@@ -106,7 +106,7 @@ class Blocks:
                 count = min(size, self._whole - batch)
                 yield self._block(epoch, batch, count, self._batch)
                 batch, size = batch + count, min(size * 4, most)
-            if self._rest and batch == self._whole:
+            if self._rest:
                 yield self._block(epoch, batch, 1, self._rest)
 
     @functools.cached_property

@@ -142,6 +142,15 @@ def test_maps_compose_in_order(tmp_path: Path) -> None:
     assert set(whole_batches) <= {1, 8}, "tried with one, then whole batches"
 
 
+def test_two_random_maps_of_a_chain_draw_apart(tmp_path: Path) -> None:
+    frozen, plain, twice = numbered(tmp_path), {}, {}
+    for found, maps in ((plain, None), (twice, (flip(), flip()))):
+        for images, _ in frozen.numpy(8, shuffle=False, map=maps):
+            found.update(enumerate(images, len(found)))
+    mirrored = sum(bool((plain[n] != twice[n]).any()) for n in plain)
+    assert 30 < mirrored < 70, "else each flip would undo the other"
+
+
 def test_a_map_that_breaks_rows_is_named(tmp_path: Path) -> None:
     frozen = numbered(tmp_path)
     with pytest.raises(InputError, match=r"gave \[1, 2\] rows for 1; expected as many"):
