@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.devcluster import DevCluster
-from labelmill.devcluster.resolve import jars_of
 from labelmill.domain.codecs.png import encode_png
 from labelmill.errors import StoreError
 from labelmill.pipelines.ingest import ingest
-from labelmill.settings import Settings, load
+from labelmill.settings import Settings
 from labelmill.store.client import RowClient, open_client
 from labelmill.store.digest import table_digest
 from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
@@ -83,23 +80,6 @@ def test_executors_that_die_and_tasks_that_run_twice_change_nothing(
         assert process.returncode == 0, out
         assert _speculated(tmp_path) > 0
         assert _digest(client, "twice") == digest
-
-
-@pytest.fixture
-def own_kudu(cluster: Servers, tmp_path: Path) -> Iterator[tuple[DevCluster, Settings]]:
-    """Servers that nobody else needs."""
-    jars_of(tmp_path / "home")
-    with DevCluster(tmp_path / "home", ports="free") as dev:
-        yield (
-            dev,
-            load(
-                home=cluster.home,
-                kudu_masters=dev.kudu_masters,
-                kafka_brokers=dev.kafka_brokers,
-                table_prefix=f"t{uuid.uuid4().hex[:10]}_",
-                buckets=2,
-            ),
-        )
 
 
 def test_a_tablet_server_that_dies_and_comes_back_loses_nothing(

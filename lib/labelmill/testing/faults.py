@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
 
 from labelmill.store.client import Operation, RowClient
 from labelmill.store.scans import Scan
@@ -25,16 +28,15 @@ class Killed(BaseException):
     """What a process killed at this point would never have got past."""
 
 
-class DyingClient:
-    """A client that dies before the first write to one table.
+class _Client:
+    """A client that does what another does.
 
     Args:
-        client: Does everything else.
-        table: The write that never happens.
+        client: The other.
     """
 
-    def __init__(self, client: RowClient, table: Table) -> None:
-        self._client, self._table = client, table
+    def __init__(self, client: RowClient) -> None:
+        self._client = client
 
     def ensure(self, table: Table) -> None:
         """See `RowClient.ensure`."""
@@ -54,13 +56,7 @@ class DyingClient:
     def write(
         self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"
     ) -> int:
-        """See `RowClient.write`.
-
-        Raises:
-            Killed: It is the table that is never written.
-        """
-        if table.name == self._table.name:
-            raise Killed(table.name)
+        """See `RowClient.write`."""
         return self._client.write(table, rows, operation)
 
     def names(self) -> list[str]:
@@ -74,3 +70,60 @@ class DyingClient:
     def close(self) -> None:
         """See `RowClient.close`."""
         self._client.close()
+
+
+class DyingClient(_Client):
+    """A client that dies before the first write to one table.
+
+    Args:
+        client: Does everything else.
+        table: The write that never happens.
+    """
+
+    def __init__(self, client: RowClient, table: Table) -> None:
+        super().__init__(client)
+        self._table = table
+
+    def write(
+        self, table: Table, rows: Iterable[Mapping[str, object]], operation: Operation = "upsert"
+    ) -> int:
+        """See `RowClient.write`.
+
+        Raises:
+            Killed: It is the table that is never written.
+        """
+        if table.name == self._table.name:
+            raise Killed(table.name)
+        return super().write(table, rows, operation)
+
+
+class StallingClient(_Client):
+    """A client that stops short once, between two batches of a scan.
+
+    Args:
+        client: Does everything else.
+        stall: What happens there.
+    """
+
+    def __init__(self, client: RowClient, stall: Callable[[], None]) -> None:
+        super().__init__(client)
+        self._stalls = [stall]
+
+    def scan(
+        self,
+        table: Table,
+        columns: Sequence[str] | None = None,
+        where: Mapping[str, object] | None = None,
+        snapshot_ms: int | None = None,
+        token: bytes | None = None,
+    ) -> Scan:
+        """See `RowClient.scan`."""
+        found = super().scan(table, columns, where, snapshot_ms, token)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in found.batches():
+                yield batch
+                if self._stalls:
+                    self._stalls.pop()()
+
+        return replace(found, read_batches=batches)

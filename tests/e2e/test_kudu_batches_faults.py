@@ -1,0 +1,106 @@
+"""Batches straight from Kudu while scanners are forgotten and tablet servers die."""
+
+from __future__ import annotations
+
+import threading
+import urllib.request
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from labelmill.devcluster import DevCluster, addresses, ports
+from labelmill.errors import ScannerExpired, StoreUnreachable
+from labelmill.pipelines import kudu_batches, kudu_planning
+from labelmill.pipelines.kudu_batches import KuduBatches
+from labelmill.settings import Settings
+from labelmill.store.client import RowClient, open_client
+from labelmill.store.drivers import java_scan
+from labelmill.store.tables import IMAGES
+from labelmill.testing.faults import StallingClient
+from tests.integration.streams import until
+from tests.spark.live_images import drawn, put, query, told
+
+COUNT, EACH = 600, 40 * 40
+
+
+@pytest.fixture
+def place(
+    own_kudu: tuple[DevCluster, Settings],
+) -> Iterator[tuple[DevCluster, Settings, RowClient]]:
+    """Servers of the test's own; operations on them may take five seconds."""
+    dev, settings = own_kudu
+    impatient = settings.model_copy(update={"timeout_seconds": 5.0, "row_driver": "java"})
+    client = open_client(impatient)
+    yield dev, impatient, client
+    client.close()
+
+
+def test_a_tablet_server_that_dies_and_comes_back_is_waited_for(
+    spark: SparkSession, place: tuple[DevCluster, Settings, RowClient]
+) -> None:
+    dev, settings, client = place
+    truth = put(client, drawn(COUNT, (40, 40, 1)))
+    plan = kudu_planning.plan(query(), settings, spark, unit_bytes=50 * EACH)
+    live = KuduBatches.of(plan, settings)
+    expected = list(live.numpy(64, seed=2, window_bytes=1))
+    batches = live.numpy(64, seed=2, window_bytes=1, prefetch=0)
+    walk = iter(batches)
+    found = [next(walk)]
+    dev.kill_tserver(1)
+    with pytest.raises(StoreUnreachable, match="did not answer"):
+        list(live.numpy(64, window_bytes=1, patience_seconds=0.1))
+    rest: list[tuple[np.ndarray, np.ndarray]] = []
+    reading = threading.Thread(target=lambda: rest.extend(walk))
+    reading.start()
+    dev.up()
+    reading.join(timeout=120)
+    assert not reading.is_alive()
+    found += rest
+    assert told(found, live.classes) == told(expected, live.classes)
+    assert dict(told(found, live.classes)) == truth
+
+
+def test_a_scanner_that_is_forgotten_is_begun_again(
+    spark: SparkSession,
+    place: tuple[DevCluster, Settings, RowClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dev, settings, client = place
+    monkeypatch.setattr(java_scan, "BATCH_BYTES", 64 << 10)
+    truth = put(client, drawn(COUNT, (40, 40, 1)))
+    found = addresses.load(dev.home)
+    assert found is not None
+    server = f"{ports.host(1)}:{found.tserver_rpc}"
+    for flag, value in (("scanner_ttl_ms", "100"), ("scanner_gc_check_interval_us", "100000")):
+        answer = dev.kudu_tool("tserver", "set_flag", server, flag, value, "--force")
+        assert answer.returncode == 0, answer.stderr
+    metrics = f"http://{ports.host(1)}:{found.tserver_web}/metrics?metrics=active_scanners"
+
+    def forgotten() -> bool:
+        told_by_server = urllib.request.urlopen(metrics).read().decode()
+        assert "active_scanners" in told_by_server
+        return all('"value": 0' in part for part in told_by_server.split("active_scanners")[1:])
+
+    batches = client.scan(IMAGES).batches()
+    next(batches)
+    assert not forgotten()
+    until(forgotten)
+    with pytest.raises(ScannerExpired, match=r"nothing was read for so long.*scan again"):
+        list(batches)
+
+    stalled: list[bool] = []
+
+    def stall() -> None:
+        until(forgotten)
+        stalled.append(True)
+
+    plan = KuduBatches.plan(query(), settings, spark)
+    slow = StallingClient(client, stall)
+    monkeypatch.setattr(kudu_batches, "shared_client", lambda settings: slow)
+    live = KuduBatches.of(plan, settings)
+    rows = told(list(live.numpy(64)), live.classes)
+    assert stalled == [True]
+    assert len(rows) == COUNT
+    assert dict(rows) == truth
