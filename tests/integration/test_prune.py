@@ -13,6 +13,7 @@ import pytest
 from labelmill.errors import InputError
 from labelmill.pipelines.prune_training_sets import known, prune
 from labelmill.pipelines.training_set_files import remove_files, size_of
+from labelmill.pipelines.training_sets import measured_on
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.tables import EVALUATIONS, MODELS, SWEEPS, TRAINING_SETS
@@ -50,7 +51,7 @@ def write_users(client: RowClient) -> None:
     client.write(MODELS, [model])
     measured = {
         "model": "other", "version": 1, "slice_digest": "0",
-        "slice": f"training set {'b' * 64} split test", "rows": 1, "accuracy": 1.0,
+        "slice": measured_on("b" * 64, "test"), "rows": 1, "accuracy": 1.0,
         "precision_macro": 1.0, "recall_macro": 1.0, "f1_macro": 1.0, "per_class": "[]",
         "confusion": "{}", "reasons": "[]", "evaluated_at": NOW,
     }  # fmt: skip

@@ -103,7 +103,8 @@ def _row(one: Frozen, as_json: bool) -> dict[str, object]:
         "bytes": size if as_json else (f"{size:,}" if size is not None else "no files here"),
         "created_at": one.created_at,
         "used_by": list(one.used_by) if as_json else _few(one.used_by),
-        "location": one.location,
+        # Its folder is named by the digest, which stands in front.
+        "location": one.location if as_json else one.location.removesuffix(f"/{one.digest}"),
     }
 
 

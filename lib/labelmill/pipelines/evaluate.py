@@ -35,7 +35,7 @@ from labelmill.pipelines.report import Report
 from labelmill.pipelines.slice_columns import typed
 from labelmill.pipelines.snapshot import settled
 from labelmill.pipelines.sweep_share import shared_shards
-from labelmill.pipelines.training_sets import find
+from labelmill.pipelines.training_sets import find, measured_on
 from labelmill.pipelines.versions import Candidate, candidates
 from labelmill.settings import Settings
 from labelmill.store import aliases, models
@@ -181,7 +181,7 @@ def _rows(
         ]
         names = shared_shards(spark.sparkContext, paths, frozen.digest)
         table = spark.createDataFrame([(name,) for name in names], "shard string")
-        text = f"training set {frozen.digest} split {on.split}"
+        text = measured_on(frozen.digest, on.split)
         return table.repartition(len(names)), hashlib.sha256(text.encode()).hexdigest(), text
     assert on.sql is not None
     at = settled(on.snapshot_ms)

@@ -6,7 +6,6 @@ can learn, measure or compare the same again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,13 +13,11 @@ from datetime import datetime
 from labelmill.domain.pruning import Frozen
 from labelmill.errors import InputError
 from labelmill.pipelines.training_set_files import remove_files
+from labelmill.pipelines.training_sets import digest_measured_on
 from labelmill.store.client import RowClient
 from labelmill.store.tables import EVALUATIONS, MODELS, SWEEPS, TRAINING_SETS, Table
 
 USERS: tuple[Table, ...] = (MODELS, EVALUATIONS, SWEEPS)
-
-_EVALUATED = re.compile(r"training set ([0-9a-f]{64}) split ")
-"""How `pipelines.evaluate` names a training set in ``evaluations.slice``."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +65,9 @@ def used_by(client: RowClient) -> dict[str, tuple[str, ...]]:
     for row in client.scan(MODELS, ["model", "version", "training_set"]):
         found.setdefault(str(row["training_set"]), []).append(f"{row['model']} {row['version']}")
     for row in client.scan(EVALUATIONS, ["model", "version", "slice"]):
-        if named := _EVALUATED.match(str(row["slice"])):
+        if digest := digest_measured_on(str(row["slice"])):
             said = f"evaluation of {row['model']} {row['version']}"
-            found.setdefault(named[1], []).append(said)
+            found.setdefault(digest, []).append(said)
     for row in client.scan(SWEEPS, ["name", "training_set"], {"state": "running"}):
         found.setdefault(str(row["training_set"]), []).append(f"running sweep {row['name']}")
     return {digest: tuple(sorted(set(said))) for digest, said in found.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from labelmill.errors import InputError, MissingRow
 from labelmill.feed.manifest import MANIFEST
@@ -42,3 +43,17 @@ def find(settings: Settings, named: str) -> TrainingSet:
             "more of a digest, or a folder; freeze one with jobs/freeze_training_set.py"
         )
     return TrainingSet.open(str(fitting[0]["location"]))
+
+
+def measured_on(digest: str, split: str) -> str:
+    """What ``evaluations.slice`` says of a measurement on one split of a training set."""
+    return f"training set {digest} split {split}"
+
+
+def digest_measured_on(text: str) -> str | None:
+    """The training set that ``evaluations.slice`` names; None: a query."""
+    found = _MEASURED_ON.fullmatch(text)
+    return found[1] if found else None
+
+
+_MEASURED_ON = re.compile(measured_on("([0-9a-f]{64})", r"\w+"))
