@@ -103,7 +103,8 @@ def resumable(
         element, lambda leaf: tf.TensorSpec((None, rows, *leaf.shape[1:]), _dtype(leaf))
     )
     made = tf.data.Dataset.from_generator(trips, output_signature=signature)
-    made = made.flat_map(functools.partial(_batches, maps=maps))
+    # `unbatch` is the same as `flat_map` without maps, but one kernel and no function to trace.
+    made = made.flat_map(functools.partial(_batches, maps=maps)) if maps else made.unbatch()
     if maps and prefetch:
         made = made.prefetch(prefetch)
     options = tf.data.Options()
