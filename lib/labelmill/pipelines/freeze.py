@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import partial
@@ -101,15 +102,16 @@ def freeze(
     report = Report("freeze_training_set")
     at = settled(snapshot_ms)
     with SparkProgress(spark, f"freeze {name}"), ExitStack() as done:
-        client = open_client(settings)
-        done.callback(client.close)
-        client.ensure(TRAINING_SETS)
+        # The row client's own JVM takes a second to start; meanwhile Spark plans and answers.
+        opening = done.enter_context(ThreadPoolExecutor(1)).submit(_opened, settings)
+        done.callback(_close, opening)
         answered = catalogue.query(spark, settings, sql, at, repeatable=True, parameters=given)
         what = wanted(answered, chosen.no_target, chosen.group_by)
         with training_set_place.told(root):
             spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
             with spark_errors(f"freezing {name}", settings):
                 rows = answer(asked(answered, what), spool)
+            client = opening.result()
             content, told = _content(client, rows, what, chosen, at, spool)
             described = {
                 "name": name,
@@ -124,6 +126,17 @@ def freeze(
         _record(client, manifest, place, name)
     _told(report, manifest, place, there, name)
     return report
+
+
+def _opened(settings: Settings) -> RowClient:
+    client = open_client(settings)
+    client.ensure(TRAINING_SETS)
+    return client
+
+
+def _close(opening: Future[RowClient]) -> None:
+    if opening.exception() is None:
+        opening.result().close()
 
 
 def _content(

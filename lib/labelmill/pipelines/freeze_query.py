@@ -14,7 +14,7 @@ from pyspark.sql.pandas.types import to_arrow_type
 
 from labelmill.errors import InputError, UnknownName
 from labelmill.feed.rows import SHAPE, Kind, Target, columns_of, feature_type, key_of
-from labelmill.pipelines.slice_columns import refuse_twice, typed
+from labelmill.pipelines.slice_columns import TYPES, refuse_twice
 
 GROUP = "labelmill group"
 """Name of the column of groups in an answer; no column of a query that people write is called so."""
@@ -90,7 +90,8 @@ def wanted(df: DataFrame, no_target: bool = False, group_by: str | None = None) 
         )
     if kind == "images":
         columns = columns_of(kind, target)
-        given = frozenset(names) & frozenset(PAYLOAD) - _from_images(df)
+        given = frozenset(names) & frozenset(PAYLOAD)
+        given -= _from_images(df) if given else frozenset()
         return Wanted(kind, target, columns, given, "split" in names, group)
     own = {"collection", "record_id", "split"} | {n for n, t in _TARGETS.items() if t == target}
     # A column that is called group is there to group by; one that was asked for is data as well.
@@ -124,7 +125,10 @@ def asked(df: DataFrame, what: Wanted) -> DataFrame:
         columns.append(F.col(where).cast("string").alias("mask_collection"))
         columns.append(F.col("mask_id").cast("string"))
     if what.kind == "images":
-        return typed(df, ()).select(*columns, *sorted(what.given))
+        made = [
+            F.col(name).cast(TYPES.get(name, "string")).alias(name) for name in sorted(what.given)
+        ]
+        return df.select(*columns, *made)
     return df.select(*columns, *(F.col(f"`{name}`") for name in what.features))
 
 

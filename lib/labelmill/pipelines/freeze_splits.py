@@ -154,19 +154,22 @@ def _proof(
 ) -> dict[str, Any]:
     """Counted on the rows as they are written, whatever rule put them there."""
     told: dict[str, Any] = {}
-    whole = [("ids", ["collection", key] if key == "record_id" else [key])]
-    whole += [("groups", [GROUP])] if GROUP in rows.column_names else []
-    for name, columns in whole:
-        parts = [rows[column].combine_chunks() for column in columns]
-        joined = pc.binary_join_element_wise(*parts, "\0") if len(parts) > 1 else parts[0]
-        encoded = joined.take(pa.array(order)).dictionary_encode()
+    for name, named in _named(rows, key).items():
+        encoded = named.take(pa.array(order)).dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-        some = codes >= 0
-        pairs = np.unique(codes[some] * len(SPLITS) + splits[some]) // len(SPLITS)
-        told[f"{name}_in_two_splits"] = len(pairs) - len(np.unique(pairs))
-        told[name] = {
-            split: len(np.unique(codes[some & (splits == code)]))
-            for code, split in enumerate(SPLITS)
-            if (splits == code).any()
-        }
+        in_split = np.zeros((len(SPLITS), len(encoded.dictionary)), np.bool_)
+        in_split[splits[codes >= 0], codes[codes >= 0]] = True
+        told[f"{name}_in_two_splits"] = int(np.count_nonzero(in_split.sum(axis=0) > 1))
+        counts = zip(SPLITS, in_split.sum(axis=1).tolist(), strict=True)
+        told[name] = {split: count for split, count in counts if count}
     return told
+
+
+def _named(rows: pa.Table, key: str) -> dict[str, pa.Array]:
+    """What must not be in two splits, row by row."""
+    ids = rows[key].combine_chunks()
+    if key == "record_id":
+        ids = pc.binary_join_element_wise(rows["collection"].combine_chunks(), ids, "\0")
+    return {"ids": ids} | (
+        {"groups": rows[GROUP].combine_chunks()} if GROUP in rows.column_names else {}
+    )

@@ -19,7 +19,7 @@ from labelmill.feed.hashes import row_hashes, set_digest
 from labelmill.feed.manifest import FORMAT, Manifest, Shard
 from labelmill.feed.rows import About, with_about
 from labelmill.pipelines.freeze_index import histogram
-from labelmill.pipelines.training_set_place import Place, Put
+from labelmill.pipelines.training_set_place import Place, Put, told
 
 SHARD_ROWS, SHARD_BYTES = 8192, 64 << 20
 _HASHED_ROWS = 1 << 16
@@ -130,7 +130,9 @@ def write_training_set(
     digest = rows.digest()
     name = named(digest) or described["name"]
     place = Place(root, digest)
-    if (there := place.whole()) is not None:
+    with told(place.location):
+        there = place.whole()
+    if there is not None:
         if there.name != name:
             there = there.model_copy(update={"name": name})
             place.rename(there)

@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 
 from labelmill.errors import InputError, UnknownName
 
-_TYPES = {"height": "int", "width": "int", "channels": "int", "pixels": "binary"}
+TYPES = {"height": "int", "width": "int", "channels": "int", "pixels": "binary"}
+"""Spark types of an image's columns that are no text."""
 
 
 def typed(df: DataFrame, needed: Sequence[str]) -> DataFrame:
@@ -27,9 +28,9 @@ def typed(df: DataFrame, needed: Sequence[str]) -> DataFrame:
                 df.columns,
             )
     refuse_twice(df.columns)
-    known = {"collection", "image_id", "class", "split", "dtype", *_TYPES}
+    known = {"collection", "image_id", "class", "split", "dtype", *TYPES}
     for name in (column for column in df.columns if column in known):
-        df = df.withColumn(name, F.col(f"`{name}`").cast(_TYPES.get(name, "string")))
+        df = df.withColumn(name, F.col(f"`{name}`").cast(TYPES.get(name, "string")))
     return df
 
 

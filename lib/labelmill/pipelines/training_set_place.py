@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -45,6 +46,8 @@ class Place:
         self._root = root.rstrip("/")
         self.location = f"{self._root}/{digest}"
         self._digest = digest
+        if self._local is None:
+            self._files, self._base = opened(self.location)
 
     def whole(self) -> Manifest | None:
         """The manifest of what is there, if all of it is."""
@@ -52,8 +55,8 @@ class Place:
             if self._local is not None:
                 return TrainingSet.open(self.location).manifest
             manifest = read_manifest(self.location)
-            files, base = opened(self.location)
-            sizes = [files.get_file_info(f"{base}/{s.file}").size for s in manifest.shards]
+            files = (self._files.get_file_info(f"{self._base}/{s.file}") for s in manifest.shards)
+            sizes = [file.size for file in files]
             return manifest if sizes == [shard.bytes for shard in manifest.shards] else None
         except LabelmillError:
             return None
@@ -62,7 +65,7 @@ class Place:
         """Puts another manifest in the place of the one that is there."""
         with told(self.location):
             if self._local is None:
-                Put(*opened(self.location)).manifest(manifest)
+                Put(self._files, self._base).manifest(manifest)
                 return
             folder = Path(self._local) / self._digest
             fresh = folder / f".{MANIFEST}.new"
@@ -97,15 +100,15 @@ class Place:
             shutil.rmtree(work, ignore_errors=True)
 
     def _elsewhere(self) -> Iterator[Put]:
-        files, base = opened(self.location)
         with suppress(FileNotFoundError):
-            files.delete_dir(base)  # what an interrupted freeze has left: no manifest, or not whole
-        files.create_dir(base, recursive=True)
+            # What an interrupted freeze has left: no manifest, or not whole.
+            self._files.delete_dir(self._base)
+        self._files.create_dir(self._base, recursive=True)
         try:
-            yield Put(files, base)
+            yield Put(self._files, self._base)
         except BaseException:
             with suppress(OSError):
-                files.delete_dir(base)
+                self._files.delete_dir(self._base)
             raise
 
 
@@ -134,8 +137,16 @@ def opened(location: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path in it.
 
     Raises:
-        InputError: A URI that means nothing here, or whose system cannot be reached.
+        InputError: A URI that means nothing here, whose system cannot be reached, or that carries
+            what should not be written down.
     """
+    parts = urlsplit(location)
+    if parts.query or parts.password:
+        raise InputError(
+            f"{parts.scheme}://{parts.hostname}{parts.path}: a location is recorded in the catalogue, so "
+            "it carries no options and no secrets; give those by the environment "
+            "(AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …)"
+        )
     try:
         files, base = fs.FileSystem.from_uri(location)
     except (OSError, ValueError, pa.ArrowException) as error:
