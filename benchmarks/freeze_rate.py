@@ -1,0 +1,85 @@
+"""Freezing 60,000 images from Kudu to Arrow shards, against a plain Spark sum of the pixel column's length."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from benchmarks.harness import catalogued
+from benchmarks.harness.catalogued import COLLECTION, Catalogued
+from benchmarks.harness.options import Options
+from benchmarks.harness.processes import CpuWatch
+from benchmarks.harness.results import Figure, Result, Row
+from benchmarks.harness.timing import Contestant, race
+from labelmill.feed.training_set import TrainingSet
+from labelmill.pipelines import catalogue
+from labelmill.pipelines.freeze import default_sql, freeze, truth_sql
+
+SUM, KEYS, WHOLE = "sum of lengths", "freeze, keys and classes", "freeze, all columns"
+AT_LEAST = 0.5
+
+
+def run(options: Options) -> Result:
+    """One warm session; everybody reads at one snapshot."""
+    result = Result("freeze_rate", __doc__ or "", options.quick, options.repetitions)
+    with catalogued.mnist(options) as held:
+        shares: list[str] = []
+        contestants = [
+            Contestant(SUM, lambda _: _summed(held), "`select sum(length(pixels)) from images`"),
+            _freezing(
+                held, KEYS, truth_sql(COLLECTION), "the query names images and classes", shares
+            ),
+            _freezing(
+                held, WHOLE, default_sql(COLLECTION), "the query gives the pixels too", shares
+            ),
+        ]
+        raced = race(contestants, options.repetitions, options.settle, options.say)
+    catalogued.require_whole(raced, held.images)
+    result.count_starts(raced)
+    result.rows = [Row.rate(timed, "rows/s") for timed in raced.timed.values()]
+    for name in (KEYS, WHOLE):
+        ratio = raced[name].ratios(raced[SUM])
+        result.figures.append(
+            Figure(f"{name} / {SUM}", ratio, at_least=AT_LEAST, judged=not options.quick)
+        )
+    result.limit = f"While a slice was frozen, {shares[-1]}"
+    result.notes.append(
+        f"{held.images:,} images of 28×28. The sum is Kudu's connector and the JVM alone: no row leaves "
+        "it. Freezing also hashes each row, divides, checks for twins and classes, orders, and hashes "
+        "the shards it writes. Each time into a new folder, opened and verified after the clock."
+    )
+    return result
+
+
+def _summed(held: Catalogued) -> int:
+    sql = f"select sum(length(pixels)) as bytes, count(*) as n from images where collection = '{COLLECTION}'"
+    row = catalogue.query(held.spark, held.kudu.settings, sql, held.snapshot_ms).collect()[0]
+    rows: int = row["n"]
+    return rows
+
+
+def _freezing(held: Catalogued, name: str, sql: str, note: str, shares: list[str]) -> Contestant:
+    def place(repetition: int) -> str:
+        return str(held.folder / name.replace(" ", "-") / str(repetition))
+
+    def take(repetition: int) -> int:
+        with CpuWatch(os.getpid(), {"Kudu's servers": held.kudu.servers}) as watch:
+            report = freeze(
+                held.spark, held.kudu.settings, sql, name,
+                snapshot_ms=held.snapshot_ms, location=place(repetition),
+            )  # fmt: skip
+        shares.append(str(watch.shares))
+        rows: int = report.results["rows"]
+        return rows
+
+    return Contestant(name, take, note, check=_whole(place, held.images))
+
+
+def _whole(place: Callable[[int], str], images: int) -> Callable[[int], None]:
+    def check(repetition: int) -> None:
+        (folder,) = os.listdir(place(repetition))
+        rows = len(TrainingSet.open(f"{place(repetition)}/{folder}"))
+        if rows != images:
+            raise RuntimeError(f"{rows} rows were frozen, expected {images}")
+
+    return check

@@ -1,0 +1,89 @@
+"""An MLP trained from a training set, and how long its steps waited; `trained` starts the process.
+
+A step is one call into TensorFlow. It waits while Python asks for the next batch; the batch is there
+when that returns. Beside it the same steps run on one batch that is there already.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks.harness.machine import ROOT
+from labelmill.domain.parameters import resolve
+from labelmill.feed.maps import prepared
+from labelmill.feed.training_set import TrainingSet
+from labelmill.learning.families import FAMILIES
+from labelmill.learning.runtime import keras, tensorflow
+
+FAMILY, BATCH = "mlp", 128
+
+
+def trained(location: str, epochs: int) -> list[dict[str, float]]:
+    """Per epoch: ``seconds``, ``waited`` of them, ``steps``, and ``resident``: seconds without feeding.
+
+    Raises:
+        RuntimeError: The process failed.
+    """
+    command = [sys.executable, "-m", __name__, location, str(epochs)]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    if answer.returncode:
+        raise RuntimeError(f"training ended with {answer.returncode}:\n{answer.stderr[-2000:]}")
+    told: list[dict[str, float]] = json.loads(answer.stdout.splitlines()[-1])
+    return told
+
+
+def waiting(batches: Iterable[Any], step: Any) -> dict[str, float]:
+    """One epoch: ``seconds``, ``waited``, ``steps``."""
+    steps, waited, started = 0, 0.0, time.perf_counter()
+    coming = iter(batches)
+    while True:
+        asked = time.perf_counter()
+        batch = next(coming, None)
+        waited += time.perf_counter() - asked
+        if batch is None:
+            break
+        step(*batch)
+        steps += 1
+    return {"seconds": time.perf_counter() - started, "waited": waited, "steps": steps}
+
+
+def _step(model: Any) -> Any:
+    tf = tensorflow()
+    optimiser = keras().optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+    optimiser.build(model.trainable_variables)
+    loss_of = keras().losses.SparseCategoricalCrossentropy()
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(images: Any, classes: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = loss_of(classes, model(images, training=True))
+        optimiser.apply(tape.gradient(loss, model.trainable_variables))
+        return loss
+
+    return step
+
+
+def main(arguments: list[str]) -> None:
+    """The process."""
+    location, epochs = arguments[0], int(arguments[1])
+    opened = TrainingSet.open(location)
+    batches = opened.tf(BATCH, map=prepared([]), drop_remainder=True)
+    first = next(iter(batches))
+    shape = tuple(first[0].shape[1:])
+    model = FAMILIES[FAMILY](shape, len(opened.classes), resolve(FAMILY, {}))
+    step = _step(model)
+    told = []
+    for _ in range(epochs + 1):
+        fed = waiting(batches, step)
+        resident = waiting([first] * int(fed["steps"]), step)
+        told.append({**fed, "resident": resident["seconds"]})
+    print(json.dumps(told[1:]))  # the first epoch traces
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
