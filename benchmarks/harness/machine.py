@@ -22,6 +22,8 @@ PACKAGES = (
     "kudu-python",
     "imagecodecs",
     "pyspng",
+    "tensorflow",
+    "tensorflow-cpu",
 )
 
 
