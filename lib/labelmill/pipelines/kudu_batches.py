@@ -6,6 +6,7 @@ What is fed and how: docs/live_batches.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from labelmill.errors import InputError, NoData
@@ -182,7 +183,7 @@ class KuduBatches:
             map: One function or several, in order; see `TrainingSet.tf`.
             repeat: Epochs of one pass, each read from Kudu; True: without end.
             drop_remainder: Leave out an epoch's last batch when it is not full.
-            prefetch: Batches made ready ahead, at least; 0: none.
+            prefetch: Batches that are mapped ahead, at least; 0: none. Windows are read ahead anyway.
             window_bytes: Pixels that rows are shuffled among.
             patience_seconds: For how long Kudu may not answer before it is an error.
 
@@ -192,10 +193,7 @@ class KuduBatches:
         """
         from labelmill.feed.tensors import dataset
 
-        feeding = Feeding(
-            batch, shuffle=shuffle, seed=seed, map=map, repeat=repeat,
-            drop_remainder=drop_remainder, prefetch=prefetch,
-        )  # fmt: skip
+        feeding = _feeding(batch, shuffle, seed, map, repeat, drop_remainder, prefetch)
         on_arrays, functions = in_tensorflow(feeding.maps)
         blocks = self._blocks(feeding, on_arrays, window_bytes, patience_seconds)
         return dataset(blocks, self._identity(feeding, window_bytes), feeding, functions)
@@ -214,10 +212,7 @@ class KuduBatches:
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> NumpyBatches:
         """The same batches as numpy arrays; arguments and errors as of `tf`."""
-        feeding = Feeding(
-            batch, shuffle=shuffle, seed=seed, map=map, repeat=repeat,
-            drop_remainder=drop_remainder, prefetch=prefetch,
-        )  # fmt: skip
+        feeding = _feeding(batch, shuffle, seed, map, repeat, drop_remainder, prefetch)
         blocks = self._blocks(feeding, in_numpy(feeding.maps), window_bytes, patience_seconds)
         identity = self._identity(feeding, window_bytes)
         return NumpyBatches(blocks, identity, feeding.epochs, feeding.prefetch)
@@ -238,3 +233,20 @@ class KuduBatches:
 
     def _identity(self, feeding: Feeding, window_bytes: int) -> dict[str, Any]:
         return {**feeding.identity(self.digest, (0, 1)), "window_bytes": window_bytes}
+
+
+def _feeding(
+    batch: int,
+    shuffle: bool,
+    seed: int,
+    map: Map | Sequence[Map] | None,
+    repeat: bool | int,
+    drop_remainder: bool,
+    prefetch: int,
+) -> Feeding:
+    feeding = Feeding(
+        batch, shuffle=shuffle, seed=seed, map=map, repeat=repeat,
+        drop_remainder=drop_remainder, prefetch=prefetch,
+    )  # fmt: skip
+    # Another thread between windows that are ready and whoever takes them would only cost.
+    return feeding if feeding.maps else replace(feeding, prefetch=0)

@@ -115,9 +115,15 @@ class KuduPlan:
         index = pa.concat_tables(pieces).take(pa.array(np.arange(start)))
         return replace(self, index=index.combine_chunks(), units=tuple(units))
 
-    def shapes_of(self, column: str = "shape") -> list[ShapeOf]:
-        """The shapes that occur in a column of the index: ``shape`` or ``mask_shape``."""
-        return [self.shapes[code] for code in np.unique(self.index[column].to_numpy())]
+    @cached_property
+    def image_shapes(self) -> list[ShapeOf]:
+        """The shapes that images have."""
+        return self._shapes("shape")
+
+    @cached_property
+    def mask_shapes(self) -> list[ShapeOf]:
+        """The shapes that masks have; none where masks are not what is learned."""
+        return self._shapes("mask_shape") if self.target == "mask" else []
 
     def examples(self) -> dict[Any, int]:
         """What images, and their masks, look like; each with a row that looks like that."""
@@ -129,9 +135,13 @@ class KuduPlan:
                     found[f"{self.shapes[code]}{what}"] = row
         return found
 
+    @cached_property
     def sizes(self) -> npt.NDArray[np.int64]:
         """Bytes of an array of each shape, in the order of `shapes`."""
         return np.array([size_of(shape) for shape in self.shapes], np.int64)
+
+    def _shapes(self, column: str) -> list[ShapeOf]:
+        return [self.shapes[code] for code in np.unique(self.index[column].to_numpy())]
 
     def to_bytes(self) -> bytes:
         """The plan as an Arrow IPC stream.
@@ -204,6 +214,7 @@ class Ids:
 
     def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
         self._ids = _fixed(ids)
+        self._heads = _heads(self._ids)
 
     def __len__(self) -> int:
         """How many."""
@@ -212,12 +223,26 @@ class Ids:
     def places(self, others: pa.Array) -> npt.NDArray[np.int64]:
         """``(N,)``: the place of each; -1 where it is none of these."""
         wanted = _fixed(others)
-        places = np.searchsorted(self._ids, wanted)
-        places[places == len(self._ids)] = 0
         if not len(self._ids):
             return np.full(len(wanted), -1)
-        places[self._ids[places] != wanted] = -1
+        # By their first eight letters, which is many times faster and nearly always enough for hashes.
+        places = np.searchsorted(self._heads, _heads(wanted))
+        places[places == len(self._ids)] = 0
+        other = np.flatnonzero(self._ids[places] != wanted)
+        if len(other):
+            again = np.searchsorted(self._ids, wanted[other])
+            again[again == len(self._ids)] = 0
+            places[other] = np.where(self._ids[again] == wanted[other], again, -1)
         return places.astype(np.int64, copy=False)
+
+
+def _heads(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64]:
+    """The first eight bytes of each as a number, in the same order."""
+    width = ids.dtype.itemsize
+    if width < 8:
+        ids, width = ids.astype("S8"), 8
+    words = ids.view(np.uint8).reshape(len(ids), width)[:, :8]
+    return np.ascontiguousarray(words).view(">u8").reshape(-1).astype(np.uint64)
 
 
 def _fixed(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:

@@ -227,9 +227,21 @@ def _reads(
     tokens: tuple[bytes, ...],
 ) -> Iterator[Callable[[], None]]:
     """What is to be done so that some rows of one collection, ascending, get their pixels."""
-    own = plan.index.take(pa.array(rows))
+    if rows[-1] - rows[0] == len(rows) - 1:
+        own = plan.index.slice(int(rows[0]), len(rows))
+    else:
+        own = plan.index.take(pa.array(rows))
     yield partial(
-        _read, plan, collection, own["image_id"], own["shape"], to, room.images, reader, tokens
+        _read,
+        plan,
+        collection,
+        own["image_id"],
+        own["shape"],
+        to,
+        room.images,
+        reader,
+        tokens,
+        True,
     )
     if room.masks is None:
         return
@@ -238,7 +250,16 @@ def _reads(
         of = np.flatnonzero(pc.equal(collections, named).to_numpy(zero_copy_only=False))
         some = own.take(pa.array(of))
         yield partial(
-            _read, plan, named, some["mask_id"], some["mask_shape"], to[of], room.masks, reader, ()
+            _read,
+            plan,
+            named,
+            some["mask_id"],
+            some["mask_shape"],
+            to[of],
+            room.masks,
+            reader,
+            (),
+            False,
         )
 
 
@@ -251,10 +272,12 @@ def _read(
     room: Any,
     reader: Reader,
     tokens: tuple[bytes, ...],
+    ascending: bool,
 ) -> None:
-    known = pc.unique(ids).sort()
-    shape_of, sizes = codes.to_numpy(), plan.sizes()
-    if len(known) == len(ids) and (tokens or known.equals(ids.combine_chunks())):
+    """Reads images into a room; ids that are not ascending may be there twice."""
+    shape_of, sizes = codes.to_numpy(), plan.sizes
+    known = ids.combine_chunks() if ascending else pc.unique(ids).sort()
+    if ascending:
         shapes = [plan.shapes[code] for code in shape_of.tolist()] if isinstance(room, list) else ()
         reader.read(Wanted(collection, known, sizes[shape_of], tokens), sink_of(room, to, shapes))
         return
@@ -272,8 +295,7 @@ def _read(
 def _room(plan: KuduPlan, rows: int) -> Pixels:
     masks = plan.target == "mask"
     return Pixels(
-        room_for(rows, plan.shapes_of("shape")),
-        room_for(rows, plan.shapes_of("mask_shape")) if masks else None,
+        room_for(rows, plan.image_shapes), room_for(rows, plan.mask_shapes) if masks else None
     )
 
 
