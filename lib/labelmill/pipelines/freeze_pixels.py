@@ -21,7 +21,7 @@ from labelmill.errors import InputError
 from labelmill.pipelines.freeze_cells import Cells, refuse_shapeless, refuse_unfit, unfit
 from labelmill.pipelines.freeze_index import shown_rows
 from labelmill.pipelines.image_rows import CHUNK_BYTES
-from labelmill.pipelines.kudu_plan import Ids
+from labelmill.pipelines.kudu_ids import Ids
 from labelmill.pipelines.spool import Spool
 from labelmill.store.client import RowClient
 from labelmill.store.scans import Scan

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from labelmill.errors import MissingRow
 from labelmill.feed.pixels import ShapeOf
 from labelmill.feed.rows import SHAPE
-from labelmill.pipelines.kudu_plan import Ids, KuduPlan, Unit, size_of
+from labelmill.pipelines.kudu_ids import Ids
+from labelmill.pipelines.kudu_plan import KuduPlan, Unit, size_of
 from labelmill.pipelines.kudu_read import PIXELS
 from labelmill.pipelines.snapshot import settled
 from labelmill.settings import Settings

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelmill.errors import MissingRow, ScannerExpired, StoreUnreachable
-from labelmill.pipelines.kudu_plan import Ids
+from labelmill.pipelines.kudu_ids import Ids
 from labelmill.store.client import RowClient
 from labelmill.store.scans import Scan
 from labelmill.store.tables import IMAGE_CHUNKS, IMAGES, Table

@@ -11,9 +11,10 @@ import pytest
 
 from labelmill.errors import InputError, NoData, UnknownName
 from labelmill.feed.pixels import ShapeOf
+from labelmill.pipelines.kudu_ids import Ids
 from labelmill.pipelines.kudu_index import index_of, target_of
 from labelmill.pipelines.kudu_order import Coming, WindowOrder
-from labelmill.pipelines.kudu_plan import Ids, KuduPlan, Unit
+from labelmill.pipelines.kudu_plan import KuduPlan, Unit
 from labelmill.pipelines.kudu_planning import cut
 
 ROWS, EACH = 1000, 16
