@@ -24,7 +24,6 @@ from labelmill.pipelines.distinct_ids import DistinctIds
 from labelmill.pipelines.ingest_counts import Counts
 from labelmill.pipelines.ingest_report import closed, no_images
 from labelmill.pipelines.progress import SparkProgress
-from labelmill.read_ahead import read_ahead
 from labelmill.pipelines.report import Report
 from labelmill.pipelines.settle import settle
 from labelmill.pipelines.sources import open_heap
@@ -32,10 +31,12 @@ from labelmill.pipelines.sources.heap import Heap, SourceOptions, Wave
 from labelmill.pipelines.take_files import SUMMARY_SQL, Taking, take_stream
 from labelmill.pipelines.whole_waves import whole
 from labelmill.pipelines.worker_errors import our_errors
+from labelmill.read_ahead import read_ahead
 from labelmill.settings import Settings
 from labelmill.store import spark as store
 from labelmill.store.client import RowClient, open_client
-from labelmill.store.tables import ANNOTATIONS, IMAGES, QUARANTINE, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import ANNOTATIONS, IMAGES, QUARANTINE
 
 _COLLECTION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 _FILES_A_TASK = 64

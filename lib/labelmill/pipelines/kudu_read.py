@@ -22,7 +22,8 @@ from labelmill.errors import MissingRow, ScannerExpired, StoreUnreachable
 from labelmill.pipelines.kudu_ids import Ids
 from labelmill.store.client import RowClient
 from labelmill.store.scans import Scan
-from labelmill.store.tables import IMAGE_CHUNKS, IMAGES, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import IMAGE_CHUNKS, IMAGES
 
 PIXELS = ("image_id", "pixels")
 """Columns of a plan's tokens."""

@@ -15,7 +15,8 @@ from labelmill.errors import InputError
 from labelmill.pipelines.training_set_files import remove_files
 from labelmill.pipelines.training_sets import digest_measured_on
 from labelmill.store.client import RowClient
-from labelmill.store.tables import EVALUATIONS, MODELS, SWEEPS, TRAINING_SETS, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import EVALUATIONS, MODELS, SWEEPS, TRAINING_SETS
 
 USERS: tuple[Table, ...] = (MODELS, EVALUATIONS, SWEEPS)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from labelmill.errors import StoreError
 from labelmill.settings import Settings
 from labelmill.store.scans import Scan
-from labelmill.store.tables import Table
+from labelmill.store.table_types import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

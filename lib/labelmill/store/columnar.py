@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelmill.errors import InputError
 from labelmill.store.rows import CELL_LIMIT, checked_rows, over_limit, row_words
-from labelmill.store.tables import Column, Table, Type
+from labelmill.store.table_types import Column, Table, Type
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from labelmill.errors import InputError
 from labelmill.store.rows import checked_value
-from labelmill.store.tables import Table, Type
+from labelmill.store.table_types import Table, Type
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 
 from labelmill.domain.digest import rows_digest
 from labelmill.store.client import RowClient
-from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES
 
 CATALOGUE = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS)
 """Tables that a collection's images and their truth live in."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from labelmill.store.tables import TABLES, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import TABLES
 
 _HEAD = """# Tables
 

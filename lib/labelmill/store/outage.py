@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labelmill.errors import RowsRefused, ScannerExpired, StoreUnreachable
-from labelmill.store.tables import Table
+from labelmill.store.table_types import Table
 
 SAMPLES = 5
 """Refused rows that an error message shows."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from numbers import Real
 
 from labelmill.errors import InputError, UnknownName
-from labelmill.store.tables import Column, Table, Type
+from labelmill.store.table_types import Column, Table, Type
 
 CELL_LIMIT = 65_536
 """Kudu's largest cell in bytes; 65,537 are refused by the server."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from labelmill.errors import InputError
 from labelmill.store.conditions import Condition, conditions_of
 from labelmill.store.rows import checked_columns
-from labelmill.store.tables import Column, Table
+from labelmill.store.table_types import Column, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,7 +18,8 @@ from labelmill.errors import InputError
 from labelmill.settings import Settings
 from labelmill.store.client import Operation, RowClient, open_client
 from labelmill.store.spark_errors import spark_errors
-from labelmill.store.tables import ANNOTATIONS, TABLES, Table, Type
+from labelmill.store.table_types import Table, Type
+from labelmill.store.tables import ANNOTATIONS, TABLES
 from labelmill.store.truth import VIEWS
 
 SQL_TYPES: dict[Type, T.DataType] = {

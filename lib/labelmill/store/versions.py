@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from labelmill.errors import SchemaMismatch
-from labelmill.store.tables import SCHEMA_VERSIONS, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import SCHEMA_VERSIONS
 
 if TYPE_CHECKING:
     from labelmill.store.client import RowClient

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from labelmill.store.client import Operation, RowClient
 from labelmill.store.scans import Scan
-from labelmill.store.tables import MODEL_CHUNKS, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import MODEL_CHUNKS
 
 
 def alter_chunk(client: RowClient, sha256: str, chunk: int) -> None:

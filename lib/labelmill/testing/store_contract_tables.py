@@ -12,7 +12,8 @@ import pytest
 from labelmill.errors import SchemaMismatch, StoreError, StoreUnreachable
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient, open_client
-from labelmill.store.tables import IMAGES, SCHEMA_VERSIONS, Column
+from labelmill.store.table_types import Column
+from labelmill.store.tables import IMAGES, SCHEMA_VERSIONS
 from labelmill.testing.store_samples import EVERY_TYPE, PLAIN, plain_rows
 
 Tool = Callable[..., str]

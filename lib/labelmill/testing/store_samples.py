@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
 
-from labelmill.store.tables import Column, Table, Type
+from labelmill.store.table_types import Column, Table, Type
 
 TYPES: tuple[Type, ...] = (
     "string",

@@ -10,7 +10,8 @@ from labelmill.pipelines.versions import candidates
 from labelmill.store import models
 from labelmill.store.client import RowClient
 from labelmill.store.reservations import reserve
-from labelmill.store.tables import MODELS, SWEEPS, TRIALS, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import MODELS, SWEEPS, TRIALS
 
 NOW = datetime.now(timezone.utc)
 

@@ -14,7 +14,8 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.pipelines import catalogue, guard, sql_parameters
-from labelmill.store.tables import TABLES, Column
+from labelmill.store.table_types import Column
+from labelmill.store.tables import TABLES
 from labelmill.store.truth import VIEWS
 
 SECRET = "the-canary-sings"

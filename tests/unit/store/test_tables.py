@@ -9,7 +9,8 @@ import pytest
 
 from labelmill.errors import UnknownName
 from labelmill.store.docs import page
-from labelmill.store.tables import TABLES, Table, table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import TABLES, table
 
 ROOT = Path(__file__).resolve().parents[3]
 

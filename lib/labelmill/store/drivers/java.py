@@ -24,7 +24,8 @@ from labelmill.store.drivers import (
 from labelmill.store.drivers.java_errors import kudu_errors
 from labelmill.store.jar import kudu_jar
 from labelmill.store.scans import Request, Scan, nothing, request_of
-from labelmill.store.tables import SCHEMA_VERSIONS, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import SCHEMA_VERSIONS
 
 
 class JavaClient:

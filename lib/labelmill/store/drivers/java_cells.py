@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from labelmill.store.drivers.java_columns import KINDS
 from labelmill.store.drivers.jvm import java
 from labelmill.store.rows import moment_of
-from labelmill.store.tables import Column
+from labelmill.store.table_types import Column
 
 if TYPE_CHECKING:
     import pyarrow as pa

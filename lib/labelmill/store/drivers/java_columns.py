@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from labelmill.store.client import Operation
 from labelmill.store.flushes import FLUSH_ROWS, cuts
 from labelmill.store.outage import SAMPLES, refused
-from labelmill.store.tables import Table, Type
+from labelmill.store.table_types import Table, Type
 
 Bytes = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ import jpype
 
 from labelmill.settings import Settings
 from labelmill.store.drivers.jvm import java
-from labelmill.store.tables import Table
+from labelmill.store.table_types import Table
 from labelmill.store.versions import KUDU_TYPES, TYPE_WORDS, Described
 
 

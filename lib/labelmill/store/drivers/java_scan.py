@@ -11,7 +11,7 @@ from labelmill.errors import InputError
 from labelmill.store.conditions import Between, Condition
 from labelmill.store.drivers.jvm import java
 from labelmill.store.scans import Request
-from labelmill.store.tables import Type
+from labelmill.store.table_types import Type
 
 BATCH_BYTES = 8 << 20
 """Bytes of one scanner batch; Kudu's default of 1 MiB is slower."""

@@ -11,7 +11,7 @@ from labelmill.store.client import Operation
 from labelmill.store.drivers.jvm import java
 from labelmill.store.flushes import FLUSH_ROWS, flushes
 from labelmill.store.outage import SAMPLES, refused
-from labelmill.store.tables import Table, Type
+from labelmill.store.table_types import Table, Type
 
 
 def write(

@@ -18,7 +18,8 @@ from labelmill.store.columnar import checked
 from labelmill.store.drivers import native_create, native_scan, native_write
 from labelmill.store.drivers.native_errors import kudu_errors
 from labelmill.store.scans import Request, Scan, nothing, request_of
-from labelmill.store.tables import SCHEMA_VERSIONS, Table
+from labelmill.store.table_types import Table
+from labelmill.store.tables import SCHEMA_VERSIONS
 
 DEFAULT_PORT = 7051
 

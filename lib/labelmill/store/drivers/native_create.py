@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labelmill.settings import Settings
-from labelmill.store.tables import Table
+from labelmill.store.table_types import Table
 from labelmill.store.versions import KUDU_TYPES, TYPE_WORDS, Described
 
 _ENCODINGS = {

@@ -9,7 +9,7 @@ from labelmill.store.client import Operation
 from labelmill.store.drivers.native_moments import exact
 from labelmill.store.flushes import flushes
 from labelmill.store.outage import SAMPLES, refused
-from labelmill.store.tables import Table
+from labelmill.store.table_types import Table
 
 BUFFER_BYTES = 64 << 20
 """Session buffer: a flush (at most 8 MiB of cells) always fits, with what encoding adds."""
