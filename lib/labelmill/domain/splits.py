@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,9 @@ TEST, TRAIN, VALIDATION = 0, 1, 2
 
 FRACTIONS = (0.8, 0.1, 0.1)
 """Shares of train, validation and test unless told otherwise."""
+
+
+_BLOCK = 1 << 16
 
 
 def check_fractions(fractions: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -43,9 +47,15 @@ def check_fractions(fractions: tuple[float, float, float]) -> tuple[float, float
 def positions_of(names: Iterable[str], salt: str = "") -> npt.NDArray[np.float64]:
     """Where each name falls between 0 and below 1: a function of the name and the salt only."""
     prefix, sha256 = f"{salt}\x00".encode("utf-8", "backslashreplace"), hashlib.sha256
-    heads = b"".join(
-        [sha256(prefix + name.encode("utf-8", "backslashreplace")).digest()[:8] for name in names]
-    )
+    heads, left = bytearray(), iter(names)
+    # In blocks: an object for each of many millions of names would take more room than they do.
+    while block := b"".join(
+        [
+            sha256(prefix + name.encode("utf-8", "backslashreplace")).digest()[:8]
+            for name in islice(left, _BLOCK)
+        ]
+    ):
+        heads += block
     # 53 bits, so that the division is exact and the result is below 1.
     return (np.frombuffer(heads, ">u8") >> np.uint64(11)) / float(1 << 53)
 

@@ -110,9 +110,10 @@ def freeze(
         with training_set_place.told(root):
             spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
             with spark_errors(f"freezing {name}", settings):
-                rows = answer(asked(answered, what), spool)
+                # Not kept as it came: it would be in memory twice.
+                index = in_order(answer(asked(answered, what), spool), what.key)
             client = opening.result()
-            content, told = _content(client, rows, what, chosen, at, spool)
+            content, told = _content(client, index, what, chosen, at, spool)
             described = {
                 "name": name,
                 "sql": sql,
@@ -140,10 +141,9 @@ def _close(opening: Future[RowClient]) -> None:
 
 
 def _content(
-    client: RowClient, rows: pa.Table, what: Wanted, options: Options, at: int, spool: Spool
+    client: RowClient, index: pa.Table, what: Wanted, options: Options, at: int, spool: Spool
 ) -> tuple[Rows, dict[str, object]]:
     """What will be written, and how its splits came about."""
-    index = in_order(rows, what.key)
     labels = labels_of(index, what.target, options.class_list, what.key)
     images = Images(client, index, what, at, spool) if what.kind == "images" else None
     splits = np.full(len(index), -1, np.int8)
@@ -153,14 +153,15 @@ def _content(
         splits = images.splits(with_arrays=not options.leaves_out)
     division = divided(index, what.key, what.target, labels, splits, options)
     arrays: dict[str, Arrays] = {}
-    ordered = index.take(pa.array(division.order))
     if images is not None:
         images.read(np.sort(division.order))
         arrays["pixels"] = Arrays(images.cells, division.order)
         if what.target == "mask":
-            arrays["mask"] = masks_of(client, ordered, arrays["pixels"], at, spool)
+            named = index.select(["image_id", "mask_collection", "mask_id"])
+            rows = named.take(pa.array(division.order))
+            arrays["mask"] = masks_of(client, rows, arrays["pixels"], at, spool)
     about = About(what.kind, what.target, labels.classes)
-    content = rows_of(ordered, what.columns, about, division.splits, arrays, spool)
+    content = rows_of(index, division.order, what.columns, about, division.splits, arrays, spool)
     return content, division.told
 
 

@@ -61,7 +61,8 @@ class Images:
         Raises:
             InputError: An image that is not there, has no shape, or bytes that do not fit it.
         """
-        keys = self._keys.take(pa.array(places))
+        every = len(places) == len(self._keys)
+        keys = self._keys if every else self._keys.take(pa.array(places))
         if self._lacking:
             fetch(self._client, keys, places, self._lacking, self._at, self.cells, self._spool)
         fetch_chunks(self._client, keys, places, self._at, self.cells, self._spool)
@@ -81,13 +82,13 @@ class Images:
 
 
 def masks_of(
-    client: RowClient, index: pa.Table, images: Arrays, snapshot_ms: int, spool: Spool
+    client: RowClient, rows: pa.Table, images: Arrays, snapshot_ms: int, spool: Spool
 ) -> Arrays:
     """The masks of images; several images may have the same one.
 
     Args:
         client: Open client.
-        index: In the order of the training set, with ``mask_collection`` and ``mask_id``.
+        rows: In the order of the training set: ``image_id``, ``mask_collection``, ``mask_id``.
         images: Theirs.
         snapshot_ms: What to read at.
         spool: Where pixels go.
@@ -95,7 +96,7 @@ def masks_of(
     Raises:
         InputError: A mask that is not there, or not as high and wide as its image.
     """
-    named = index.select(["mask_collection", "mask_id"]).rename_columns(["collection", "image_id"])
+    named = rows.select(["mask_collection", "mask_id"]).rename_columns(["collection", "image_id"])
     parts = [named[column].combine_chunks() for column in named.column_names]
     encoded = pc.binary_join_element_wise(*parts, "\0").dictionary_encode()
     codes = encoded.indices.to_numpy()
@@ -109,7 +110,7 @@ def masks_of(
     fetch_chunks(client, keys, every, snapshot_ms, cells, spool)
     refuse_unfit(keys, every, cells)
     masks = Arrays(cells, rank[codes])
-    wrong = np.zeros(len(index), np.bool_)
+    wrong = np.zeros(len(rows), np.bool_)
     for name in ("height", "width"):
         own, other = (a.cells.numbers[name][a.places] for a in (images, masks))
         wrong |= own != other
@@ -117,7 +118,7 @@ def masks_of(
         row = int(np.flatnonzero(wrong)[0])
         shape, mask = (a.cells.shape_text(int(a.places[row])) for a in (images, masks))
         raise InputError(
-            f"the mask {index['mask_id'][row]} is {mask}, its image {index['image_id'][row]} is {shape}; "
+            f"the mask {rows['mask_id'][row]} is {mask}, its image {rows['image_id'][row]} is {shape}; "
             f"a mask is as high and wide as its image ({np.count_nonzero(wrong):,} are not)"
         )
     return masks

@@ -62,6 +62,7 @@ class Arrays:
 
 def rows_of(
     index: pa.Table,
+    order: npt.NDArray[np.int64],
     columns: pa.Schema,
     about: About,
     splits: npt.NDArray[np.int8],
@@ -71,7 +72,8 @@ def rows_of(
     """Rows as they are written.
 
     Args:
-        index: In the order of the training set; every column that is not in `arrays` or ``split``.
+        index: Every column that is not in `arrays` or ``split``.
+        order: ``(N,)`` places in the index, in the order of the training set.
         columns: Of a frozen row.
         about: Kind, target, classes.
         splits: ``(N,)`` places in ``SPLITS``.
@@ -88,7 +90,7 @@ def rows_of(
             return arrays["mask"].column(_MASK[name], start, stop, data)
         if "pixels" in arrays and (name in SHAPE or name == "pixels"):
             return arrays["pixels"].column(name, start, stop, data)
-        part = index[name].slice(start, stop - start).combine_chunks()
+        part = index[name].take(pa.array(order[start:stop])).combine_chunks()
         return (
             part if part.type == columns.field(name).type else part.cast(columns.field(name).type)
         )
@@ -106,5 +108,6 @@ def rows_of(
     sizes = np.full(len(splits), index.nbytes // max(1, len(index)), np.int64)
     for one in arrays.values():
         sizes += one.cells.size[one.places]
-    counts = histogram(index, about.target, splits)
+    targets = index.select([n for n in (about.target,) if n in index.column_names])
+    counts = histogram(targets.take(pa.array(order)), about.target, splits)
     return Rows(columns, about, splits, sizes, counts, batch, unread)

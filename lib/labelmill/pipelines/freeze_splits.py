@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from labelmill.pipelines.freeze_options import Options
 from labelmill.pipelines.freeze_query import GROUP
 
 _KEPT_SALT = "\0kept"
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,12 @@ def divided(
     unit_given = _given(names, units, given, GROUP in rows.column_names)
     strata = np.zeros(len(names), np.int32)
     strata[units[::-1]] = labels.codes[::-1]  # of the first row, which is written last
-    positions = positions_of(names, division.salt)
+    positions = positions_of(texts(names), division.salt)
     unit_splits, held_out = divide(positions, unit_given, strata, division)
     splits = unit_splits[units]
     stays = np.ones(len(rows), np.bool_)
     if options.balance or options.limit_per_class is not None:
-        chosen = positions_of(rows[key].to_pylist(), division.salt + _KEPT_SALT)
+        chosen = positions_of(texts(rows[key]), division.salt + _KEPT_SALT)
         stays = kept(splits, labels.codes, chosen, options.limit_per_class, options.balance)
     places = np.flatnonzero(stays)
     order = places[np.argsort(splits[places], kind="stable")]
@@ -83,9 +85,15 @@ def divided(
         "balanced": options.balance,
         "limit_per_class": options.limit_per_class,
         "left_out": len(rows) - len(order),
-        **_proof(rows, key, order, splits[order]),
+        **_proof(rows, key, order, splits[order], one_each=names is rows[key]),
     }
     return Divided(order, splits[order], told)
+
+
+def texts(values: pa.ChunkedArray) -> Iterator[str]:
+    """Values one by one, few of them as objects at a time."""
+    for start in range(0, len(values), _BLOCK):
+        yield from values.slice(start, _BLOCK).to_pylist()
 
 
 def _check(options: Options, target: Target, grouped: bool) -> None:
@@ -105,25 +113,25 @@ def _check(options: Options, target: Target, grouped: bool) -> None:
         raise InputError("a class list needs a class as target")
 
 
-def _units(rows: pa.Table, key: str) -> tuple[list[str], npt.NDArray[np.int64]]:
+def _units(rows: pa.Table, key: str) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
     """Names of what must stay whole, and the place of each row's among them.
 
     An image is the same in every collection, so it is one unit; a record's id is its collection's
     own.
     """
-    ids = rows[key].combine_chunks()
+    ids = rows[key]
     if GROUP in rows.column_names:
-        named = pc.coalesce(rows[GROUP].combine_chunks(), ids)
+        named = pc.coalesce(rows[GROUP].combine_chunks(), ids.combine_chunks())
     elif key == "image_id" and len(pc.unique(rows["collection"])) > 1:
-        named = ids
+        named = ids.combine_chunks()
     else:
-        return ids.to_pylist(), np.arange(len(rows))
+        return ids, np.arange(len(rows))
     encoded = named.dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+    return pa.chunked_array([encoded.dictionary]), encoded.indices.to_numpy().astype(np.int64)
 
 
 def _given(
-    names: list[str],
+    names: pa.ChunkedArray,
     units: npt.NDArray[np.int64],
     given: npt.NDArray[np.int8],
     grouped: bool,
@@ -138,7 +146,7 @@ def _given(
         both = sorted({SPLITS[found[unit]], SPLITS[given[wrong[0]]]})
         torn = len(np.unique(units[wrong]))
         raise InputError(
-            f"the query puts {'group' if grouped else 'image'} {names[unit]!r} into {' and '.join(both)}"
+            f"the query puts {'group' if grouped else 'image'} {names[unit].as_py()!r} into {' and '.join(both)}"
             f"{f', and {torn - 1:,} others into two splits as well' if torn > 1 else ''}; "
             + (
                 "groups stay whole: leave out split, or do not group"
@@ -150,10 +158,27 @@ def _given(
 
 
 def _proof(
-    rows: pa.Table, key: str, order: npt.NDArray[np.int64], splits: npt.NDArray[np.int8]
+    rows: pa.Table,
+    key: str,
+    order: npt.NDArray[np.int64],
+    splits: npt.NDArray[np.int8],
+    one_each: bool,
 ) -> dict[str, Any]:
-    """Counted on the rows as they are written, whatever rule put them there."""
+    """Counted on the rows as they are written, whatever rule put them there.
+
+    Args:
+        rows: In order.
+        key: ``image_id`` or ``record_id``.
+        order: Places of the rows that are written.
+        splits: Theirs.
+        one_each: No two rows have the same id, which was seen when they were put in order.
+    """
     told: dict[str, Any] = {}
+    if one_each and len(np.unique(order)) == len(order):
+        counts = np.bincount(splits, minlength=len(SPLITS)).tolist()
+        told["ids_in_two_splits"] = 0
+        told["ids"] = {s: count for s, count in zip(SPLITS, counts, strict=True) if count}
+        return told
     for name, named in _named(rows, key).items():
         encoded = named.take(pa.array(order)).dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
