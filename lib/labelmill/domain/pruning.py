@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from labelmill.errors import InputError
 
+_MOST_DAYS = 365_000
+
 
 @dataclass(frozen=True)
 class Frozen:
@@ -41,7 +43,7 @@ class Rule:
         force: Also those that somebody points to.
 
     Raises:
-        InputError: Nothing says which, or a number below 0.
+        InputError: Nothing says which, or a number of days or sets that cannot be meant.
     """
 
     older_than_days: float | None = None
@@ -55,9 +57,10 @@ class Rule:
                 "say which training sets are old: --older-than DAYS, --keep N (the newest N of each "
                 "name stay), or both; --older-than 0 means all"
             )
-        if (self.older_than_days or 0) < 0 or (self.keep or 0) < 0:
+        if not 0 <= (self.older_than_days or 0) <= _MOST_DAYS or (self.keep or 0) < 0:
             raise InputError(
-                f"--older-than {self.older_than_days} --keep {self.keep}; expected 0 or more"
+                f"--older-than {self.older_than_days} --keep {self.keep}; expected 0 or more, and "
+                f"{_MOST_DAYS:,} days at most"
             )
 
 

@@ -43,6 +43,11 @@ class Options:
                 raise InputError(
                     f"class list {', '.join(self.class_list) or '(empty)'}; expected each class once"
                 )
+            if not all(self.class_list):
+                raise InputError(
+                    f"class list {','.join(self.class_list)} has an empty name; expected a,b,c without a "
+                    "comma at either end or two in a row"
+                )
         if self.no_target and (self.balance or self.limit_per_class or self.class_list):
             raise InputError(
                 "balance, limit per class and class list are about classes; without a target there "

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from labelmill.domain.balance import kept
 from labelmill.domain.dividing import divide
 from labelmill.domain.splits import SPLITS, positions_of
-from labelmill.errors import InputError
+from labelmill.errors import InputError, LabelmillError
 from labelmill.feed.rows import Target
 from labelmill.pipelines.freeze_index import Labels
 from labelmill.pipelines.freeze_options import Options
@@ -60,6 +60,7 @@ def divided(
     Raises:
         InputError: A group or image that the query puts into two splits; options that do not go
             with the target or with each other.
+        LabelmillError: Something is in two splits although nothing should be.
     """
     _check(options, target, GROUP in rows.column_names)
     division = options.division
@@ -76,6 +77,12 @@ def divided(
         stays = kept(splits, labels.codes, chosen, options.limit_per_class, options.balance)
     places = np.flatnonzero(stays)
     order = places[np.argsort(splits[places], kind="stable")]
+    proof = _proof(rows, key, order, splits[order], one_each=names is rows[key])
+    if torn := [name for name in ("ids", "groups") if proof.get(f"{name}_in_two_splits")]:
+        raise LabelmillError(
+            f"{' and '.join(torn)} would be in two splits, which is an error of labelmill's; nothing is "
+            "frozen. Give a column split, and tell us of the query"
+        )
     told = {
         "fractions": list(division.fractions),
         "salt": division.salt,
@@ -85,7 +92,7 @@ def divided(
         "balanced": options.balance,
         "limit_per_class": options.limit_per_class,
         "left_out": len(rows) - len(order),
-        **_proof(rows, key, order, splits[order], one_each=names is rows[key]),
+        **proof,
     }
     return Divided(order, splits[order], told)
 
@@ -116,18 +123,42 @@ def _check(options: Options, target: Target, grouped: bool) -> None:
 def _units(rows: pa.Table, key: str) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
     """Names of what must stay whole, and the place of each row's among them.
 
-    An image is the same in every collection, so it is one unit; a record's id is its collection's
-    own.
+    An image is the same in every collection, so it is one unit, and so are all groups that it is in;
+    a record's id is its collection's own. A unit of several groups is called by the least of them.
     """
     ids = rows[key]
     if GROUP in rows.column_names:
         named = pc.coalesce(rows[GROUP].combine_chunks(), ids.combine_chunks())
+        if key == "image_id" and len(pc.unique(rows["collection"])) > 1:
+            return _joined(named, ids.combine_chunks())
     elif key == "image_id" and len(pc.unique(rows["collection"])) > 1:
         named = ids.combine_chunks()
     else:
         return ids, np.arange(len(rows))
     encoded = named.dictionary_encode()
     return pa.chunked_array([encoded.dictionary]), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _joined(groups: pa.Array, ids: pa.Array) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
+    """As `_units`, of rows that hang together by a group or by an id, however many of them between."""
+    names = groups.dictionary_encode()
+    order = pc.sort_indices(names.dictionary).to_numpy()
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    units = rank[names.indices.to_numpy()]
+    own, images = units, ids.dictionary_encode().indices.to_numpy()
+    while True:
+        before, least = units, np.full(len(order), len(order), np.int64)
+        np.minimum.at(least, own, units)
+        # Twice: a unit is a name itself, so long chains shrink by halves.
+        units = least[least][own]
+        least = np.full(int(images.max()) + 1, len(order), np.int64)
+        np.minimum.at(least, images, units)
+        units = least[images]
+        if (units == before).all():
+            break
+    found, places = np.unique(units, return_inverse=True)
+    return pa.chunked_array([names.dictionary.take(pa.array(order[found]))]), places.reshape(-1)
 
 
 def _given(

@@ -63,6 +63,8 @@ def test_frozen_at_the_same_moment_the_order_is_still_one() -> None:
         ({"name": "digits"}, "say which training sets are old"),
         ({"keep": -1}, "expected 0 or more"),
         ({"older_than_days": -0.5}, "expected 0 or more"),
+        ({"older_than_days": float("nan")}, "expected 0 or more"),
+        ({"older_than_days": 1e12}, "365,000 days at most"),
     ],
 )
 def test_a_rule_that_says_nothing_is_none(bounds: dict[str, object], message: str) -> None:

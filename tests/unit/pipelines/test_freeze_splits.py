@@ -95,6 +95,37 @@ def test_an_image_of_two_collections_is_in_one_split() -> None:
     assert len(_divided(records, given=given, key="record_id").order) == 2 * COUNT
 
 
+def test_groups_that_share_an_image_are_one() -> None:
+    # Films of ten images; b cuts them otherwise, and knows no film of every third image.
+    def group(collection: str, n: int) -> str | None:
+        if collection == "b" and n % 3 == 0:
+            return None
+        return f"{collection}{n // 20}" if n % 20 < 10 else f"{collection}{(n + 5) // 20} late"
+
+    groups = [group(c, n) for c in "ab" for n in range(COUNT)]
+    found = _divided(_index("ab", groups))
+    assert found.told["ids_in_two_splits"] == found.told["groups_in_two_splits"] == 0
+    codes = np.empty(2 * COUNT, int)
+    codes[found.order] = found.splits
+    assert (codes[:COUNT] == codes[COUNT:]).all()
+    assert set(codes.tolist()) == {0, 1, 2}
+    for name in set(groups) - {None}:
+        assert len({codes[n] for n, other in enumerate(groups) if other == name}) == 1
+    given = [-1] * 2 * COUNT
+    given[0], given[COUNT] = 0, 1
+    with pytest.raises(InputError, match="'0000' into test and train; groups stay whole"):
+        _divided(_index("ab", groups), given=given)
+
+
+def test_a_chain_of_groups_is_one_unit_however_long() -> None:
+    # a: 0 1 | 2 3 | …, b: 0 | 1 2 | 3 4 | …: each group meets the next.
+    groups: list[str | None] = [
+        f"{c}{(n + (c == 'b')) // 2:04d}" for c in "ab" for n in range(COUNT)
+    ]
+    found = _divided(_index("ab", groups))
+    assert set(found.splits.tolist()) == {SPLITS.index(split_of("a0000"))}
+
+
 def test_balance_and_limit_leave_rows_out_and_say_how_many() -> None:
     labels = _labels(COUNT).codes
     found = _divided(_index(), Options(balance=True, limit_per_class=30))
@@ -129,6 +160,7 @@ def test_options_that_contradict_each_other() -> None:
         ({"limit_per_class": 0}, "limit per class 0; expected 1 or more"),
         ({"class_list": ("a", "b", "a")}, "class list a, b, a; expected each class once"),
         ({"class_list": ()}, r"class list \(empty\)"),
+        ({"class_list": ("a", "b", "")}, "class list a,b, has an empty name"),
         ({"no_target": True, "balance": True}, "without a target"),
     ):
         with pytest.raises(InputError, match=text):
