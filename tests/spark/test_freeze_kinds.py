@@ -64,10 +64,16 @@ def test_keys_are_enough_whatever_the_images_are(
             if split == "test" and image_id in splits:
                 assert splits[image_id] == "test"
     assert by_key.manifest.rows == len(every)
-    # The same rows when the query gives everything, and when it makes the pixels itself.
-    for sql in (default_sql("c"), default_sql("c").replace("i.pixels", "concat(i.pixels) pixels")):
+    # The same rows when the query gives everything, whatever it goes through on the way.
+    for sql in (default_sql("c"), f"with x as ({default_sql('c')}) select * from x"):
         again = freeze(spark, settings, sql, "x").results
         assert (again["digest"], again["already_frozen"]) == (by_key.digest, True)
+    # Made by the query they are its own: those that it does not have are not taken from elsewhere.
+    own = default_sql("c").replace("i.pixels", "concat(i.pixels) pixels")
+    with pytest.raises(
+        InputError, match=r"pixels are null for 3 of 53 images: c/l000, .*image_chunks"
+    ):
+        freeze(spark, settings, own, "x")
 
 
 def test_what_the_query_computes_is_what_is_frozen(
@@ -83,6 +89,42 @@ def test_what_the_query_computes_is_what_is_frozen(
     assert ids == _ids(20)
     with pytest.raises(InputError, match="image i000: 8 bytes of pixels do not fit 4×4×1 uint8"):
         freeze(spark, settings, sql.format("substring(pixels, 1, 8) pixels"), "x")
+
+
+INVERTED = "unhex(translate(hex(pixels), '0123456789ABCDEF', 'FEDCBA9876543210')) pixels"
+KEPT = "select collection, image_id, 'x' class, height, width, channels, dtype, pixels from images"
+MADE = KEPT.replace("pixels from", f"{INVERTED} from")
+FIRST, LAST = f"{KEPT} where image_id < 'i010'", f"{MADE} where image_id >= 'i010'"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"{FIRST} union all {LAST}",
+        f"with x as ({KEPT}), y as ({FIRST.replace('images', 'x')} union all {LAST}) select * from y",
+        f"with x as ({MADE}) {FIRST} union all select * from x where image_id >= 'i010'",
+    ],
+)
+def test_pixels_of_another_branch_are_frozen_as_it_made_them(
+    spark: SparkSession, settings: Settings, catalogue: RowClient, sql: str
+) -> None:
+    put_images(catalogue, "c", dict(zip(_ids(20), drawn(20), strict=True)))
+    ids, images, _ = _frozen(spark, settings, sql, ALL_TRAIN).split("train")
+    expected = [a if n < 10 else 255 - a for n, a in enumerate(drawn(20))]
+    assert ids == _ids(20)
+    assert (np.asarray(images) == np.stack(expected)).all()
+
+
+def test_rows_that_are_written_out_are_frozen_as_they_are(
+    spark: SparkSession, settings: Settings, catalogue: RowClient
+) -> None:
+    put_images(catalogue, "c", dict(zip(_ids(2), drawn(2), strict=True)))
+    values = (
+        "select * from values ('c', 'i000', 'a', 1, 2, 1, 'uint8', X'0102'), ('c', 'i001', 'b', 1, 2, "
+        "1, 'uint8', X'0304') as t(collection, image_id, class, height, width, channels, dtype, pixels)"
+    )
+    images = _frozen(spark, settings, values, ALL_TRAIN).split("train")[1]
+    assert np.asarray(images).reshape(-1).tolist() == [1, 2, 3, 4]
 
 
 def test_masks_come_with_their_images(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
-from labelmill.errors import UnknownName
+from labelmill.errors import InputError, UnknownName
 from labelmill.feed.rows import Target
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.freeze_query import Wanted, wanted
+from labelmill.pipelines.misfit import MISFIT
 from labelmill.pipelines.named_slices import NamedSlice
 from labelmill.settings import Settings
 
@@ -53,18 +54,33 @@ def check_slice(
         InputError: Not SQL; parameters that header and query do not share; no training set.
     """
     texts = {p.name: given.get(p.name, p.default or "null") for p in named.parameters}
-    answer = catalogue.query(spark, settings, named.sql, repeatable=True, parameters=texts)
-    columns = {column.name: column.dataType.simpleString() for column in answer.schema}
-    return Checked(columns, _words(_meant(answer)))
-
-
-def _meant(answer: DataFrame) -> Wanted:
     try:
-        return wanted(answer)
+        answer = catalogue.query(spark, settings, named.sql, repeatable=True, parameters=texts)
+    except InputError as error:
+        raise _of_null(error, named, given) from None
+    columns = {column.name: column.dataType.simpleString() for column in answer.schema}
+    return Checked(columns, _words(_meant(answer, settings)))
+
+
+def _meant(answer: DataFrame, settings: Settings) -> Wanted:
+    try:
+        return wanted(answer, settings)
     except UnknownName as error:
         if error.name != "class":
             raise
-    return wanted(answer, no_target=True)
+    return wanted(answer, settings, no_target=True)
+
+
+def _of_null(error: InputError, named: NamedSlice, given: Mapping[str, str]) -> InputError:
+    """The error, with what to give where null in place of a value may be why (`limit :n`)."""
+    asked = [p.name for p in named.parameters if p.default is None and p.name not in given]
+    if not asked or not str(error).startswith(MISFIT):
+        return error
+    return InputError(
+        f"{error} (with null for {', '.join(asked)}); give "
+        + " ".join(f"--param {name}=…" for name in asked)
+        + " to check this"
+    )
 
 
 def _words(what: Wanted) -> str:

@@ -106,7 +106,7 @@ def freeze(
         opening = done.enter_context(ThreadPoolExecutor(1)).submit(_opened, settings)
         done.callback(_close, opening)
         answered = catalogue.query(spark, settings, sql, at, repeatable=True, parameters=given)
-        what = wanted(answered, chosen.no_target, chosen.group_by)
+        what = wanted(answered, settings, chosen.no_target, chosen.group_by)
         with training_set_place.told(root):
             spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
             with spark_errors(f"freezing {name}", settings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,14 @@ from pyspark.sql.pandas.types import to_arrow_type
 from labelmill.errors import InputError, UnknownName
 from labelmill.feed.rows import SHAPE, Kind, Target, columns_of, feature_type, key_of
 from labelmill.pipelines.slice_columns import TYPES, refuse_twice
+from labelmill.settings import Settings
+from labelmill.store.tables import IMAGES
 
 GROUP = "labelmill group"
 """Name of the column of groups in an answer; no column of a query that people write is called so."""
 
 PAYLOAD = (*SHAPE, "pixels")
+_SET_OPERATIONS = ("Union", "Intersect", "Except")
 _TARGETS: dict[str, Target] = {"class": "class", "classes": "classes", "mask_id": "mask"}
 
 
@@ -57,11 +60,14 @@ class Wanted:
         return list(self.columns.names[len(columns_of(self.kind, self.target)) :])
 
 
-def wanted(df: DataFrame, no_target: bool = False, group_by: str | None = None) -> Wanted:
+def wanted(
+    df: DataFrame, settings: Settings, no_target: bool = False, group_by: str | None = None
+) -> Wanted:
     """What a query's columns mean.
 
     Args:
         df: The query; nothing runs.
+        settings: What tables are called.
         no_target: Images or features alone are wanted.
         group_by: A column of the query; default ``group`` where there is one.
 
@@ -91,7 +97,7 @@ def wanted(df: DataFrame, no_target: bool = False, group_by: str | None = None) 
     if kind == "images":
         columns = columns_of(kind, target)
         given = frozenset(names) & frozenset(PAYLOAD)
-        given -= _from_images(df) if given else frozenset()
+        given -= _from_images(df, settings.table_prefix + IMAGES.name) if given else frozenset()
         return Wanted(kind, target, columns, given, "split" in names, group)
     own = {"collection", "record_id", "split"} | {n for n, t in _TARGETS.items() if t == target}
     # A column that is called group is there to group by; one that was asked for is data as well.
@@ -174,17 +180,43 @@ def _arrow_type(type: T.DataType) -> pa.DataType:
         return pa.null()
 
 
-def _from_images(df: DataFrame) -> frozenset[str]:
+def _from_images(df: DataFrame, images: str) -> frozenset[str]:
     """Columns of `PAYLOAD` that a query hands on, unchanged and with their key, from ``images``."""
     analyzed = df._jdf.queryExecution().analyzed()
     given = _attributes(analyzed)
+    # What a set operation answers has the ids of its first branch, whatever the others hold.
+    mixed: set[int] = set()
+    for plan in _below(analyzed):
+        if plan.getClass().getSimpleName() in _SET_OPERATIONS:
+            mixed.update(_attributes(plan).values())
     for leaf in _each(analyzed.collectLeaves()):
+        if _table(leaf) != images:
+            continue
         has = _attributes(leaf)
-        same = {name for name, attribute in has.items() if given.get(name) == attribute}
-        # Of the tables only `images` has pixels by such a key.
-        if same >= {"collection", "image_id"} and "pixels" in has:
+        same = {
+            name
+            for name, attribute in has.items()
+            if given.get(name) == attribute and attribute not in mixed
+        }
+        if same >= {"collection", "image_id"}:
             return frozenset(same) & frozenset(PAYLOAD)
     return frozenset()
+
+
+def _table(leaf: Any) -> str | None:
+    """The name of the Kudu table that a leaf of a plan reads."""
+    if leaf.getClass().getSimpleName() != "LogicalRelation":
+        return None
+    relation = leaf.relation()
+    kudu = relation.getClass().getSimpleName() == "KuduRelation"
+    return str(relation.tableName()) if kudu else None
+
+
+def _below(plan: Any) -> Iterator[Any]:
+    """A plan and all that it is made of, definitions of its WITH among them."""
+    yield plan
+    for child in _each(plan.children()):
+        yield from _below(child)
 
 
 def _attributes(plan: Any) -> dict[str, int]:
