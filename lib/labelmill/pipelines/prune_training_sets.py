@@ -91,9 +91,21 @@ def prune(client: RowClient, chosen: list[Frozen], force: bool = False) -> Itera
         if now.used_by and not force:
             yield Gone(one.digest, False, f"in use by now: {', '.join(now.used_by)}")
             continue
+        row = next(
+            client.scan(TRAINING_SETS, ["created_at", "location"], {"digest": one.digest}), None
+        )
+        if row is None:
+            yield Gone(one.digest, True, "somebody else has removed it")
+            continue
+        if (row["created_at"], row["location"]) != (one.created_at, one.location):
+            yield Gone(one.digest, False, "it was frozen again meanwhile; look at the list again")
+            continue
         note = ""
         try:
-            if others := remove_files(one.location, one.digest):
+            others = remove_files(one.location, one.digest)
+            if others is None:
+                note = f"there was no folder {one.location}"
+            elif others:
                 note = f"other files stay in {one.location}: {', '.join(others[:5])}"
         except InputError as error:
             if not force:

@@ -31,7 +31,7 @@ def size_of(location: str) -> int | None:
     return sum(one.size or 0 for one in listed if _OURS.fullmatch(one.base_name)) or None
 
 
-def remove_files(location: str, digest: str) -> list[str]:
+def remove_files(location: str, digest: str) -> list[str] | None:
     """Removes the files of a training set, and its folder when nothing else is in it.
 
     Args:
@@ -39,7 +39,8 @@ def remove_files(location: str, digest: str) -> list[str]:
         digest: Whose they are.
 
     Returns:
-        Names of other files in the folder; they stay, and so does the folder.
+        Names of other files in the folder; they stay, and so does the folder. None: there was no
+        folder.
 
     Raises:
         InputError: The location is no folder of this digest, or ``ROOT`` cannot be reached from
@@ -55,6 +56,9 @@ def remove_files(location: str, digest: str) -> list[str]:
                 "forget the training set and leave its files"
             )
         listed = _listed(files, base)
+        folder = files.get_file_info(base).type == fs.FileType.Directory
+        if not listed and not folder:
+            return None
         ours = sorted(
             (one for one in listed if _OURS.fullmatch(one.base_name)),
             key=lambda one: (MANIFEST not in one.base_name, one.base_name),
@@ -62,7 +66,7 @@ def remove_files(location: str, digest: str) -> list[str]:
         for one in ours:
             files.delete_file(one.path)
         others = sorted(one.base_name for one in listed if one not in ours)
-        if not others and files.get_file_info(base).type == fs.FileType.Directory:
+        if not others and folder:
             if isinstance(files, fs.LocalFileSystem):
                 os.rmdir(base)  # refuses what somebody has put there meanwhile
             else:
