@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.harness.digits import Digits
-from labelmill.feed.hashes import row_hashes, set_digest
+from labelmill.feed.digest import SetDigest
 from labelmill.feed.manifest import FORMAT, MANIFEST, Manifest, Shard
 from labelmill.feed.rows import About, columns_of, with_about
 
@@ -37,14 +37,14 @@ def freeze_digits(digits: Digits, root: Path) -> Path:
     order = np.argsort(ids)
     partial = root / "partial"
     partial.mkdir(parents=True)
-    shards, hashes = [], b""
+    shards, hashed = [], SetDigest(schema.remove_metadata(), about)
     rows = max(1, min(ROWS_OF_A_SHARD, BYTES_OF_A_SHARD // flat.shape[1]))
     for start in range(0, len(digits), rows):
         taken = order[start : start + rows]
         batch = _batch(schema, digits, taken, ids[taken].tolist())
-        hashes += b"".join(row_hashes(batch).to_pylist())
+        hashed.update(SPLIT, batch)
         shards.append(_write(partial / f"{SPLIT}-{len(shards):05d}.arrow", batch))
-    digest = set_digest(schema.remove_metadata(), about, [(SPLIT, hashes)])
+    digest = hashed.hexdigest()
     counted = np.bincount(digits.classes, minlength=10).tolist()
     manifest = Manifest(
         format=FORMAT,

@@ -57,7 +57,7 @@ assert not write_training_set(_rows(), "s3://sets/deep/root", DESCRIBED)[2]
 assert TrainingSet.open(place).count("train") == 40
 
 assert remove_files(place, manifest.digest) == []
-assert Place("s3://sets/deep/root", manifest.digest).whole() is None
+assert Place("s3://sets/deep/root").whole(manifest.digest) is None
 with pytest.raises(InputError, match="cannot be written to s3://no-such-bucket"):
     write_training_set(_rows(), "s3://no-such-bucket/x", DESCRIBED)
 with pytest.raises(InputError, match="carries no options and no secrets"):

@@ -8,7 +8,7 @@ Files below ``ROOT/DIGEST/``:
                         metadata holds ``labelmill.classes`` (JSON list), ``labelmill.kind`` and
                         ``labelmill.target``
 
-The digest is of the rows (`labelmill.feed.hashes`): how Spark had cut them, or when they were
+The digest is of the rows (`labelmill.feed.digest`): how Spark had cut them, or when they were
 frozen, does not change it.
 """
 

@@ -11,10 +11,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from labelmill.errors import InputError
-from labelmill.feed.hashes import HASH, sha256_each
 from labelmill.pipelines.spool import Spool
 
-START, SIZE, SHA256 = "labelmill start", "labelmill size", "labelmill sha256"
+START, SIZE = "labelmill start", "labelmill size"
 """Columns that stand for ``pixels`` that lie in a spool."""
 
 
@@ -26,7 +25,7 @@ def answer(asked: DataFrame, spool: Spool) -> pa.Table:
         spool: Where ``pixels`` go, when the query itself makes them.
 
     Returns:
-        Its columns; `START`, `SIZE` and `SHA256` in place of ``pixels``.
+        Its columns; `START` and `SIZE` in place of ``pixels``.
 
     Raises:
         InputError: More rows than the driver takes.
@@ -74,5 +73,4 @@ def _spooled(batch: pa.RecordBatch, spool: Spool) -> pa.RecordBatch:
     del columns["pixels"]
     columns[START] = pa.array(start + (ends[:-1] - ends[0]).astype(np.int64), mask=null)
     columns[SIZE] = pa.array(np.diff(ends).astype(np.int64), mask=null)
-    columns[SHA256] = sha256_each(pixels).cast(HASH)
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))

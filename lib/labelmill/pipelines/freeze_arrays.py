@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelmill.errors import InputError
-from labelmill.pipelines.freeze_answer import SHA256, SIZE, START
-from labelmill.pipelines.freeze_cells import Cells, refuse_unfit
+from labelmill.pipelines.freeze_answer import SIZE, START
+from labelmill.pipelines.freeze_cells import Cells, refuse_null, refuse_unfit
 from labelmill.pipelines.freeze_pixels import fetch, fetch_chunks
 from labelmill.pipelines.freeze_query import PAYLOAD, Wanted
 from labelmill.pipelines.freeze_rows import Arrays
@@ -36,6 +36,7 @@ class Images:
         self._client, self._at, self._spool = client, snapshot_ms, spool
         self._keys = index.select(["collection", "image_id"])
         self._lacking = [name for name in PAYLOAD if name not in what.given]
+        self._own_pixels = "pixels" in what.given
         self.cells = Cells(len(index))
         self._take_given(index, what)
 
@@ -59,13 +60,17 @@ class Images:
             places: Of the index, ascending.
 
         Raises:
-            InputError: An image that is not there, has no shape, or bytes that do not fit it.
+            InputError: An image that is not there, has no shape, or bytes that do not fit it; null
+                where the query has pixels of its own.
         """
         every = len(places) == len(self._keys)
         keys = self._keys if every else self._keys.take(pa.array(places))
         if self._lacking:
             fetch(self._client, keys, places, self._lacking, self._at, self.cells, self._spool)
-        fetch_chunks(self._client, keys, places, self._at, self.cells, self._spool)
+        if self._own_pixels:
+            refuse_null(keys, places, self.cells)
+        else:
+            fetch_chunks(self._client, keys, places, self._at, self.cells, self._spool)
         refuse_unfit(keys, places, self.cells)
 
     def _take_given(self, index: pa.Table, what: Wanted) -> None:
@@ -76,9 +81,6 @@ class Images:
         if "pixels" in what.given:
             self.cells.start[:] = pc.fill_null(index[START], -1).to_numpy()
             self.cells.size[:] = pc.fill_null(index[SIZE], 0).to_numpy()
-            hashes = pc.fill_null(index[SHA256].cast(pa.binary()), bytes(32)).combine_chunks()
-            data = np.frombuffer(hashes.buffers()[2], np.uint8)
-            self.cells.hashes[:] = data[hashes.offset * 32 :].reshape(-1, 32)[: len(index)]
 
 
 def masks_of(

@@ -1,4 +1,4 @@
-"""Where the arrays of many images lie, what shape they have and what they hash to."""
+"""Where the arrays of many images lie and what shape they have."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.errors import InputError
-from labelmill.feed.hashes import sha256_between
-from labelmill.pipelines.freeze_index import given_splits
+from labelmill.pipelines.freeze_index import given_splits, shown_rows
 from labelmill.pipelines.spool import Spool
 
 _NUMBERS = ("height", "width", "channels")
@@ -27,7 +26,6 @@ class Cells:
         dtype: ``(N,)`` place in `dtypes`; -1: not known.
         dtypes: Names.
         splits: ``(N,)`` places in ``SPLITS``, as the source gave them.
-        hashes: ``(N, 32)`` SHA-256 of the bytes.
         found: ``(N,)`` whether the image is in the table at all.
     """
 
@@ -38,7 +36,6 @@ class Cells:
         self.dtype = np.full(rows, -1, np.int8)
         self.dtypes: list[str] = []
         self.splits = np.full(rows, -1, np.int8)
-        self.hashes = np.zeros((rows, 32), np.uint8)
         self.found = np.zeros(rows, np.bool_)
         self._lock = threading.Lock()
 
@@ -85,8 +82,6 @@ class Cells:
         begin = spool.add(data)
         self.start[places] = begin + (ends[:-1] - first)
         self.size[places] = np.diff(ends)
-        hashes = sha256_between(data, ends - first)
-        self.hashes[places] = np.frombuffer(hashes, np.uint8).reshape(-1, 32)
 
     def _dtypes(self, values: pa.Array) -> npt.NDArray[np.int8]:
         encoded = values.dictionary_encode()
@@ -109,6 +104,18 @@ def refuse_shapeless(keys: pa.Table, places: npt.NDArray[np.int64], cells: Cells
         without = np.flatnonzero(values[places] < 0)
         if len(without):
             raise InputError(f"image {keys['image_id'][int(without[0])]} has no {name}")
+
+
+def refuse_null(keys: pa.Table, places: npt.NDArray[np.int64], cells: Cells) -> None:
+    """Raises InputError where the query's own pixels are null: others would not be what it made."""
+    null = np.flatnonzero(cells.start[places] < 0)
+    if len(null):
+        raise InputError(
+            f"the query's pixels are null for {len(null):,} of {len(keys):,} images: "
+            f"{shown_rows(keys, 'image_id', null)}; large ones lie in image_chunks and come by "
+            "themselves when the query leaves pixels out, or hands on those of images unchanged and not "
+            "through a set operation"
+        )
 
 
 def refuse_unfit(keys: pa.Table, places: npt.NDArray[np.int64], cells: Cells) -> None:

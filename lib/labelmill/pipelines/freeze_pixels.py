@@ -1,12 +1,11 @@
 """Pixels of images that an index names: from Kudu to a spool, without Spark.
 
 The driver's row client reads `images` by columns, several times as fast as Spark hands rows on
-(decision 0082). What is kept in memory is where each image's bytes lie, its shape and its hash.
+(decision 0082). What is kept in memory is where each image's bytes lie, and its shape.
 """
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,10 +54,9 @@ def fetch(
         spool: Where pixels go.
 
     Raises:
-        InputError: Images that are not there.
+        InputError: Images that are not there; a full disk.
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer in time.
-        OSError: The spool's disk is full.
     """
     for start, stop, collection in _collections(keys):
         own = keys["image_id"].slice(start, stop - start).combine_chunks()
@@ -107,10 +105,9 @@ def fetch_chunks(
         spool: Where pixels go.
 
     Raises:
-        InputError: Chunks that are missing or do not fit the shape.
+        InputError: Chunks that are missing or do not fit the shape; a full disk.
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer in time.
-        OSError: The spool's disk is full.
     """
     lacking = np.flatnonzero(cells.start[places] < 0)
     if not len(lacking):
@@ -150,9 +147,6 @@ def fetch_chunks(
         _read(scan, put)
     cells.size[chunked] = arrived
     refuse_unfit(large, chunked, cells)
-    for place in chunked.tolist():
-        whole = spool.read(int(cells.start[place]), int(cells.size[place]))
-        cells.hashes[place] = np.frombuffer(hashlib.sha256(whole).digest(), np.uint8)
 
 
 def _where(collection: str, ids: pa.Array) -> dict[str, object]:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.domain.splits import SPLITS
-from labelmill.feed.hashes import ARRAYS, HASH
 from labelmill.feed.rows import SHAPE, About
 from labelmill.pipelines.freeze_cells import Cells
 from labelmill.pipelines.freeze_index import histogram
@@ -32,14 +31,14 @@ class Arrays:
     cells: Cells
     places: npt.NDArray[np.int64]
 
-    def column(self, name: str, start: int, stop: int, data: memoryview | None) -> pa.Array:
+    def column(self, name: str, start: int, stop: int, data: memoryview) -> pa.Array:
         """Values of rows from, to.
 
         Args:
             name: ``pixels``, ``dtype`` or a number of the shape.
             start: First row.
             stop: The row after the last.
-            data: Of the spool; None: hashes instead of pixels.
+            data: Of the spool.
         """
         places, cells = self.places[start:stop], self.cells
         if name == "dtype":
@@ -47,9 +46,6 @@ class Arrays:
             return names.take(pa.array(cells.dtype[places]))
         if name != "pixels":
             return pa.array(cells.numbers[name][places])
-        if data is None:
-            hashes = pa.py_buffer(cells.hashes[places])
-            return pa.FixedSizeBinaryArray.from_buffers(HASH, len(places), [None, hashes])
         sizes, starts = cells.size[places], cells.start[places]
         ends = np.zeros(len(places) + 1, np.int32)
         np.cumsum(sizes, out=ends[1:])
@@ -83,7 +79,7 @@ def rows_of(
     data = spool.view()
     named = pa.array(SPLITS, pa.string())
 
-    def value(name: str, start: int, stop: int, data: memoryview | None) -> pa.Array:
+    def value(name: str, start: int, stop: int) -> pa.Array:
         if name == "split":
             return named.take(pa.array(splits[start:stop]))
         if name in _MASK and "mask" in arrays:
@@ -96,18 +92,12 @@ def rows_of(
         )
 
     def batch(start: int, stop: int) -> pa.RecordBatch:
-        values = [value(name, start, stop, data) for name in columns.names]
+        values = [value(name, start, stop) for name in columns.names]
         return pa.RecordBatch.from_arrays(values, schema=columns)
-
-    def unread(start: int, stop: int) -> pa.RecordBatch:
-        values = [value(name, start, stop, None) for name in columns.names]
-        kinds = [HASH if f.name in ARRAYS and f.name in arrays else f.type for f in columns]
-        fields = [pa.field(f.name, kind) for f, kind in zip(columns, kinds, strict=True)]
-        return pa.RecordBatch.from_arrays(values, schema=pa.schema(fields))
 
     sizes = np.full(len(splits), index.nbytes // max(1, len(index)), np.int64)
     for one in arrays.values():
         sizes += one.cells.size[one.places]
     targets = index.select([n for n in (about.target,) if n in index.column_names])
     counts = histogram(targets.take(pa.array(order)), about.target, splits)
-    return Rows(columns, about, splits, sizes, counts, batch, unread)
+    return Rows(columns, about, splits, sizes, counts, batch)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,16 +17,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.domain.splits import SPLITS
-from labelmill.feed.hashes import row_hashes, set_digest
+from labelmill.errors import InputError
+from labelmill.feed.digest import SetDigest
 from labelmill.feed.manifest import FORMAT, Manifest, Shard
 from labelmill.feed.rows import About, with_about
 from labelmill.pipelines.freeze_index import histogram
-from labelmill.pipelines.training_set_place import Place, Put, told
+from labelmill.pipelines.training_set_place import Place
 
 SHARD_ROWS, SHARD_BYTES = 8192, 64 << 20
-_HASHED_ROWS = 1 << 16
-_WRITERS = 2
-"""Shards in the making at once, hence in memory."""
+_WRITERS, _WAITING = 2, 4
+"""Shards in the making at once, and in memory."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,6 @@ class Rows:
         sizes: ``(N,)`` bytes of each row, about.
         histogram: Of the manifest.
         batch: Rows from, to: all `columns`.
-        unread: The same with columns of type `labelmill.feed.hashes.HASH` in place of arrays.
     """
 
     columns: pa.Schema
@@ -47,7 +48,6 @@ class Rows:
     sizes: npt.NDArray[np.int64]
     histogram: dict[str, dict[str, int]]
     batch: Callable[[int, int], pa.RecordBatch]
-    unread: Callable[[int, int], pa.RecordBatch]
 
     @classmethod
     def of_table(cls, table: pa.Table, about: About) -> Rows:
@@ -65,18 +65,7 @@ class Rows:
 
         sizes = np.full(len(whole), whole.nbytes // max(1, len(whole)), np.int64)
         counts = histogram(whole, about.target, splits)
-        return cls(whole.schema, about, splits, sizes, counts, batch, batch)
-
-    def digest(self) -> str:
-        """Of the training set (`labelmill.feed.hashes`)."""
-        parts = []
-        for split, start, stop in self._parts():
-            hashed = bytearray()
-            for begin in range(start, stop, _HASHED_ROWS):
-                found = row_hashes(self.unread(begin, min(stop, begin + _HASHED_ROWS)))
-                hashed += memoryview(found.buffers()[1])
-            parts.append((split, bytes(hashed)))
-        return set_digest(self.columns, self.about, parts)
+        return cls(whole.schema, about, splits, sizes, counts, batch)
 
     def cuts(self) -> Iterator[Cut]:
         """Shards to be: at most `SHARD_ROWS` rows and, unless one row is larger, `SHARD_BYTES`."""
@@ -106,11 +95,18 @@ class Cut(NamedTuple):
     stop: int
 
 
+class Known(NamedTuple):
+    """What the catalogue says of rows: their name and their location."""
+
+    name: str
+    location: str
+
+
 def write_training_set(
     rows: Rows,
     root: str,
     described: dict[str, Any],
-    named: Callable[[str], str | None] = lambda digest: None,
+    known: Callable[[str], Known | None] = lambda digest: None,
 ) -> tuple[Manifest, str, bool]:
     """Writes files and, last, the manifest; all of it or nothing stays.
 
@@ -118,7 +114,8 @@ def write_training_set(
         rows: In order.
         root: Folder or `pyarrow.fs` URI; the training set goes to ``ROOT/DIGEST``.
         described: Fields of the manifest that the rows do not tell.
-        named: Digest to the name that these rows have already; it stands before the described one.
+        known: Digest to what these rows are called already, and where they lie; both stand before
+            what is described, if they are whole there.
 
     Returns:
         The manifest that lies there now, its location, and whether these rows were frozen there
@@ -127,20 +124,21 @@ def write_training_set(
     Raises:
         InputError: No room, no right to write there, or a URI that means nothing here.
     """
-    digest = rows.digest()
-    name = named(digest) or described["name"]
-    place = Place(root, digest)
-    with told(place.location):
-        there = place.whole()
-    if there is not None:
-        if there.name != name:
-            there = there.model_copy(update={"name": name})
-            place.rename(there)
-        return there, place.location, True
-    with place.writing() as put:
-        schema = with_about(rows.columns, rows.about)
-        with ThreadPoolExecutor(_WRITERS) as writers:
-            shards = list(writers.map(partial(_write, rows, schema, put), rows.cuts()))
+    place = Place(root)
+    with place.staging() as work:
+        hashed, shards = SetDigest(rows.columns, rows.about), []
+        for cut, batch, shard in _made(rows, work):
+            hashed.update(cut.split, batch)
+            shards.append(shard)
+        digest = hashed.hexdigest()
+        before = known(digest)
+        name = before.name if before else described["name"]
+        if (found := _lies(place, before, digest)) is not None:
+            there, at = found
+            if there.name != name:
+                there = there.model_copy(update={"name": name})
+                at.rename(there)
+            return there, at.location(digest), True
         manifest = Manifest(
             **described | {"name": name},
             format=FORMAT,
@@ -152,11 +150,36 @@ def write_training_set(
             histogram=rows.histogram,
             shards=shards,
         )
-        put.manifest(manifest)
-    return manifest, place.location, False
+        lies = place.commit(work, manifest)
+    return lies, place.location(digest), lies is not manifest
 
 
-def _write(rows: Rows, schema: pa.Schema, put: Put, cut: Cut) -> Shard:
+def _lies(place: Place, before: Known | None, digest: str) -> tuple[Manifest, Place] | None:
+    """The first place where these rows lie whole already, the catalogue's before the one asked for."""
+    if before is not None and before.location != place.location(digest):
+        with suppress(InputError):  # out of reach from here
+            first = Place(before.location.removesuffix(f"/{digest}"))
+            if first.location(digest) == before.location and (there := first.whole(digest)):
+                return there, first
+    there = place.whole(digest)
+    return None if there is None else (there, place)
+
+
+def _made(rows: Rows, work: Path) -> Iterator[tuple[Cut, pa.RecordBatch, Shard]]:
+    """Writes shards, several at once; gives them in order, with few of them in memory."""
+    schema, cuts = with_about(rows.columns, rows.about), rows.cuts()
+    waiting: deque[tuple[Cut, Future[tuple[pa.RecordBatch, Shard]]]] = deque()
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        for cut in cuts:
+            waiting.append((cut, writers.submit(_write, rows, schema, work, cut)))
+            if len(waiting) == _WAITING:
+                first, done = waiting.popleft()
+                yield first, *done.result()
+        for first, done in waiting:
+            yield first, *done.result()
+
+
+def _write(rows: Rows, schema: pa.Schema, work: Path, cut: Cut) -> tuple[pa.RecordBatch, Shard]:
     # One record batch a shard, so that a split is few arrays and files do not depend on how the
     # rows came.
     batch = rows.batch(cut.start, cut.stop)
@@ -164,8 +187,11 @@ def _write(rows: Rows, schema: pa.Schema, put: Put, cut: Cut) -> Shard:
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(batch.replace_schema_metadata(schema.metadata))
     data = sink.getvalue()
-    put(cut.file, data)
-    return Shard(
+    with open(work / cut.file, "wb", buffering=0) as file:
+        rest = memoryview(data)
+        while rest.nbytes:
+            rest = rest[file.write(rest) :]
+    return batch, Shard(
         file=cut.file,
         split=cut.split,
         rows=len(batch),

@@ -6,7 +6,19 @@ import mmap
 import os
 import tempfile
 import threading
+from contextlib import AbstractContextManager
 from types import TracebackType
+
+from labelmill.pipelines.disk_errors import disk_errors
+
+
+def room_in(folder: str) -> AbstractContextManager[None]:
+    """Errors of a folder that holds arrays on their way, as errors of ours."""
+    return disk_errors(
+        f"there is no way to put pixels down in the folder {folder} until the training set is written",
+        "make room there. It is where training sets lie when that is a local disk (--location names "
+        "another), else the folder for temporary files (TMPDIR names another)",
+    )
 
 
 class Spool:
@@ -16,11 +28,13 @@ class Spool:
         folder: Where there is room.
 
     Raises:
-        OSError: From every method that writes: the disk is full.
+        InputError: From every method that writes: the disk is full.
     """
 
     def __init__(self, folder: str) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        self._folder = folder
+        with room_in(folder):
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self._lock = threading.Lock()
         self._end = 0
         self._map: mmap.mmap | None = None
@@ -40,23 +54,17 @@ class Spool:
     def put(self, start: int, data: memoryview) -> None:
         """Puts bytes down in room that was reserved."""
         rest = data.cast("B")
-        while rest.nbytes:
-            written = os.pwrite(self._file.fileno(), rest, start)
-            rest, start = rest[written:], start + written
-
-    def read(self, start: int, size: int) -> bytearray:
-        """A copy of bytes that were put down."""
-        data = bytearray(size)
-        rest = memoryview(data)
-        while rest.nbytes and (got := os.preadv(self._file.fileno(), [rest], start)):
-            rest, start = rest[got:], start + got
-        return data
+        with room_in(self._folder):
+            while rest.nbytes:
+                written = os.pwrite(self._file.fileno(), rest, start)
+                rest, start = rest[written:], start + written
 
     def view(self) -> memoryview:
         """All bytes, as a map; call it when nothing is added any more."""
         if self._map is None and self._end:
-            self._file.truncate(self._end)
-            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            with room_in(self._folder):
+                self._file.truncate(self._end)
+                self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         return memoryview(self._map if self._map is not None else b"")
 
     def __enter__(self) -> Spool:

@@ -2,7 +2,7 @@
 
 Readers go by the manifest, which is written last. On a local disk the files are made in a folder
 beside and renamed, so that the folder named by the digest is whole or not there; elsewhere, where
-a rename may copy, they are written in place.
+a rename may copy, they are made in this machine's folder for temporary files and copied.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import platform
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,114 +25,159 @@ from pyarrow import fs
 
 from labelmill.errors import InputError, LabelmillError
 from labelmill.feed.manifest import MANIFEST, Manifest, read_manifest
-from labelmill.feed.places import local_path
+from labelmill.feed.places import local_path, sha256_of
 from labelmill.feed.training_set import TrainingSet
+from labelmill.pipelines.disk_errors import disk_errors
+from labelmill.pipelines.spool import room_in
 
 _WORK = ".freezing-"
+_READERS = 8
 _WORKED_ON = re.compile(rf"{re.escape(_WORK)}(?P<host>.+)-(?P<pid>\d+)-[^-]+")
 
 
 class Place:
-    """``ROOT/DIGEST``.
+    """Where training sets lie.
 
     Args:
         root: Folder or URI.
-        digest: Of the training set.
 
-    Attributes:
-        location: Folder or URI of the training set.
+    Raises:
+        InputError: A URI that means nothing here.
     """
 
-    def __init__(self, root: str, digest: str) -> None:
+    def __init__(self, root: str) -> None:
         self._local = local_path(root.rstrip("/") or "/")
         self._root = root.rstrip("/")
-        self.location = f"{self._root}/{digest}"
-        self._digest = digest
         if self._local is None:
-            self._files, self._base = opened(self.location)
+            self._files, self._base = opened(root)
 
-    def whole(self) -> Manifest | None:
-        """The manifest of what is there, if all of it is."""
-        try:
+    def location(self, digest: str) -> str:
+        """Folder or URI of a training set."""
+        return f"{self._root}/{digest}"
+
+    def whole(self, digest: str) -> Manifest | None:
+        """The manifest of a training set that is there, if all of it is.
+
+        Raises:
+            InputError: The place cannot be read.
+        """
+        with told(self.location(digest)):
+            try:
+                if self._local is not None:
+                    return TrainingSet.open(self.location(digest)).manifest
+                manifest = read_manifest(self.location(digest))
+                paths = [f"{self.location(digest)}/{shard.file}" for shard in manifest.shards]
+                with ThreadPoolExecutor(_READERS) as readers:
+                    found = list(readers.map(sha256_of, paths))
+                return manifest if found == [s.sha256 for s in manifest.shards] else None
+            except LabelmillError:
+                return None
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A folder of this machine to make files in; it goes when the block ends.
+
+        Raises:
+            InputError: No room, or no right to write there.
+        """
+        here = Path(self._local or tempfile.gettempdir())
+        with told(self._root) if self._local is not None else room_in(str(here)):
+            here.mkdir(parents=True, exist_ok=True)
+            _sweep(here)
+            work = tempfile.mkdtemp(prefix=f"{_WORK}{platform.node()}-{os.getpid()}-", dir=here)
+            try:
+                yield Path(work)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+    def commit(self, work: Path, manifest: Manifest) -> Manifest:
+        """Puts files into their place, the manifest last.
+
+        Args:
+            work: With all shards.
+            manifest: Of them.
+
+        Returns:
+            The manifest that lies there now: another's, when the same rows were frozen meanwhile.
+
+        Raises:
+            InputError: No room, or no right to write there; nothing of ours stays.
+        """
+        if (there := self.whole(manifest.digest)) is not None:
+            return there
+        with told(self.location(manifest.digest)):
             if self._local is not None:
-                return TrainingSet.open(self.location).manifest
-            manifest = read_manifest(self.location)
-            files = (self._files.get_file_info(f"{self._base}/{s.file}") for s in manifest.shards)
-            sizes = [file.size for file in files]
-            return manifest if sizes == [shard.bytes for shard in manifest.shards] else None
-        except LabelmillError:
-            return None
+                (work / MANIFEST).write_text(_text(manifest))
+                work.chmod(0o755)
+                return self._swap(work, Path(self._local) / manifest.digest, manifest)
+            self._upload(work, manifest, f"{self._base}/{manifest.digest}")
+            return manifest
 
     def rename(self, manifest: Manifest) -> None:
         """Puts another manifest in the place of the one that is there."""
-        with told(self.location):
+        with told(self.location(manifest.digest)):
             if self._local is None:
-                Put(self._files, self._base).manifest(manifest)
+                self._put_manifest(manifest, f"{self._base}/{manifest.digest}")
                 return
-            folder = Path(self._local) / self._digest
+            folder = Path(self._local) / manifest.digest
             fresh = folder / f".{MANIFEST}.new"
             fresh.write_text(_text(manifest))
             fresh.replace(folder / MANIFEST)
 
-    @contextmanager
-    def writing(self) -> Iterator[Put]:
-        """What takes the files; when the block ends without an error, they are in their place.
-
-        Raises:
-            InputError: No room, or no right to write there; nothing of it stays.
-        """
-        with told(self.location):
-            if self._local is None:
-                yield from self._elsewhere()
-            else:
-                yield from self._here(Path(self._local))
-
-    def _here(self, root: Path) -> Iterator[Put]:
-        root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
-        work = tempfile.mkdtemp(prefix=f"{_WORK}{platform.node()}-{os.getpid()}-", dir=root)
+    def _swap(self, work: Path, target: Path, manifest: Manifest) -> Manifest:
+        # What is there is not whole: a damaged training set is replaced by the same rows.
+        aside = work.with_name(f"{work.name}.old")
         try:
-            yield Put(fs.LocalFileSystem(), work)
-            target = root / self._digest
-            # What is there is not whole: a damaged training set is replaced by the same rows.
-            shutil.rmtree(target, ignore_errors=True)
-            os.chmod(work, 0o755)
-            os.replace(work, target)
+            with suppress(FileNotFoundError):
+                target.rename(aside)
+            work.rename(target)
+        except OSError as error:
+            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            there = self.whole(manifest.digest) if taken else None
+            if there is None:
+                raise
+            return there
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
+        return manifest
 
-    def _elsewhere(self) -> Iterator[Put]:
-        with suppress(FileNotFoundError):
-            # What an interrupted freeze has left: no manifest, or not whole.
-            self._files.delete_dir(self._base)
-        self._files.create_dir(self._base, recursive=True)
+    def _upload(self, work: Path, manifest: Manifest, base: str) -> None:
+        # Files of an interrupted freeze, and of one that runs now, have the same names and bytes: they
+        # are written over, not removed.
+        done: list[str] = []
         try:
-            yield Put(self._files, self._base)
+            self._files.create_dir(base, recursive=True)
+            for shard in manifest.shards:
+                done.append(f"{base}/{shard.file}")
+                with (
+                    open(work / shard.file, "rb") as source,
+                    self._files.open_output_stream(done[-1]) as sink,
+                ):
+                    shutil.copyfileobj(source, sink, 1 << 20)
+            self._put_manifest(manifest, base)
+            sizes = [self._files.get_file_info(path).size for path in done]
+            if sizes != [shard.bytes for shard in manifest.shards]:
+                raise OSError(
+                    errno.EAGAIN, "somebody else has removed files of it; freeze it again"
+                )
         except BaseException:
             with suppress(OSError):
-                self._files.delete_dir(self._base)
+                self._take_back(done, base)
             raise
 
+    def _take_back(self, done: list[str], base: str) -> None:
+        """Removes what a freeze has written that failed, unless another has made it whole."""
+        if self.whole(os.path.basename(base)) is not None:
+            return
+        for path in done:
+            with suppress(FileNotFoundError):
+                self._files.delete_file(path)
+        if not self._files.get_file_info(fs.FileSelector(base, allow_not_found=True)):
+            self._files.delete_dir(base)
 
-class Put:
-    """Takes files of one training set.
-
-    Args:
-        files: File system.
-        base: Folder in it.
-    """
-
-    def __init__(self, files: fs.FileSystem, base: str) -> None:
-        self._files, self._base = files, base
-
-    def __call__(self, name: str, data: pa.Buffer) -> None:
-        """Writes one file."""
-        with self._files.open_output_stream(f"{self._base}/{name}") as sink:
-            sink.write(data)
-
-    def manifest(self, manifest: Manifest) -> None:
-        """Writes the manifest; after everything else."""
-        self(MANIFEST, pa.py_buffer(_text(manifest).encode()))
+    def _put_manifest(self, manifest: Manifest, base: str) -> None:
+        with self._files.open_output_stream(f"{base}/{MANIFEST}") as sink:
+            sink.write(_text(manifest).encode())
 
 
 def opened(location: str) -> tuple[fs.FileSystem, str]:
@@ -154,32 +201,36 @@ def opened(location: str) -> tuple[fs.FileSystem, str]:
     return files, str(base).rstrip("/")
 
 
+def absolute(root: str) -> str:
+    """A root as it is recorded: a folder means the same wherever it is read."""
+    if "://" in root:
+        return root.rstrip("/")
+    return os.path.abspath(os.path.expanduser(root))
+
+
 def check(root: str) -> None:
     """Raises InputError when nothing can be written below a root: before work starts on it."""
     with told(root):
         if (local := local_path(root)) is None:
-            opened(root)
+            files, base = opened(root)
+            probe = f"{base}/{_WORK}{uuid.uuid4().hex}"
+            files.create_dir(base, recursive=True)
+            with files.open_output_stream(probe) as sink:
+                sink.write(b"written to see whether it can be")
+            with suppress(OSError):  # who may write need not be allowed to remove
+                files.delete_file(probe)
             return
         os.makedirs(local, exist_ok=True)
         if not os.access(local, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "not ours to write", local)
 
 
-@contextmanager
-def told(location: str) -> Iterator[None]:
+def told(location: str) -> AbstractContextManager[None]:
     """Errors of disks and file systems as errors of ours."""
-    try:
-        yield
-    except LabelmillError:
-        raise  # some of ours are errors of connections, too
-    except OSError as error:
-        why = str(error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            why = f"the disk is full, or the quota is used up ({error})"
-        raise InputError(
-            f"the training set cannot be written to {location}: {why}; nothing of it was left. Make "
-            "room, or name another place with --location"
-        ) from error
+    return disk_errors(
+        f"the training set cannot be written to {location}",
+        "nothing of it was left. Make room, or name another place with --location",
+    )
 
 
 def _sweep(root: Path) -> None:

@@ -45,11 +45,10 @@ def _rows(count: int = 50, size: int = 4) -> Rows:
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    rows = _rows()
-    manifest, place, there = write_training_set(rows, str(tmp_path), DESCRIBED)
+    manifest, place, there = write_training_set(_rows(), str(tmp_path), DESCRIBED)
     frozen = TrainingSet.open(place)
     assert not there
-    assert frozen.digest == manifest.digest == rows.digest() == Path(place).name
+    assert frozen.digest == manifest.digest == Path(place).name
     assert manifest.histogram == {"test": {"a": 5, "b": 5}, "train": {"a": 20, "b": 20}}
     assert [s.file for s in manifest.shards] == ["test-00000.arrow", "train-00000.arrow"]
     assert frozen.rows("train").column("image_id")[0].as_py() == "00010"
@@ -61,7 +60,7 @@ def test_a_shard_has_one_batch_and_is_neither_long_nor_large(
 ) -> None:
     monkeypatch.setattr(shards, "SHARD_ROWS", 16)
     rows = _rows()
-    digest = rows.digest()
+    digest = write_training_set(rows, str(tmp_path / "whole"), DESCRIBED)[0].digest
     cuts = [(c.file, c.stop - c.start) for c in rows.cuts()]
     assert cuts == [
         ("test-00000.arrow", 10), ("train-00000.arrow", 16), ("train-00001.arrow", 16),
@@ -129,9 +128,9 @@ def test_what_a_killed_freeze_left_goes_and_what_runs_stays(tmp_path: Path) -> N
 
 
 def test_places_that_mean_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere://x/.* cannot be reached"):
+    with pytest.raises(InputError, match="nowhere://x cannot be reached"):
         write_training_set(_rows(), "nowhere://x", DESCRIBED)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_training_set(_rows(), str(tmp_path / "file"), DESCRIBED)
-    assert Place(str(tmp_path), "0" * 64).whole() is None
+    assert Place(str(tmp_path)).whole("0" * 64) is None
