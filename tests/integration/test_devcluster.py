@@ -102,8 +102,8 @@ def test_a_home_from_first_start_to_last_stop(home: Path) -> None:
     code, out, err = run("status", "--home", home)
     assert code == 9
     assert "kudu-tserver-1 is down; `labelmill up` starts it again" in err
-    code, out, _ = run("up", "--home", home)
-    assert code == 0
+    code, out, err = run("up", "--home", home)
+    assert code == 0, (out, err)
     assert "Started kudu-tserver-1 in" in out
     again = pids(home)
     assert {**again, "kudu-tserver-1": 0} == {**first, "kudu-tserver-1": 0}
