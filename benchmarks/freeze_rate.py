@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 
 from benchmarks.harness import catalogued
@@ -81,5 +82,7 @@ def _whole(place: Callable[[int], str], images: int) -> Callable[[int], None]:
         rows = len(TrainingSet.open(f"{place(repetition)}/{folder}"))
         if rows != images:
             raise RuntimeError(f"{rows} rows were frozen, expected {images}")
+        # Rows stay where they lie whole: the next repetition would write nothing.
+        shutil.rmtree(place(repetition))
 
     return check

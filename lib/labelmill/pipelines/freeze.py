@@ -7,11 +7,10 @@ taken from there in the order of the training set (decision 0082).
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from functools import partial
 
@@ -20,6 +19,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from labelmill.domain.splits import SPLITS
+from labelmill.errors import InputError
 from labelmill.feed.manifest import Manifest
 from labelmill.feed.places import local_path
 from labelmill.feed.rows import About
@@ -29,6 +29,7 @@ from labelmill.pipelines.freeze_arrays import Images, masks_of
 from labelmill.pipelines.freeze_index import given_splits, in_order, labels_of
 from labelmill.pipelines.freeze_options import Options
 from labelmill.pipelines.freeze_query import Wanted, asked, wanted
+from labelmill.pipelines.freeze_record import known_as, record, refuse_long
 from labelmill.pipelines.freeze_rows import Arrays, rows_of
 from labelmill.pipelines.freeze_splits import divided
 from labelmill.pipelines.progress import SparkProgress
@@ -36,6 +37,7 @@ from labelmill.pipelines.report import Report
 from labelmill.pipelines.shards import Rows, write_training_set
 from labelmill.pipelines.snapshot import settled
 from labelmill.pipelines.spool import Spool
+from labelmill.pipelines.training_set_files import remove_files
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient, open_client
 from labelmill.store.spark_errors import spark_errors
@@ -97,7 +99,8 @@ def freeze(
         StoreError: Kudu refused.
     """
     chosen, given = options or Options(), dict(parameters or {})
-    root = location or settings.training_set_root()
+    root = training_set_place.absolute(location or settings.training_set_root())
+    refuse_long(name, sql)
     training_set_place.check(root)
     report = Report("freeze_training_set")
     at = settled(snapshot_ms)
@@ -107,24 +110,31 @@ def freeze(
         done.callback(_close, opening)
         answered = catalogue.query(spark, settings, sql, at, repeatable=True, parameters=given)
         what = wanted(answered, settings, chosen.no_target, chosen.group_by)
-        with training_set_place.told(root):
-            spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
-            with spark_errors(f"freezing {name}", settings):
-                # Not kept as it came: it would be in memory twice.
-                index = in_order(answer(asked(answered, what), spool), what.key)
-            client = opening.result()
-            content, told = _content(client, index, what, chosen, at, spool)
-            described = {
-                "name": name,
-                "sql": sql,
-                "parameters": given,
-                "snapshot_ms": at,
-                "splitting": told | {"grouped_by": what.group_by},
-                "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            }
-            named = partial(_first_name, client)
-            manifest, place, there = write_training_set(content, root, described, named)
-        _record(client, manifest, place, name)
+        spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
+        with spark_errors(f"freezing {name}", settings):
+            # Not kept as it came: it would be in memory twice.
+            index = in_order(answer(asked(answered, what), spool), what.key)
+        client = opening.result()
+        content, told = _content(client, index, what, chosen, at, spool)
+        described = {
+            "name": name,
+            "sql": sql,
+            "parameters": given,
+            "snapshot_ms": at,
+            "splitting": told | {"grouped_by": what.group_by},
+            "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        named = partial(known_as, client)
+        manifest, place, there = write_training_set(content, root, described, named)
+        try:
+            record(client, manifest, place, name)
+        except BaseException:
+            if not there:  # files that nobody would find
+                with suppress(InputError):
+                    remove_files(place, manifest.digest)
+            raise
+    if place != f"{root}/{manifest.digest}":
+        report.note(f"these rows lie in {place} already: nothing was written to {root}")
     _told(report, manifest, place, there, name)
     return report
 
@@ -198,37 +208,6 @@ def _told(report: Report, manifest: Manifest, place: str, there: bool, asked_for
     missing = [split for split in SPLITS if split not in manifest.histogram]
     if missing:
         report.note(f"no rows in: {', '.join(missing)}")
-
-
-def _first_name(client: RowClient, digest: str) -> str | None:
-    """What the catalogue calls these rows, if it has them."""
-    rows = client.scan(TRAINING_SETS, ["name"], {"digest": digest})
-    return next((str(row["name"]) for row in rows), None)
-
-
-def _record(client: RowClient, manifest: Manifest, location: str, asked_for: str) -> None:
-    """The row says what the manifest says, so that the two never disagree.
-
-    A name means the newest of it: what was just frozen by that name. Rows that were asked for by
-    another name stay as old as they were.
-    """
-    now: object = datetime.now(timezone.utc)
-    if manifest.name != asked_for:
-        now = next(iter(client.scan(TRAINING_SETS, where={"digest": manifest.digest})))[
-            "created_at"
-        ]
-    row = {
-        "digest": manifest.digest,
-        "name": manifest.name,
-        "sql": manifest.sql,
-        "snapshot_ms": manifest.snapshot_ms,
-        "location": location,
-        "classes": json.dumps(manifest.classes),
-        "rows": manifest.rows,
-        "histogram": json.dumps(manifest.histogram, sort_keys=True),
-        "created_at": now,
-    }
-    client.write(TRAINING_SETS, [row])
 
 
 def _histogram_rows(

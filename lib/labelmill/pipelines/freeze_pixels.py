@@ -7,10 +7,9 @@ The driver's row client reads `images` by columns, several times as fast as Spar
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +22,17 @@ from labelmill.pipelines.image_rows import CHUNK_BYTES
 from labelmill.pipelines.kudu_ids import Ids
 from labelmill.pipelines.spool import Spool
 from labelmill.store.client import RowClient
-from labelmill.store.scans import Scan
+from labelmill.store.table_types import Table
 from labelmill.store.tables import IMAGE_CHUNKS, IMAGES
 
 READERS = 4
 """Scans at once: one waits for Kudu while another puts down what it got."""
 
 FEW_IDS = 2_000
-"""So many ids at most are asked for by name; more, and the collection is read whole."""
+"""Images that are asked for by id at once: their ids travel with the request."""
+
+DENSE = 0.25
+"""Share of a collection from which on all of its images are read and the others dropped."""
 
 
 def fetch(
@@ -60,7 +62,6 @@ def fetch(
     """
     for start, stop, collection in _collections(keys):
         own = keys["image_id"].slice(start, stop - start).combine_chunks()
-        where = _where(collection, own)
         ids = Ids(own)
 
         def put(batch: pa.RecordBatch, ids: Ids = ids, start: int = start) -> None:
@@ -69,14 +70,8 @@ def fetch(
                 cells.found[places[start + rows]] = True
                 cells.put(places[start + rows], batch.select(list(columns)), spool)
 
-        def scan(
-            token: bytes | None = None, where: dict[str, object] = where, names: Any = columns
-        ) -> Scan:
-            if token is not None:
-                return client.scan(IMAGES, ["image_id", *names], token=token)
-            return client.scan(IMAGES, ["image_id", *names], where, snapshot_ms)
-
-        _read(scan, put)
+        for where in _wheres(client, IMAGES, collection, own, snapshot_ms):
+            _read(client, IMAGES, ["image_id", *columns], where, snapshot_ms, put)
     missing = np.flatnonzero(~cells.found[places])
     if len(missing):
         raise InputError(
@@ -123,7 +118,6 @@ def fetch_chunks(
     names = ["image_id", "chunk", "data"]
     for start, stop, collection in _collections(large):
         own = large["image_id"].slice(start, stop - start).combine_chunks()
-        where = _where(collection, own)
         ids = Ids(own)
 
         def put(batch: pa.RecordBatch, ids: Ids = ids, start: int = start) -> None:
@@ -139,21 +133,40 @@ def fetch_chunks(
                 with lock:
                     arrived[row] += piece.nbytes
 
-        def scan(token: bytes | None = None, where: dict[str, object] = where) -> Scan:
-            if token is not None:
-                return client.scan(IMAGE_CHUNKS, names, token=token)
-            return client.scan(IMAGE_CHUNKS, names, where, snapshot_ms)
-
-        _read(scan, put)
+        for where in _wheres(client, IMAGE_CHUNKS, collection, own, snapshot_ms):
+            _read(client, IMAGE_CHUNKS, names, where, snapshot_ms, put)
     cells.size[chunked] = arrived
     refuse_unfit(large, chunked, cells)
 
 
-def _where(collection: str, ids: pa.Array) -> dict[str, object]:
+def _wheres(
+    client: RowClient, table: Table, collection: str, ids: pa.Array, at: int
+) -> Iterator[dict[str, object]]:
+    """What to ask for: a collection whole, or images of it by id, some at a time."""
     where: dict[str, object] = {"collection": collection}
-    if len(ids) <= FEW_IDS:
-        where["image_id"] = ids.to_pylist()
-    return where
+    if len(ids) > FEW_IDS and _dense(client, table, where, len(ids), at):
+        yield where
+        return
+    for start in range(0, len(ids), FEW_IDS):
+        yield where | {"image_id": ids.slice(start, FEW_IDS).to_pylist()}
+
+
+def _dense(
+    client: RowClient, table: Table, where: Mapping[str, object], wanted: int, at: int
+) -> bool:
+    """Whether so many images are `DENSE` of a collection's; looks no further than it must."""
+    there = 0
+    # The narrowest column there is; of chunked images the first piece stands for all.
+    scan = (
+        client.scan(table, ["chunk"], {**where, "chunk": 0}, at)
+        if table is IMAGE_CHUNKS
+        else client.scan(table, ["height"], where, at)
+    )
+    for batch in scan.batches():
+        there += len(batch)
+        if wanted < DENSE * there:
+            return False
+    return True
 
 
 def _wanted(batch: pa.RecordBatch, ids: Ids) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
@@ -164,13 +177,20 @@ def _wanted(batch: pa.RecordBatch, ids: Ids) -> tuple[pa.RecordBatch, npt.NDArra
     return batch.filter(pa.array(inside)), places[inside]
 
 
-def _read(scan: Callable[..., Scan], put: Callable[[pa.RecordBatch], None]) -> None:
+def _read(
+    client: RowClient,
+    table: Table,
+    columns: Sequence[str],
+    where: Mapping[str, object],
+    at: int,
+    put: Callable[[pa.RecordBatch], None],
+) -> None:
     """Reads a scan by its tokens, several at once; the first error ends all."""
     stop = threading.Event()
 
     def one(token: bytes) -> None:
         try:
-            for batch in scan(token).batches():
+            for batch in client.scan(table, columns, token=token).batches():
                 if stop.is_set():
                     return
                 put(batch)
@@ -179,7 +199,7 @@ def _read(scan: Callable[..., Scan], put: Callable[[pa.RecordBatch], None]) -> N
             raise
 
     with ThreadPoolExecutor(READERS) as readers:
-        tokens = scan().tokens()
+        tokens = client.scan(table, columns, where, at).tokens()
         for done in [readers.submit(one, token) for token in tokens]:
             done.result()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import platform
 import resource
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,12 @@ import pyarrow as pa
 import pytest
 
 from labelmill.errors import InputError, StoreUnreachable
+from labelmill.feed.manifest import Manifest
 from labelmill.feed.rows import About, columns_of
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines import shards
-from labelmill.pipelines.shards import Rows, write_training_set
-from labelmill.pipelines.training_set_place import Place, told
+from labelmill.pipelines.shards import Known, Rows, write_training_set
+from labelmill.pipelines.training_set_place import Place, absolute, told
 
 ABOUT = About("images", "class", ["a", "b"])
 DESCRIBED = {
@@ -88,6 +92,58 @@ def test_a_whole_set_is_kept_and_a_damaged_one_replaced(tmp_path: Path) -> None:
     assert TrainingSet.open(place).count("train") == 40
 
 
+def test_rows_stay_where_they_were_first_as_long_as_they_are_whole_there(tmp_path: Path) -> None:
+    manifest, first, _ = write_training_set(_rows(), str(tmp_path / "first"), DESCRIBED)
+
+    def known(digest: str) -> Known:
+        assert digest == manifest.digest
+        return Known("theirs", first)
+
+    there, place, already = write_training_set(
+        _rows(), str(tmp_path / "other"), DESCRIBED | {"name": "y"}, known
+    )
+    assert (place, already, there.name) == (first, True, "theirs")
+    assert not (tmp_path / "other" / manifest.digest).exists()
+    (Path(first) / "train-00000.arrow").unlink()
+    _, place, already = write_training_set(_rows(), str(tmp_path / "other"), DESCRIBED, known)
+    assert (place, already) == (str(tmp_path / "other" / manifest.digest), False)
+
+
+def test_several_freezes_of_the_same_rows_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(4, timeout=60)
+
+    def known(digest: str) -> None:
+        together.wait()  # all have made their files, none has looked what is there
+
+    def write(n: int) -> tuple[Manifest, str, bool]:
+        return write_training_set(_rows(), str(tmp_path), DESCRIBED | {"name": f"n{n}"}, known)
+
+    damaged = Path(write_training_set(_rows(), str(tmp_path), DESCRIBED)[1])
+    for round in range(6):
+        if round % 2:
+            (damaged / "train-00000.arrow").write_bytes(b"damaged")
+        else:
+            shutil.rmtree(damaged, ignore_errors=True)
+        with ThreadPoolExecutor(4) as threads:
+            written = list(threads.map(write, range(4)))
+        assert {place for _, place, _ in written} == {str(damaged)}
+        assert TrainingSet.open(str(damaged)).count("train") == 40
+        assert [path.name for path in tmp_path.iterdir()] == [damaged.name]
+
+
+def test_who_was_slower_keeps_what_is_there(tmp_path: Path) -> None:
+    place = Place(str(tmp_path))
+    with place.staging() as work:
+        manifest, location, _ = write_training_set(_rows(), str(tmp_path), DESCRIBED)
+        slower = manifest.model_copy(update={"name": "slower"})
+        for shard in manifest.shards:
+            shutil.copy(Path(location) / shard.file, work)
+        before = (Path(location) / "train-00000.arrow").stat().st_ino
+        assert place.commit(work, slower).name == "x"
+    assert (Path(location) / "train-00000.arrow").stat().st_ino == before
+    assert TrainingSet.open(location).manifest.name == "x"
+
+
 def test_a_uri_of_a_local_disk_is_a_folder(tmp_path: Path) -> None:
     _, place, _ = write_training_set(_rows(), f"file://{tmp_path}", DESCRIBED)
     assert place.startswith("file:///")
@@ -134,3 +190,13 @@ def test_places_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         write_training_set(_rows(), str(tmp_path / "file"), DESCRIBED)
     assert Place(str(tmp_path)).whole("0" * 64) is None
+
+
+def test_a_root_means_the_same_from_wherever_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert absolute("sets") == absolute("./sets/") == str(tmp_path / "sets")
+    assert absolute("~/sets") == str(tmp_path / "home/sets")
+    assert absolute("s3://sets/deep/") == "s3://sets/deep"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from labelmill.errors import InputError
 from labelmill.pipelines.spool import Spool
 
 
@@ -26,3 +30,18 @@ def test_bytes_of_several_threads_lie_where_they_were_put(tmp_path: Path) -> Non
 def test_an_empty_spool_has_an_empty_view(tmp_path: Path) -> None:
     with Spool(str(tmp_path)) as spool:
         assert bytes(spool.view()) == b""
+
+
+def test_a_full_disk_names_the_folder(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
+    try:
+        with (
+            Spool(str(tmp_path)) as spool,
+            pytest.raises(InputError, match=rf"pixels down in the folder {tmp_path}.*TMPDIR"),
+        ):
+            spool.add(memoryview(bytes(10_000)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(InputError, match=r"pixels down in the folder .*/nowhere"):
+        Spool(str(tmp_path / "nowhere"))
