@@ -31,13 +31,16 @@ _CREDENTIALS = {
 }  # fmt: skip
 
 _STORY = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import pytest
+from pyarrow.fs import FileSelector
 from labelmill.errors import ArtifactError, InputError
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.shards import write_training_set
 from labelmill.pipelines.training_set_files import remove_files, size_of
-from labelmill.pipelines.training_set_place import Place, opened
+from labelmill.pipelines.training_set_place import Place, check, opened
 from tests.unit.pipelines.test_shards import DESCRIBED, _rows
 
 manifest, place, there = write_training_set(_rows(), "s3://sets/deep/root", DESCRIBED)
@@ -56,7 +59,33 @@ with pytest.raises(ArtifactError, match="train-00000.arrow"):
 assert not write_training_set(_rows(), "s3://sets/deep/root", DESCRIBED)[2]
 assert TrainingSet.open(place).count("train") == 40
 
+# As many bytes, but other ones.
+with files.open_input_stream(f"{base}/train-00000.arrow") as stream:
+    data = bytearray(stream.read())
+data[len(data) // 2] ^= 1
+with files.open_output_stream(f"{base}/train-00000.arrow") as stream:
+    stream.write(bytes(data))
+assert Place("s3://sets/deep/root").whole(manifest.digest) is None
+assert not write_training_set(_rows(), "s3://sets/deep/root", DESCRIBED)[2]
+assert TrainingSet.open(place).count("train") == 40
+
+# Two at once: none takes away what the other has put there.
+together = threading.Barrier(2, timeout=60)
+files.delete_dir(base)
+with ThreadPoolExecutor(2) as threads:
+    both = [
+        threads.submit(write_training_set, _rows(), "s3://sets/deep/root", DESCRIBED, lambda _: print(together.wait()))
+        for _ in range(2)
+    ]
+    assert {one.result()[1] for one in both} == {place}
+assert TrainingSet.open(place).count("train") == 40
+
 assert remove_files(place, manifest.digest) == []
+assert remove_files(place, manifest.digest) is None
+check("s3://sets/deep/root")
+assert [one.base_name for one in files.get_file_info(FileSelector("sets/deep/root"))] == []
+with pytest.raises(InputError, match="cannot be written to s3://no-such-bucket"):
+    check("s3://no-such-bucket/x")
 assert Place("s3://sets/deep/root").whole(manifest.digest) is None
 with pytest.raises(InputError, match="cannot be written to s3://no-such-bucket"):
     write_training_set(_rows(), "s3://no-such-bucket/x", DESCRIBED)
