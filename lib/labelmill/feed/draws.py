@@ -34,12 +34,12 @@ def key(*parts: int) -> int:
     return found
 
 
-def bits(numbers: Bits, keyed: int) -> Bits:
+def bits(numbers: Bits, keyed: int | Bits) -> Bits:
     """64 bits for each number, any shape, uint64 in and out.
 
     Args:
         numbers: What the bits are for; not changed.
-        keyed: A `key`: another one gives other bits.
+        keyed: A `key`, or one for each number: another one gives other bits.
     """
     found = numbers * np.uint64(_GOLDEN)
     found += np.uint64(keyed)
@@ -50,8 +50,8 @@ def bits(numbers: Bits, keyed: int) -> Bits:
     return found
 
 
-def below(found: Bits, size: int) -> npt.NDArray[np.int64]:
-    """Whole numbers 0 ≤ n < size out of bits; sizes to 2³², off from even by 2⁻³² × size at most."""
+def below(found: Bits, size: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Whole numbers 0 ≤ n < size, or its size, out of bits; sizes to 2³², off from even by 2⁻³² × size at most."""
     return ((found >> np.uint64(32)) * np.uint64(size) >> np.uint64(32)).astype(np.int64)
 
 

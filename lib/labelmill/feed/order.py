@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from labelmill.errors import InputError
-from labelmill.feed.draws import below, bits, key
+from labelmill.feed.draws import Bits, below, bits, key
 
 Places = npt.NDArray[np.int64]
 
 _ROUNDS = 10
-# Balanced draws ask for one permutation a class and pass; tables are 10 × √N small numbers.
-_KEPT = 4096
+# Tables are 10 × √N small numbers.
+_KEPT = 64
 
 
 class Permutation:
@@ -70,6 +70,36 @@ permutation = functools.lru_cache(_KEPT)(Permutation)
 """A `Permutation`, made once: a memo, nothing depends on it."""
 
 
+def permuted(places: Places, sizes: Places, keys: Bits) -> Places:
+    """Where each place goes in a permutation of its own: one by one, so any number of them cost as one.
+
+    The same network as `Permutation`'s, without tables: other permutations, no less random.
+
+    Args:
+        places: ``(N,)``, each from 0 and below its size.
+        sizes: Of the permutations, ``(N,)``, below 2⁶².
+        keys: Equal sizes and keys, the same permutation; ``(N,)``.
+    """
+    wides = np.ceil(np.sqrt(sizes)).astype(np.int64)
+    highs = -(-sizes // wides)
+    found = _through(places, wides, highs, keys)
+    outside = np.flatnonzero(found >= sizes)
+    while len(outside):
+        found[outside] = _through(found[outside], wides[outside], highs[outside], keys[outside])
+        outside = outside[found[outside] >= sizes[outside]]
+    return found
+
+
+def _through(places: Places, wides: Places, highs: Places, keys: Bits) -> Places:
+    high, low = np.divmod(places, wides)
+    for number in range(_ROUNDS):
+        moved, by, size = (low, high, wides) if number % 2 else (high, low, highs)
+        drawn = bits(by.astype(np.uint64) + np.uint64(number << 48), keys)
+        moved += below(drawn, size)
+        moved -= size * (moved >= size)
+    return np.asarray(high * wides + low)
+
+
 @dataclass(frozen=True)
 class Order:
     """The order of a split's rows, epoch by epoch.
@@ -111,19 +141,26 @@ class Order:
     def _balanced(self, epoch: int, drawn: Places) -> Places:
         # Draw d is of class d mod K and is its turn number d div K; turns go round the class's rows,
         # each time round in another order.
-        turns, classes = np.divmod(drawn, len(self.members))
-        found = np.empty_like(drawn)
-        for number in np.unique(classes):
-            of = np.flatnonzero(classes == number)
-            rows = self.members[number]
-            rounds, places = np.divmod(turns[of], len(rows))
-            if self.shuffle:
-                for again in np.unique(rounds):
-                    now = np.flatnonzero(rounds == again)
-                    keyed = key(self.seed, epoch, int(number), int(again))
-                    places[now] = permutation(len(rows), keyed)(places[now])
-            found[of] = rows[places]
-        return found
+        classes = len(self.members)
+        turns, numbers = np.divmod(drawn, classes)
+        if not self.shuffle:
+            # Every n-th draw would be of every n-th class: classes move on by one where that recurs.
+            common = math.gcd(classes, self.shard[1])
+            recurs = classes * self.shard[1] // common
+            numbers = (numbers + drawn // recurs % common) % classes
+        rows, starts, sizes = self._joined
+        rounds, places = np.divmod(turns, sizes[numbers])
+        if self.shuffle:
+            keys = bits(rounds.astype(np.uint64), key(self.seed, epoch))
+            keys = bits(keys + numbers.astype(np.uint64), key(len(self.members)))
+            places = permuted(places, sizes[numbers], keys)
+        return np.asarray(rows[starts[numbers] + places])
+
+    @functools.cached_property
+    def _joined(self) -> tuple[Places, Places, Places]:
+        """Rows class by class, where each class begins, and how many it has."""
+        sizes = np.array([len(rows) for rows in self.members], np.int64)
+        return np.concatenate(self.members), np.cumsum(sizes) - sizes, sizes
 
 
 def checked_shard(number: int, shards: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import pytest
 
 from labelmill.errors import InputError
 from labelmill.feed.draws import Draws, key
-from labelmill.feed.order import Order, Permutation, checked_shard
+from labelmill.feed.order import Order, Permutation, checked_shard, permutation, permuted
 
 
 def epoch_of(order: Order, epoch: int) -> list[int]:
@@ -42,6 +42,8 @@ def test_an_order_is_what_it_was_when_it_was_written() -> None:
     """States and seeds of last year must give last year's batches: these numbers never change."""
     assert epoch_of(Order(10, 7, True), 0) == [1, 8, 6, 0, 5, 2, 4, 3, 9, 7]
     assert epoch_of(Order(10, 7, True), 1) == [7, 8, 6, 3, 5, 4, 9, 1, 2, 0]
+    balanced = Order(10, 7, True, [np.arange(6), np.arange(6, 9), np.arange(9, 10)])
+    assert epoch_of(balanced, 0) == [7, 9, 3, 1, 9, 9, 6, 5, 0, 8]
 
 
 def test_every_epoch_has_another_order_and_a_seed_has_the_same() -> None:
@@ -86,6 +88,52 @@ def test_balanced_epochs_draw_classes_equally_often_and_their_rows_in_turn() -> 
     assert len({row for row in first + second if row < 70}) > 45, "other rows of the large class"
     frozen = Order(100, 3, False, members)
     assert frozen.at(0, 0, 6)[0].tolist() == [0, 70, 90, 1, 71, 91]
+
+
+def test_every_time_round_a_class_has_each_of_its_rows_once() -> None:
+    members = [np.arange(0, 70), np.arange(70, 97), np.arange(97, 100)]
+    drawn = Order(3 * 81, 3, True, members).at(0, 0, 3 * 81)[0]
+    orders = set()
+    for rows in members:
+        turns = drawn[np.isin(drawn, rows)].tolist()
+        often = Counter(turns)
+        assert sorted(often) == rows.tolist()
+        assert set(often.values()) <= {81 // len(rows), 81 // len(rows) + 1}
+    whole = Order(9, 3, True, [np.arange(3)])
+    for epoch in range(20):
+        orders.add(tuple(epoch_of(whole, epoch)))
+    assert len(orders) == 20
+
+
+def test_a_rare_class_costs_no_more_than_another_and_nothing_is_kept_of_it() -> None:
+    permutation.cache_clear()
+    order = Order(20_000, 3, True, [np.arange(1), np.arange(1, 20_000)])
+    often = Counter(epoch_of(order, 0))
+    assert often[0] == 10_000
+    assert max(often[row] for row in range(1, 20_000)) == 1
+    assert permutation.cache_info().currsize == 1, "not one each time round"
+
+
+def test_many_permutations_at_once_are_permutations_and_evenly_spread() -> None:
+    for size in (1, 2, 5, 97, 1000):
+        sizes, keys = np.full(size, size), np.full(size, key(size), np.uint64)
+        assert sorted(permuted(np.arange(size), sizes, keys)) == list(range(size))
+    keys = np.repeat(np.array([key(n) for n in range(6000)], np.uint64), 4)
+    found = permuted(np.tile(np.arange(4), 6000), np.full(24_000, 4), keys).reshape(-1, 4)
+    often = Counter(map(tuple, found.tolist()))
+    assert sum((often[p] - 250) ** 2 / 250 for p in itertools.permutations(range(4))) < 49.7
+
+
+@pytest.mark.parametrize(("classes", "shards"), [(4, 2), (2, 4), (3, 3), (6, 4), (5, 2)])
+def test_every_shard_sees_every_class_in_the_frozen_order_too(classes: int, shards: int) -> None:
+    members = [np.arange(n * 100, n * 100 + 60) for n in range(classes)]
+    count = classes * 60
+    parts = [epoch_of(Order(count, 1, False, members, (n, shards)), 0) for n in range(shards)]
+    each = count // shards // classes
+    for part in parts:
+        assert set(Counter(row // 100 for row in part).values()) <= {each - 1, each, each + 1}
+        assert len({row // 100 for row in part}) == classes
+    assert sorted(itertools.chain(*parts)) == sorted(np.concatenate(members))
 
 
 def test_shards_that_are_not() -> None:
