@@ -106,6 +106,10 @@ def test_a_plan_for_many_processes_has_units_for_all(
     assert len(plan.units) == 1
     many = KuduBatches.plan(query(), settings, spark, parts=7)
     assert sum(len(many.part(number, 7)) for number in range(7)) == COUNT
+    each = KuduBatches.plan(query(), settings, spark, parts=COUNT)
+    assert [len(each.part(number, COUNT)) for number in range(COUNT)] == [1] * COUNT
+    with pytest.raises(InputError, match="150 images, too few for 151 processes"):
+        KuduBatches.plan(query(), settings, spark, parts=COUNT + 1)
     with pytest.raises(InputError, match="parts=0"):
         KuduBatches.plan(query(), settings, spark, parts=0)
 
@@ -280,12 +284,43 @@ def test_queries_that_are_of_no_use(
         KuduBatches.plan(query(), settings, spark, classes=["a"])
 
 
+def test_masks_of_another_size_than_their_images(
+    spark: SparkSession, settings: Settings, client: RowClient
+) -> None:
+    images, masks = drawn(5), drawn(1, (20, 40, 1), seed=8)
+    put(client, images)
+    put(client, masks, "masks")
+    (mask,) = masks
+    sql = (
+        f"select collection, image_id, 'masks' as mask_collection, '{mask}' as mask_id from images "
+        "where collection = 'c'"
+    )
+    with pytest.raises(
+        InputError,
+        match=rf"the mask {mask} is 20×40×1 uint8, its image {sorted(images)[0]} is 4×4×1 uint8; a mask "
+        r"is as high and wide as its image \(5 are not\)",
+    ):
+        KuduBatches.plan(sql, settings, spark)
+
+
+def test_more_rows_than_the_driver_takes(
+    spark: SparkSession, settings: Settings, truth: dict[str, str]
+) -> None:
+    limits = spark.sparkContext._jsc.sc().conf()
+    limits.set("spark.driver.maxResultSize", "1k")
+    try:
+        with pytest.raises(InputError, match=r"more rows than the driver takes at once.*maxResult"):
+            KuduBatches.plan(query(), settings, spark)
+    finally:
+        limits.remove("spark.driver.maxResultSize")
+
+
 def test_images_that_are_not_there(
     spark: SparkSession, settings: Settings, client: RowClient, truth: dict[str, str]
 ) -> None:
     (row,) = client.scan(ANNOTATIONS, where={"image_id": sorted(truth)[0]})
     client.write(ANNOTATIONS, [{**row, "image_id": "0" * 64}])
-    with pytest.raises(MissingRow, match=r"1 of 151 images.*c/000000000000.*join the view images"):
+    with pytest.raises(InputError, match=r"1 of 151 images.*c/000000000000.*join the view images"):
         KuduBatches(query(), settings, spark)
 
 

@@ -112,8 +112,9 @@ class KuduBatches:
             UnknownName: An unknown view, column or parameter; no collection or image_id.
             NoData: The query has no rows.
             InputError: Several targets, rows without one, an image twice, a label that is not in
-                `classes`, a snapshot older than Kudu's history.
-            MissingRow: An image that the query names is not in the table.
+                `classes`, a mask of another size than its image, an image that is not in the table,
+                a snapshot older than Kudu's history, more rows than the driver takes, fewer than
+                `parts`.
             StoreError: Kudu refused.
             StoreUnreachable: Kudu did not answer.
         """

@@ -17,7 +17,9 @@ from pyspark.sql import functions as F
 from labelmill.errors import InputError, NoData, UnknownName
 from labelmill.feed.rows import Target
 from labelmill.pipelines import catalogue
+from labelmill.pipelines.driver_rows import room_for_rows
 from labelmill.settings import Settings
+from labelmill.store.spark_errors import spark_errors
 
 _TARGETS: dict[str, Target] = {"class": "class", "classes": "classes", "mask_id": "mask"}
 _SHOWN = 3
@@ -53,7 +55,8 @@ def ask(
         QueryRefused: The query does more than read, or would not answer the same again.
         UnknownName: An unknown view, column or parameter.
         NoData: The query has no rows.
-        InputError: See `index_of` and `target_of`; a snapshot older than Kudu's history.
+        InputError: See `index_of` and `target_of`; a snapshot older than Kudu's history; more rows
+            than the driver takes.
         StoreError: Kudu refused.
     """
     df = catalogue.query(
@@ -62,7 +65,8 @@ def ask(
     target = target_of(df.columns, no_target)
     # Spark leaves out what is not asked for: no pixels are read, whatever the query selects.
     answer = _narrowed(df, target)
-    batches = answer._collect_as_arrow()
+    with spark_errors("asking which images", settings), room_for_rows():
+        batches = answer._collect_as_arrow()
     table = pa.Table.from_batches(batches) if batches else pa.table({})
     return index_of(table, target, classes)
 

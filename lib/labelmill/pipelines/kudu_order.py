@@ -6,6 +6,7 @@ a window. A unit is a range of ids, which are hashes: a fair sample of its colle
 
 from __future__ import annotations
 
+import bisect
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ Places = npt.NDArray[np.int64]
 _ROWS = 0xB10C
 """Tells the draws of rows within a window from those of units."""
 
+_KEPT = 4
+"""Epochs whose windows are kept."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -31,17 +35,14 @@ class Window:
     Args:
         units: Of the plan, in the order of the window.
         begin: Place of its first row in the epoch.
+        end: The place after its last row.
         keyed: What its order follows from; None: that of the units.
     """
 
     units: tuple[Unit, ...]
     begin: int
+    end: int
     keyed: int | None
-
-    @property
-    def end(self) -> int:
-        """The place in the epoch after its last row."""
-        return self.begin + sum(unit.stop - unit.start for unit in self.units)
 
     @functools.cached_property
     def places(self) -> Places:
@@ -83,7 +84,10 @@ class WindowOrder(Order):
 
     def at(self, epoch: int, start: int, stop: int) -> tuple[Places, Places]:
         """See `Order.at`."""
-        within = [w for w in self.windows(epoch) if w.begin < stop and start < w.end]
+        windows = self.windows(epoch)
+        first = self._window_of(epoch, start)
+        last = bisect.bisect_left(windows, stop, lo=first, key=_begin)
+        within = windows[first:last] if start < stop else ()
         rows = np.concatenate(
             [np.zeros(0, np.int64)]
             + [w.rows[max(start - w.begin, 0) : stop - w.begin] for w in within]
@@ -101,17 +105,40 @@ class WindowOrder(Order):
         """
         end = None if epochs is None else (epoch // epochs + 1) * epochs
         while end is None or epoch < end:
-            for window in self.windows(epoch):
-                if window.end > start:
-                    yield epoch, window
+            for window in self.windows(epoch)[self._window_of(epoch, start) :]:
+                yield epoch, window
             epoch, start = epoch + 1, 0
 
     def windows(self, epoch: int) -> tuple[Window, ...]:
         """The windows of an epoch; those of another seed or epoch are others."""
-        return _windows(self.plan.units, self.seed, epoch if self.shuffle else None, self.size)
+        shuffled = epoch if self.shuffle else None
+        found = self._known.get(shuffled)
+        if found is None:
+            found = _windows(self.plan.units, self.seed, shuffled, self.size)
+            # Whoever reads ahead may be an epoch further than whoever takes.
+            for old in list(self._known)[: 1 - _KEPT]:
+                self._known.pop(old, None)
+            self._known[shuffled] = found
+        return found
+
+    def _window_of(self, epoch: int, place: int) -> int:
+        """Number of the window that a place is in."""
+        return bisect.bisect_right(self.windows(epoch), place, key=_end)
+
+    @functools.cached_property
+    def _known(self) -> dict[int | None, tuple[Window, ...]]:
+        # Kept with the order: to find them by all their units would look at each, for every batch.
+        return {}
 
 
-@functools.lru_cache(8)
+def _begin(window: Window) -> int:
+    return window.begin
+
+
+def _end(window: Window) -> int:
+    return window.end
+
+
 def _windows(
     units: tuple[Unit, ...], seed: int, epoch: int | None, size: int
 ) -> tuple[Window, ...]:
@@ -120,12 +147,14 @@ def _windows(
         numbers = permutation(len(units), key(seed, epoch))(numbers)
     found: list[Window] = []
     held: list[Unit] = []
-    begin = 0
+    begin = end = bytes_held = 0
     for unit in [*(units[number] for number in numbers.tolist()), None]:
-        if held and (unit is None or sum(one.size for one in held) + unit.size > size):
+        if held and (unit is None or bytes_held + unit.size > size):
             keyed = None if epoch is None else key(seed, epoch, _ROWS, len(found))
-            found.append(Window(tuple(held), begin, keyed))
-            begin, held = found[-1].end, []
+            found.append(Window(tuple(held), begin, end, keyed))
+            begin, held, bytes_held = end, [], 0
         if unit is not None:
             held.append(unit)
+            end += unit.stop - unit.start
+            bytes_held += unit.size
     return tuple(found)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelmill.errors import MissingRow
+from labelmill.errors import InputError
 from labelmill.feed.pixels import ShapeOf
 from labelmill.feed.rows import SHAPE
 from labelmill.pipelines.kudu_ids import Ids
 from labelmill.pipelines.kudu_plan import KuduPlan, Unit, size_of
 from labelmill.pipelines.kudu_read import PIXELS
+from labelmill.pipelines.mask_sizes import other_size
 from labelmill.pipelines.snapshot import settled
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient, shared_client
@@ -59,20 +61,32 @@ def plan(
     each = sizes[rows["shape"].to_numpy()]
     if index.target == "mask":
         rows = rows.append_column("mask_shape", _masks(client, rows, at, shapes))
+        _refuse_other_sizes(rows, shapes.found)
         sizes = shapes.sizes()
         each = each + sizes[rows["mask_shape"].to_numpy()]
     most = max(1, min(unit_bytes, int(each.sum()) // max(1, parts)))
+    if rows.num_rows < parts:
+        raise InputError(
+            f"the query has {rows.num_rows:,} images, too few for {parts} processes; give parts="
+            f"{rows.num_rows} or less"
+        )
+    collections = list(_collections(rows))
+    pieces = [
+        Piece(number, first + begin, first + end)
+        for number, (collection, first, last) in enumerate(collections)
+        for begin, end in cut(
+            each[first:last], most, None if density[collection] >= _DENSE else BY_ID_ROWS
+        )
+    ]
     units: list[Unit] = []
-    for collection, first, last in _collections(rows):
-        dense = density[collection] >= _DENSE
-        for begin, end in cut(each[first:last], most, None if dense else BY_ID_ROWS):
-            start, stop = first + begin, first + end
-            tokens: tuple[bytes, ...] = ()
-            if dense:
-                low = rows["image_id"][start].as_py() if start > first else None
-                high = rows["image_id"][stop].as_py() if stop < last else None
-                tokens = _tokens(client, collection, low, high, at)
-            units.append(Unit(collection, start, stop, int(each[start:stop].sum()), tokens))
+    for number, start, stop in at_least(pieces, each, parts):
+        collection, first, last = collections[number]
+        tokens: tuple[bytes, ...] = ()
+        if density[collection] >= _DENSE:
+            low = rows["image_id"][start].as_py() if start > first else None
+            high = rows["image_id"][stop].as_py() if stop < last else None
+            tokens = _tokens(client, collection, low, high, at)
+        units.append(Unit(collection, start, stop, int(each[start:stop].sum()), tokens))
     return KuduPlan(
         sql=sql,
         parameters=given,
@@ -104,6 +118,37 @@ def cut(
         inner = np.linspace(start, end, own + 1).astype(int).tolist()
         yield from itertools.pairwise(inner)
         start = end
+
+
+class Piece(NamedTuple):
+    """Rows of one collection that are read together: which collection, first row, row after the last."""
+
+    collection: int
+    start: int
+    stop: int
+
+
+def at_least(pieces: Sequence[Piece], sizes: npt.NDArray[np.int64], count: int) -> list[Piece]:
+    """Pieces that are so many at least: the largest ones in halves, until they are.
+
+    Args:
+        pieces: In the order of rows.
+        sizes: Bytes of each row.
+        count: How many; not more than there are rows.
+    """
+    waiting = [(-int(sizes[p.start : p.stop].sum()), p) for p in pieces]
+    heapq.heapify(waiting)
+    # Of one row each: nothing is left to halve.
+    whole: list[Piece] = []
+    while waiting and len(waiting) + len(whole) < count:
+        _, piece = heapq.heappop(waiting)
+        middle = (piece.start + piece.stop) // 2
+        if middle == piece.start:
+            whole.append(piece)
+            continue
+        for half in (piece._replace(stop=middle), piece._replace(start=middle)):
+            heapq.heappush(waiting, (-int(sizes[half.start : half.stop].sum()), half))
+    return sorted([*whole, *(piece for _, piece in waiting)], key=lambda piece: piece.start)
 
 
 class _Shapes:
@@ -170,6 +215,22 @@ def _masks(client: RowClient, rows: pa.Table, at: int, shapes: _Shapes) -> pa.Ar
     return pa.array(codes)
 
 
+def _refuse_other_sizes(rows: pa.Table, shapes: Sequence[ShapeOf]) -> None:
+    """Refuses masks that are not as high and wide as their images."""
+    sides = np.array([(shape.height, shape.width) for shape in shapes])
+    images, masks = (rows[name].to_numpy() for name in ("shape", "mask_shape"))
+    wrong = np.flatnonzero((sides[images] != sides[masks]).any(axis=1)).tolist()
+    if wrong:
+        row = wrong[0]
+        raise other_size(
+            rows["mask_id"][row],
+            shapes[masks[row]],
+            rows["image_id"][row],
+            shapes[images[row]],
+            len(wrong),
+        )
+
+
 def _looked_at(
     client: RowClient, collection: str, ids: pa.Array, at: int, shapes: _Shapes
 ) -> tuple[npt.NDArray[np.int32], int]:
@@ -190,7 +251,7 @@ def _refuse_missing(
     missing = np.flatnonzero(codes < 0).tolist()
     if missing:
         shown = ", ".join(f"{collections[i]}/{str(ids[i])[:12]}" for i in missing[:3])
-        raise MissingRow(
+        raise InputError(
             f"{len(missing):,} of {len(codes):,} images that the query names are not among `images` at "
             f"snapshot {at}: {shown}; join the view images, so that only those that are there come"
         )

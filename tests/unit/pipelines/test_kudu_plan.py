@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +18,7 @@ from labelmill.pipelines.kudu_ids import Ids
 from labelmill.pipelines.kudu_index import index_of, target_of
 from labelmill.pipelines.kudu_order import Coming, WindowOrder
 from labelmill.pipelines.kudu_plan import KuduPlan, Unit
-from labelmill.pipelines.kudu_planning import cut
+from labelmill.pipelines.kudu_planning import Piece, at_least, cut
 
 ROWS, EACH = 1000, 16
 
@@ -102,6 +105,41 @@ def test_windows_go_on_from_a_place_to_the_end_of_the_pass() -> None:
     assert two == [(2, end) for end in ends[1:]] + [(3, w.end) for w in order.windows(3)]
 
 
+def test_a_batch_costs_no_look_at_all_units() -> None:
+    class Counted(tuple[Unit, ...]):
+        looked = 0
+
+        def __iter__(self) -> Iterator[Unit]:
+            Counted.looked += 1
+            return super().__iter__()
+
+        def __hash__(self) -> int:
+            Counted.looked += 1
+            return super().__hash__()
+
+        def __getitem__(self, key: Any) -> Any:
+            Counted.looked += 1
+            return super().__getitem__(key)
+
+    plan = plan_of()
+    order = order_of(replace(plan, units=Counted(plan.units)))
+    expected = [epoch_of(order, epoch) for epoch in range(2)]
+    Counted.looked = 0
+    assert [epoch_of(order, epoch, batch=1) for epoch in range(2)] == expected
+    assert Counted.looked == 0
+    assert epoch_of(order_of(plan), 1) == expected[1]
+
+
+def test_any_stretch_of_an_epoch_is_found() -> None:
+    order = order_of(plan_of())
+    whole = epoch_of(order, 0)
+    ends = [w.end for w in order.windows(0)]
+    for start in [0, 1, *ends, *(end - 1 for end in ends)]:
+        for stop in [start, *ends, ROWS]:
+            if start <= stop:
+                assert order.at(0, start, stop)[0].tolist() == whole[start:stop]
+
+
 def test_a_plan_travels_as_bytes_and_by_pickle() -> None:
     plan = plan_of()
     for copy in (KuduPlan.from_bytes(plan.to_bytes()), pickle.loads(pickle.dumps(plan))):
@@ -148,6 +186,28 @@ def test_pieces_are_about_equally_large(
     found = list(cut(np.array(sizes), most, rows))
     assert [stop - start for start, stop in found] == pieces
     assert [n for start, stop in found for n in range(start, stop)] == list(range(len(sizes)))
+
+
+def test_the_largest_pieces_are_halved_until_there_is_one_for_each_process() -> None:
+    dice = np.random.default_rng(0)
+    for rows, count in [(24, 8), (200, 64), (9, 9), (5, 1)]:
+        sizes = dice.lognormal(12, 1, rows).astype(np.int64)
+        most = max(1, int(sizes.sum()) // count)
+        pieces = [
+            Piece(number, first + start, first + stop)
+            for number, (first, last) in enumerate([(0, rows // 3), (rows // 3, rows)])
+            for start, stop in cut(sizes[first:last], most)
+        ]
+        found = at_least(pieces, sizes, count)
+        assert len(found) >= count
+        assert [n for p in found for n in range(p.start, p.stop)] == list(range(rows))
+        assert all((p.stop <= rows // 3) == (p.collection == 0) for p in found)
+        assert min(p.stop - p.start for p in found) > 0
+    assert at_least([Piece(0, 0, 8), Piece(0, 8, 9)], np.ones(9, np.int64), 3) == [
+        Piece(0, 0, 4),
+        Piece(0, 4, 8),
+        Piece(0, 8, 9),
+    ]
 
 
 def test_ids_are_found_among_others() -> None:
