@@ -76,6 +76,8 @@ def test_what_is_there_comes_once(settings: Settings, topic: str) -> None:
         assert sorted(numbers(again)) == list(range(100))
     assert [len(x) for x, _ in stream.numpy(16, drop_remainder=True)] == [16] * 6
     assert stream.bad == {}
+    with pytest.raises(NoData, match=r"100 labelled messages are no batch of 101 with drop_rem"):
+        list(stream.numpy(101, drop_remainder=True))
 
 
 def test_bad_messages_are_counted_and_told(settings: Settings, topic: str) -> None:

@@ -97,7 +97,7 @@ class StreamBlocks:
 
         Raises:
             InputError: A label that is not in the class list; shapes that do not agree.
-            NoData: There are no good messages at all.
+            NoData: There are no good messages at all, or not one batch of them.
             BusError: Kafka refused.
             BusUnreachable: Messages that are there did not arrive in time.
         """
@@ -123,8 +123,13 @@ class StreamBlocks:
             self.progress.mark(offsets)
             yield Block(self._mapped(held), len(held), 1)
         self.progress.end(offsets)
-        if not count and not held and start == self.progress.origin:
-            raise self._nothing()
+        if not count and start == self.progress.origin:
+            if not held:
+                raise self._nothing()
+            raise NoData(
+                f"{self._stream.topic}: {len(held):,} labelled messages are no batch of {size} with "
+                "drop_remainder"
+            )
 
     def _mapped(self, messages: Sequence[Labelled]) -> Rows:
         stream = self._stream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ class StreamProgress:
 
     What has an end is read from its start in each pass; what has none goes on where it was. A look at
     the first batch is no pass (Keras takes one to build a model): the next one begins at the same place.
+    One thread may read ahead while another takes batches and asks for states.
 
     Args:
         identity: What the messages are; goes into states.
@@ -37,6 +39,8 @@ class StreamProgress:
         # Offsets after batches of this pass; the first is of batch number `_from`.
         self._marks: deque[dict[int, int]] = deque()
         self._from = 0
+        # Who reads moves marks while who takes looks one up.
+        self._lock = threading.Lock()
 
     @property
     def offsets(self) -> dict[int, int]:
@@ -45,30 +49,35 @@ class StreamProgress:
 
     def begin(self) -> dict[int, int]:
         """Begins a pass; says at which offsets."""
-        if self._done() > 1 or self._ended:
-            self._start = self._now() if self._endless else dict(self.origin)
-        self._reset()
-        return self.offsets
+        with self._lock:
+            if self._done() > 1 or self._ended:
+                self._start = self._now() if self._endless else dict(self.origin)
+            self._reset()
+            return self.offsets
 
     def last_epoch(self) -> None:
         """Streams have no epochs."""
 
     def mark(self, offsets: Mapping[int, int]) -> None:
         """A batch was read; these offsets come next."""
-        while self._marks and self._from < self._done() - 1:
-            self._marks.popleft()
-            self._from += 1
-        self._marks.append(dict(offsets))
+        with self._lock:
+            while self._marks and self._from < self._done() - 1:
+                self._marks.popleft()
+                self._from += 1
+            self._marks.append(dict(offsets))
 
     def end(self, offsets: Mapping[int, int]) -> None:
         """All was read, with what came behind the last batch."""
-        self._ended = True
-        if self._marks:
-            self._marks[-1] = dict(offsets)
+        with self._lock:
+            self._ended = True
+            if self._marks:
+                self._marks[-1] = dict(offsets)
 
     def state(self) -> dict[str, Any]:
         """Where the pass is; goes into JSON."""
-        offsets = {str(partition): offset for partition, offset in sorted(self._now().items())}
+        with self._lock:
+            now = self._now()
+        offsets = {str(partition): offset for partition, offset in sorted(now.items())}
         return {"format": FORMAT, **self._identity, "offsets": offsets}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -99,8 +108,9 @@ class StreamProgress:
             raise InputError(
                 f"a state with offsets {told!r}; expected one for each of partitions {sorted(self.origin)}"
             )
-        self._start = offsets
-        self._reset()
+        with self._lock:
+            self._start = offsets
+            self._reset()
 
     def _reset(self) -> None:
         self._before, self._from, self._ended = self.taken(), 0, False
