@@ -19,6 +19,7 @@ from labelmill.feed.rows import Target
 from labelmill.pipelines.freeze_index import Labels
 from labelmill.pipelines.freeze_options import Options
 from labelmill.pipelines.freeze_query import GROUP
+from labelmill.pipelines.freeze_units import given_of, units_of
 
 _KEPT_SALT = "\0kept"
 _BLOCK = 1 << 16
@@ -64,8 +65,8 @@ def divided(
     """
     _check(options, target, GROUP in rows.column_names)
     division = options.division
-    names, units = _units(rows, key)
-    unit_given = _given(names, units, given, GROUP in rows.column_names)
+    names, units = units_of(rows, key)
+    unit_given = given_of(names, units, given, GROUP in rows.column_names)
     strata = np.zeros(len(names), np.int32)
     strata[units[::-1]] = labels.codes[::-1]  # of the first row, which is written last
     positions = positions_of(texts(names), division.salt)
@@ -118,74 +119,6 @@ def _check(options: Options, target: Target, grouped: bool) -> None:
         )
     if options.class_list is not None and target not in ("class", "classes"):
         raise InputError("a class list needs a class as target")
-
-
-def _units(rows: pa.Table, key: str) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
-    """Names of what must stay whole, and the place of each row's among them.
-
-    An image is the same in every collection, so it is one unit, and so are all groups that it is in;
-    a record's id is its collection's own. A unit of several groups is called by the least of them.
-    """
-    ids = rows[key]
-    if GROUP in rows.column_names:
-        named = pc.coalesce(rows[GROUP].combine_chunks(), ids.combine_chunks())
-        if key == "image_id" and len(pc.unique(rows["collection"])) > 1:
-            return _joined(named, ids.combine_chunks())
-    elif key == "image_id" and len(pc.unique(rows["collection"])) > 1:
-        named = ids.combine_chunks()
-    else:
-        return ids, np.arange(len(rows))
-    encoded = named.dictionary_encode()
-    return pa.chunked_array([encoded.dictionary]), encoded.indices.to_numpy().astype(np.int64)
-
-
-def _joined(groups: pa.Array, ids: pa.Array) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
-    """As `_units`, of rows that hang together by a group or by an id, however many of them between."""
-    names = groups.dictionary_encode()
-    order = pc.sort_indices(names.dictionary).to_numpy()
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    units = rank[names.indices.to_numpy()]
-    own, images = units, ids.dictionary_encode().indices.to_numpy()
-    while True:
-        before, least = units, np.full(len(order), len(order), np.int64)
-        np.minimum.at(least, own, units)
-        # Twice: a unit is a name itself, so long chains shrink by halves.
-        units = least[least][own]
-        least = np.full(int(images.max()) + 1, len(order), np.int64)
-        np.minimum.at(least, images, units)
-        units = least[images]
-        if (units == before).all():
-            break
-    found, places = np.unique(units, return_inverse=True)
-    return pa.chunked_array([names.dictionary.take(pa.array(order[found]))]), places.reshape(-1)
-
-
-def _given(
-    names: pa.ChunkedArray,
-    units: npt.NDArray[np.int64],
-    given: npt.NDArray[np.int8],
-    grouped: bool,
-) -> npt.NDArray[np.int8]:
-    """The given split of each unit."""
-    found = np.full(len(names), -1, np.int8)
-    told = np.flatnonzero(given >= 0)
-    found[units[told]] = given[told]
-    wrong = told[found[units[told]] != given[told]]
-    if len(wrong):
-        unit = int(units[wrong[0]])
-        both = sorted({SPLITS[found[unit]], SPLITS[given[wrong[0]]]})
-        torn = len(np.unique(units[wrong]))
-        raise InputError(
-            f"the query puts {'group' if grouped else 'image'} {names[unit].as_py()!r} into {' and '.join(both)}"
-            f"{f', and {torn - 1:,} others into two splits as well' if torn > 1 else ''}; "
-            + (
-                "groups stay whole: leave out split, or do not group"
-                if grouped
-                else "an image in two splits is learned and then asked for: give it one split"
-            )
-        )
-    return found
 
 
 def _proof(
