@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +42,22 @@ def empty(shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     return raw[start : start + size].view(kind).reshape(shape)
 
 
+def by_shard(starts: Places, rows: Places) -> Iterator[tuple[int, Places, Places]]:
+    """Which shard each row is in.
+
+    Args:
+        starts: The number of each shard's first row, and at the end that of all rows.
+        rows: Rows of the split.
+
+    Yields:
+        A shard's number, which of `rows` are in it, and their numbers within it.
+    """
+    shards = np.searchsorted(starts, rows, "right") - 1
+    for number in np.unique(shards):
+        of = np.flatnonzero(shards == number)
+        yield int(number), of, rows[of] - starts[number]
+
+
 class Pixels:
     """One column of images, over the shards of a split.
 
@@ -77,10 +93,8 @@ class Pixels:
         if len(self._whole) == 1:
             # "clip" only because "raise" would go by way of a buffer; rows are within bounds.
             return np.take(self._whole[0], rows, axis=0, out=out, mode="clip")
-        shards = np.searchsorted(self._starts, rows, "right") - 1
-        for number in np.unique(shards):
-            of = np.flatnonzero(shards == number)
-            out[of] = self._whole[number][rows[of] - self._starts[number]]
+        for number, of, within in by_shard(self._starts, rows):
+            out[of] = self._whole[number][within]
         return out
 
     def _one(self, row: int) -> npt.NDArray[Any]:

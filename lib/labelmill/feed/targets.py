@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelmill.errors import InputError
+from labelmill.feed.pixels import by_shard
 from labelmill.feed.rows import About, key_of
 
 Places = npt.NDArray[np.int64]
@@ -98,16 +99,30 @@ class Features:
 
     def take(self, rows: Places) -> dict[str, npt.NDArray[Any]]:
         """Features of rows."""
-        wanted = pa.array(rows)
-        return {name: _array(column.take(wanted)) for name, column in self._columns.items()}
+        return {name: _taken(column, rows) for name, column in self._columns.items()}
 
 
-def _array(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def _taken(column: pa.ChunkedArray, rows: Places) -> npt.NDArray[Any]:
+    # Chunk by chunk: Arrow would first put all chunks of text together, and they may be of more
+    # bytes than one array of text holds.
+    if column.num_chunks == 1:
+        return _array(column.chunk(0).take(pa.array(rows)))
+    starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
+    out: npt.NDArray[Any] | None = None
+    for number, of, within in by_shard(starts, rows):
+        found = _array(column.chunk(number).take(pa.array(within)))
+        if out is None:
+            out = np.empty(len(rows), found.dtype)
+        out[of] = found
+    return _array(column.slice(0, 0).combine_chunks()) if out is None else out
+
+
+def _array(column: pa.Array) -> npt.NDArray[Any]:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
     if column.null_count:
         column = column.fill_null(_filler(column.type))
-    return np.asarray(column.to_numpy())
+    return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
 def _filler(type: pa.DataType) -> str | bytes | float | None:

@@ -15,6 +15,7 @@ from labelmill.errors import InputError, NoData
 from labelmill.feed.augment import crop, flip, noise
 from labelmill.feed.maps import arrays, batched, prepared
 from labelmill.feed.rows import About
+from labelmill.feed.targets import Features
 from labelmill.feed.training_set import TrainingSet
 from tests.unit.feed.sets import image_row, number_of, numbered, scattered, write
 
@@ -287,6 +288,16 @@ def test_records_are_features_by_name(tmp_path: Path) -> None:
     assert sorted(found) == list(range(50))
     with pytest.raises(InputError, match="cache keeps images"):
         frozen.numpy(8, cache=True)
+
+
+def test_text_of_more_than_one_array_can_hold_is_fed(tmp_path: Path) -> None:
+    """40 chunks that share 64 MiB: together they were 2.5 GiB, were they put together."""
+    chunk = pa.array([f"{n:01024d}" for n in range(1 << 16)])
+    table = pa.table({"said": pa.chunked_array([chunk] * 40)})
+    features = Features(table, About("records", "none", []))
+    rows = np.array([40 * (1 << 16) - 1, 3, 70_000])
+    assert [int(text) for text in features.take(rows)["said"]] == [65_535, 3, 70_000 - 65_536]
+    assert features.take(rows[:0])["said"].shape == (0,)
 
 
 def test_a_missing_number_has_nothing_to_stand_for_it(tmp_path: Path) -> None:
