@@ -1,6 +1,10 @@
 package labelmill.pipelines;
 
+import java.util.ArrayDeque;
+import java.util.IdentityHashMap;
 import java.util.Iterator;
+import org.apache.spark.sql.catalyst.expressions.Cast;
+import org.apache.spark.sql.catalyst.expressions.RuntimeReplaceable;
 import org.apache.spark.sql.catalyst.parser.ParserInterface;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
 import scala.Product;
@@ -36,6 +40,68 @@ public final class PlanReader {
     } catch (Exception error) {
       return "!" + error.getMessage();
     }
+  }
+
+  /**
+   * Reads the casts of a plan, in subqueries and in what functions stand for as well.
+   *
+   * @param plan analysed: implicit casts are there, and types are known
+   * @return a JSON list of [type of the value as Spark's JSON, type that it becomes, expression of
+   *     the value], without those of values that hold no bytes
+   */
+  public String casts(Object plan) {
+    PlanReader own = new PlanReader();
+    IdentityHashMap seen = new IdentityHashMap();
+    ArrayDeque waiting = new ArrayDeque();
+    waiting.push(plan);
+    own.out.append('[');
+    while (!waiting.isEmpty()) {
+      Object part = waiting.pop();
+      if (seen.put(part, part) != null) {
+        continue;
+      }
+      if (part instanceof Cast) {
+        own.cast((Cast) part);
+      }
+      if (part instanceof RuntimeReplaceable) {
+        waiting.push(((RuntimeReplaceable) part).replacement());
+      }
+      if (part instanceof TreeNode) {
+        waiting.push(((TreeNode) part).children());
+        waiting.push(((TreeNode) part).innerChildren());
+      }
+      if (part instanceof Iterable && named(part, "scala.collection.")) {
+        for (scala.collection.Iterator i = ((Iterable) part).iterator(); i.hasNext(); ) {
+          later(waiting, i.next());
+        }
+      } else if (part instanceof Product
+          && (part instanceof TreeNode
+              || named(part, "org.apache.spark.sql.catalyst.")
+              || named(part, "scala."))) {
+        Product product = (Product) part;
+        for (int number = 0; number < product.productArity(); number++) {
+          later(waiting, product.productElement(number));
+        }
+      }
+    }
+    return own.out.append(']').toString();
+  }
+
+  private static void later(ArrayDeque waiting, Object part) {
+    if (part != null) {
+      waiting.push(part);
+    }
+  }
+
+  private void cast(Cast cast) {
+    String from = cast.child().dataType().json();
+    if (from.indexOf("\"binary\"") < 0) {
+      return;
+    }
+    out.append(out.length() > 1 ? ",[" : "[");
+    out.append(from).append(',').append(cast.dataType().json()).append(',');
+    quote(cast.child().sql());
+    out.append(']');
   }
 
   private void put(Object part) {

@@ -11,9 +11,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from labelmill.errors import StoreError, StoreUnreachable
-from labelmill.pipelines import guard, sampling, sql_parameters
+from labelmill.pipelines import guard, guard_bytes, sampling, sql_parameters
 from labelmill.pipelines.history import refuse_forgotten
 from labelmill.pipelines.misfit import misfit
+from labelmill.pipelines.parsed_plan import casts_of_bytes
 from labelmill.pipelines.view_keys import KEYS
 from labelmill.settings import Settings
 from labelmill.store import spark as store
@@ -116,7 +117,7 @@ def answer(
 
     Raises:
         UnknownName: An unknown column; the near one is suggested.
-        InputError: Columns, types and functions that do not fit.
+        InputError: Columns, types and functions that do not fit; bytes that are taken for text.
     """
     if checked.samples:
         sql, views = sampling.rewritten(sql, checked.samples, KEYS)
@@ -126,9 +127,11 @@ def answer(
         guard.check(own, sql, [*NAMES, *views], repeatable)
     try:
         # The values become literals of the parsed plan; they are never text of the query.
-        return own.sql(sql, args=dict(values))
+        found = own.sql(sql, args=dict(values))
     except (PySparkException, Py4JJavaError) as error:
         raise misfit(error) from None
+    guard_bytes.refuse_casts(casts_of_bytes(found))
+    return found
 
 
 def _locked(spark: SparkSession) -> SparkSession:

@@ -46,7 +46,7 @@ def check(spark: SparkSession, sql: str, views: Sequence[str], repeatable: bool 
     Raises:
         QueryRefused: The text does more than read; says which construct, and what is allowed.
         UnknownName: A relation that is no view; the near one is suggested.
-        InputError: The text is not SQL.
+        InputError: The text is not SQL, or takes constant bytes for text.
     """
     walk = Walk(sql, {view.lower() for view in views}, repeatable)
     walk.over(parse(spark, sql))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from labelmill.errors import QueryRefused, UnknownName
+from labelmill.pipelines import guard_bytes
 from labelmill.pipelines import guard_names as names
 from labelmill.pipelines import guard_repeat as repeat
 from labelmill.pipelines import guard_unsure as unsure
@@ -80,6 +81,8 @@ class Walk:
     def __init__(self, sql: str, views: set[str], repeatable: bool) -> None:
         self._sql, self._views, self._repeatable = sql, views, repeatable
         self._sure: frozenset[str] = frozenset()
+        # Told when nothing worse is found.
+        self._taken: str | None = None
         self.parameters: list[str] = []
         self.read: set[str] = set()
         self.draws: list[Draw] = []
@@ -90,6 +93,7 @@ class Walk:
         Raises:
             QueryRefused: Something that is not on the lists.
             UnknownName: A relation that is no view.
+            InputError: Constant bytes that are taken for text.
         """
         if self._repeatable:
             self._sure = repeat.sure_columns(plan)
@@ -97,6 +101,8 @@ class Walk:
         while waiting:
             part, scope = waiting.pop()
             waiting.extend(reversed(list(self._visit(part, scope))))
+        if self._taken is not None:
+            raise guard_bytes.taken_for_text(self._taken)
 
     def _visit(self, part: Part, scope: Scope) -> _Below:
         if part.kind.startswith(_CATALYST):
@@ -128,6 +134,8 @@ class Walk:
             case "UnresolvedGenerator":
                 self._function(_parts_of_name(part.parts[0]), scope)
                 return _each(part.parts[1], scope)
+            case "UnresolvedInlineTable":
+                self._taken = self._taken or guard_bytes.taken_in_values(part)
             case "UnresolvedTableValuedFunction":
                 self._table_function(part)
             case "UnresolvedHint":
@@ -199,6 +207,8 @@ class Walk:
     def _call(self, part: Part, scope: Scope) -> _Below:
         parts = part.parts[0].texts()
         self._function(parts, scope)
+        if parts[-1].lower() == "reverse":
+            self._taken = self._taken or guard_bytes.taken_constant(part)
         return _each(part, replace(scope, sorted=parts[-1].lower() in unsure.SORTS, ordered=False))
 
     def _function(self, parts: list[str], scope: Scope) -> None:

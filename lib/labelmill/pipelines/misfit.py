@@ -9,6 +9,9 @@ from pyspark.errors import PySparkException
 
 from labelmill.errors import InputError, UnknownName
 
+MISFIT = "the query does not fit the catalogue"
+"""How errors begin that tell of columns, types and functions that do not fit."""
+
 _COLUMN = {
     "UNRESOLVED_COLUMN": ("objectName", "proposal"),
     "UNRESOLVED_USING_COLUMN_FOR_JOIN": ("colName", "suggestion"),
@@ -33,7 +36,7 @@ def misfit(error: PySparkException | Py4JJavaError) -> InputError:
         if kind in _COLUMN and _COLUMN[kind][0] in said:
             name, known = (said.get(key) or "" for key in _COLUMN[kind])
             return unknown_column(name, known)
-    return InputError(f"the query does not fit the catalogue: {first_sentence(error)}")
+    return InputError(f"{MISFIT}: {first_sentence(error)}")
 
 
 def unknown_column(name: str, known: str) -> UnknownName:

@@ -1,4 +1,4 @@
-"""What Spark's parser makes of a text, as plain parts: nothing of it is resolved or run.
+"""What Spark makes of a text, as plain data: its parsed plan, and the casts of an analysed one.
 
 The plan lives in the JVM, where a look at each node costs a call. `PlanReader.java` parses and reads
 it in one go, without judging; who judges (`guard_walk`) then needs no Spark.
@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.errors import InputError, QueryRefused
 
@@ -88,6 +88,16 @@ def parse(spark: SparkSession, sql: str) -> Part:
 def parses(spark: SparkSession, sql: str) -> bool:
     """Whether a text is SQL at all."""
     return _parsed(spark, sql).startswith("[")
+
+
+def casts_of_bytes(answer: DataFrame) -> list[tuple[Any, Any, str]]:
+    """Casts of values that hold bytes somewhere, written or implicit; nothing runs.
+
+    Returns:
+        Type of the value, type that it becomes, both as Spark's JSON; expression of the value.
+    """
+    analysed = answer._jdf.queryExecution().analyzed()
+    return [tuple(one) for one in json.loads(_reader(answer.sparkSession).casts(analysed))]
 
 
 def _parsed(spark: SparkSession, sql: str) -> str:

@@ -14,7 +14,9 @@ _HONEST_EXPRESSIONS = [
     "(select max({e}) from {r} q)", "array({e})[0]", "named_struct('f', {e}).f", "-width",
     "max({e}) over (order by image_id)", "row_number() over (partition by {e} order by image_id)",
     "aggregate(array(1), {e}, (a, b) -> a)", "`uri`", ":n", "if({p}, {e}, {e})", "null",
-    "date '2026-01-01'", "to_json(named_struct('k', {e}))",
+    "date '2026-01-01'", "to_json(named_struct('k', {e}))", "pixels", "thumbnail", "X'f7'", "hex(pixels)",
+    "unhex({e})", "reverse({e})", "concat(pixels, {e})", "substring({e}, 2)", "cast({e} as binary)",
+    "decode({e}, 'UTF-8')",
 ]  # fmt: skip
 _HONEST_PREDICATES = [
     "true", "{e} = {e}", "{e} in ({e}, {e})", "not {p}", "{p} and {p}", "{p} or {p}", "{e} is null",
