@@ -166,6 +166,17 @@ def test_what_cannot_be_frozen_is_told(
         check_slice(spark, settings, named, {})
 
 
+def test_null_that_does_not_fit_asks_for_a_value(spark: SparkSession, settings: Settings) -> None:
+    sql = "select collection, image_id, class from truth order by image_id limit :n"
+    named = NamedSlice("mine", sql, "x", (Parameter("n", ""),))
+    with pytest.raises(InputError, match=r"null for n\); give --param n=… to check this"):
+        check_slice(spark, settings, named, {})
+    assert check_slice(spark, settings, named, {"n": "3"}).freezes_to == "images with a class"
+    worse = NamedSlice("mine", sql.replace(" class", " klass"), "x", named.parameters)
+    with pytest.raises(UnknownName, match="Did you mean 'class'"):
+        check_slice(spark, settings, worse, {"n": "3"})
+
+
 def test_a_slice_that_does_not_repeat_is_shown_and_told(
     spark: SparkSession, settings: Settings, heap: list[str]
 ) -> None:
