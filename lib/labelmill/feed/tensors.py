@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -89,7 +90,7 @@ def resumable(
         length: Batches of a pass; None: without end; `UNKNOWN`: nobody knows.
     """
     tf, prefetch = tensorflow(), feeding.prefetch
-    counter = tf.Variable(0, dtype=tf.int64, trainable=False)
+    counter = _apart(_counter)
     progress = progress_of(lambda: int(counter.numpy()))
 
     def trips() -> Iterator[Any]:
@@ -155,6 +156,22 @@ def _batches(*block: Any, maps: Sequence[Map]) -> Any:
     return made
 
 
+def _apart(make: Callable[[], Any]) -> Any:
+    """What is made outside whatever strategy, device and function the caller is in.
+
+    A strategy gives every device a copy of a variable, which a dataset cannot count in. It, and all
+    the like, is TensorFlow's of one thread; another thread is outside.
+    """
+    with ThreadPoolExecutor(1, "labelmill-counter") as other:
+        return other.submit(make).result()
+
+
+def _counter() -> Any:
+    tf = tensorflow()
+    with tf.device("/CPU:0"):
+        return tf.Variable(0, dtype=tf.int64, trainable=False)
+
+
 def _counted(made: Any, counter: Any) -> Any:
     """The dataset's variant tensor with a count of what is taken, behind everything that reads ahead."""
     tf = tensorflow()
@@ -164,7 +181,9 @@ def _counted(made: Any, counter: Any) -> Any:
         return batch
 
     flat = tf.nest.flatten(made.element_spec)
-    function = tf.function(count, input_signature=flat, autograph=False).get_concrete_function()
+    function = _apart(
+        tf.function(count, input_signature=flat, autograph=False).get_concrete_function
+    )
     # By the raw operation, because only that runs a function in the calling thread: a hop to another
     # one costs more than everything else that happens to a batch.
     return tf.raw_ops.MapDataset(

@@ -205,6 +205,30 @@ print(found.hexdigest())
     assert runs[0] == runs[1] != ""
 
 
+def test_a_dataset_made_in_the_scope_of_a_strategy_counts(tmp_path: Path) -> None:
+    """In a process of its own: the machine's processor becomes two devices."""
+    frozen = numbered(tmp_path)
+    code = f"""
+import itertools
+import tensorflow as tf
+processor = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+from labelmill.feed.training_set import TrainingSet
+strategy = tf.distribute.MirroredStrategy(["/CPU:0", "/CPU:1"])
+with strategy.scope():
+    dataset = TrainingSet.open({frozen.location!r}).tf(8)
+    for _ in itertools.islice(dataset, 5):
+        pass
+    print(dataset.state()["epoch"], dataset.state()["batch"])
+    print(sum(1 for _ in dataset), dataset.state()["epoch"])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True,
+        env={"PYTHONPATH": str(ROOT / "lib")},
+    )  # fmt: skip
+    assert run.stdout.split() == ["0", "5", "13", "2"]
+
+
 def test_a_long_feed_reads_no_further_than_it_says(tmp_path: Path) -> None:
     """Files may go while they are mapped; an endless pass that is dropped leaves no thread behind."""
     import gc
