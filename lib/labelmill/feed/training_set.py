@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.errors import ArtifactError, InputError
@@ -21,6 +22,7 @@ from labelmill.feed.maps import ArrayMap
 from labelmill.feed.numpy_batches import NumpyBatches
 from labelmill.feed.order import checked_shard
 from labelmill.feed.places import bring, find, local_path
+from labelmill.feed.rows import Images
 from labelmill.feed.targets import Classes, OneClass
 from labelmill.feed.verify import verify
 from labelmill.feed.weights import class_weights
@@ -92,13 +94,22 @@ class TrainingSet(Frozen):
 
     @property
     def element_spec(self) -> Any:
+        """`spec` of train, or of the first split that has rows."""
+        has = {shard.split for shard in self.manifest.shards if shard.rows}
+        return self.spec("train" if "train" in has or not has else min(has))
+
+    def spec(self, split: str = "train") -> Any:
         """One element as ``tf.TensorSpec``: (inputs, target), or inputs alone without a target.
 
         Heights, widths and channels that differ are None.
+
+        Raises:
+            InputError: No such split.
+            NoData: It has no rows.
         """
         from labelmill.feed.tensors import element_spec
 
-        return element_spec(self.split_rows(self.manifest.shards[0].split))
+        return element_spec(self.split_rows(split))
 
     def files(self) -> list[str]:
         """Paths or URIs of the shards, in order."""
@@ -135,14 +146,41 @@ class TrainingSet(Frozen):
         Raises:
             InputError: No such split.
         """
-        rows = self.rows(split)
-        number, shards = self._shard
-        if shards == 1:
+        return self.rows(split)
+
+    def rows(self, name: str) -> pa.Table:
+        """The rows of one split as they were frozen; of a shard, its rows in that order, copied.
+
+        Raises:
+            InputError: No such name.
+        """
+        rows = super().rows(name)
+        if self._shard == (0, 1):
             return rows
-        return rows.take(pa.array(np.arange(self.count(split)) * shards + number))
+        kept = np.zeros(len(rows), bool)
+        kept[self._own(name)] = True
+        # By filter: to take, Arrow would first put all chunks of text and pixels together.
+        return rows.filter(pa.array(kept))
+
+    def split(self, name: str) -> tuple[list[str], Images, npt.NDArray[np.int64]]:
+        """All images of one split at once; of a shard, its images. See `Frozen.split`."""
+        ids, images, classes = super().split(name)
+        if self._shard == (0, 1):
+            return ids, images, classes
+        own = self._own(name)
+        some = images[own] if isinstance(images, np.ndarray) else [images[n] for n in own]
+        return [ids[n] for n in own], some, classes[own]
+
+    def _own(self, split: str) -> npt.NDArray[np.int64]:
+        """Rows of the split that this shard is fed when it is not shuffled, ascending."""
+        number, shards = self._shard
+        return np.arange(self.count(split)) * shards + number
 
     def class_weights(self, split: str = "train") -> dict[int, float]:
         """Class index → N / (K · n_c): rows of rare classes count more. 0 for classes without rows.
+
+        Of a shard those of the whole split: shuffled, a shard is fed other rows each epoch, and
+        learners that work together weigh alike.
 
         Raises:
             InputError: The target is no class.

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelmill.errors import InputError
+from labelmill.errors import InputError, NoData
 from labelmill.feed.augment import crop, flip, noise
 from labelmill.feed.maps import arrays, batched, prepared
 from labelmill.feed.training_set import TrainingSet
-from tests.unit.feed.sets import number_of, numbered, scattered
+from tests.unit.feed.sets import image_row, number_of, numbered, scattered, write
 from tests.unit.feed.test_batches import FEATURES, records
 
 pytestmark = [
@@ -85,6 +85,19 @@ def test_what_an_element_is(tmp_path: Path, tf: Any) -> None:
         mixed.tf(8)
     ready = mixed.tf(8, map=(prepared(["grey"]), crop(4, 4)))
     assert {tuple(images.shape[1:]) for images, _ in ready} == {(4, 4, 1)}
+
+
+def test_an_element_is_one_of_train_unless_another_split_is_named(tmp_path: Path) -> None:
+    rows = [
+        image_row(n, np.zeros((size, 4, 1), np.uint8), split, **{"class": "a"})
+        for n, (split, size) in enumerate([("test", 3), ("train", 5), ("validation", 7)])
+    ]
+    frozen = TrainingSet.open(write(tmp_path / "all", rows))
+    assert frozen.element_spec[0].shape == frozen.spec()[0].shape == (5, 4, 1)
+    assert frozen.spec("test")[0].shape == (3, 4, 1)
+    assert TrainingSet.open(write(tmp_path / "few", rows[::2])).element_spec[0].shape == (3, 4, 1)
+    with pytest.raises(NoData, match="no rows in split 'train'"):
+        TrainingSet.open(write(tmp_path / "none", rows[:1])).spec()
 
 
 def test_functions_of_tensorflow_get_one_row_or_a_batch(tmp_path: Path, tf: Any) -> None:

@@ -106,6 +106,21 @@ def test_rows_come_as_arrow_and_at_once(tmp_path: Path) -> None:
         assert opened.classes == ["b", "a"]
 
 
+def test_a_shard_is_cut_wherever_rows_come_from(tmp_path: Path) -> None:
+    for frozen in (numbered(tmp_path / "one", 103), scattered(tmp_path / "mixed")):
+        shard = frozen.shard(1, 4)
+        ids, images, classes = shard.split("train")
+        whole_ids, whole_images, whole_classes = frozen.split("train")
+        own = list(range(1, len(whole_ids) // 4 * 4, 4))
+        assert len(ids) == len(images) == len(shard) == shard.count("train")
+        assert ids == [whole_ids[n] for n in own]
+        assert classes.tolist() == whole_classes[own].tolist()
+        assert all((mine == whole_images[n]).all() for mine, n in zip(images, own, strict=True))
+        for rows in (shard.rows("train"), shard.arrow()):
+            assert rows["image_id"].to_pylist() == ids
+        assert shard.class_weights() == frozen.class_weights(), "learners together weigh alike"
+
+
 def test_an_empty_split_is_empty_at_once(tmp_path: Path) -> None:
     ids, images, classes = scattered(tmp_path).split("test")
     assert (len(ids), len(images), len(classes)) == (0, 0, 0)
