@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from labelmill.errors import InputError
-from labelmill.feed.maps import ArrayMap, Rows, images_in, stacked
+from labelmill.feed.elements import stacked
+from labelmill.feed.maps import ArrayMap, Rows, images_in
 from labelmill.feed.pixels import empty
 
 Images = npt.NDArray[Any]

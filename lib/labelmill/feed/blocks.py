@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from labelmill.errors import InputError
 from labelmill.feed.draws import Draws
+from labelmill.feed.elements import joined, leaves, mixed, shaped
 from labelmill.feed.kept import Taking
-from labelmill.feed.maps import ArrayMap, Rows
+from labelmill.feed.maps import ArrayMap, Rows, checked
 from labelmill.feed.order import Order
 from labelmill.feed.state import Position
 from labelmill.read_ahead import read_ahead
+
+__all__ = ["Block", "Blocks", "joined", "leaves", "mixed", "require_one_shape", "shaped"]
 
 _BYTES = 8 << 20
 """Of a block, about: some of them are alive at once."""
@@ -132,25 +135,20 @@ class Blocks:
         draws = Draws(self._order.seed, epoch, places.astype(np.uint64))
         made = Rows(inputs, targets, self._source.masks, draws)
         for number, change in zip(self._numbers, self._maps, strict=True):
-            given = Rows(made.inputs, made.targets, made.masks, draws.map(number))
-            made = self._through(change, given, size)
+            made = self._through(change, replace(made, draws=draws.map(number)), size)
         return made
 
     @staticmethod
     def _through(change: ArrayMap, rows: Rows, size: int) -> Rows:
         count = len(rows.draws.places)
         if change.rowwise or count <= size:
-            return _checked(change, change(rows), count)
+            return checked(change, change(rows), count)
         parts = []
         for start in range(0, count, size):
             part = rows.part(slice(start, start + size))
-            parts.append(_checked(change, change(part), len(part.draws.places)))
-        return Rows(
-            joined([part.inputs for part in parts]),
-            None if rows.targets is None else joined([part.targets for part in parts]),
-            rows.masks,
-            rows.draws,
-        )
+            parts.append(checked(change, change(part), len(part.draws.places)))
+        made = joined([part.element() for part in parts])
+        return rows.of(made, parts[0].targets is not None)
 
 
 def require_one_shape(blocks: Blocks, shapes: dict[Any, int]) -> None:
@@ -171,59 +169,3 @@ def require_one_shape(blocks: Blocks, shapes: dict[Any, int]) -> None:
     if len(found) > 1:
         some = ", ".join(str(shape) for shape in itertools.islice(shapes, 3))
         raise mixed(f"{len(shapes)} shapes ({some}{', …' if len(shapes) > 3 else ''})")
-
-
-def mixed(what: str) -> InputError:
-    """The error about rows that do not fit into one array."""
-    return InputError(
-        f"images of {what} cannot go into one batch; add a map that makes them one shape: "
-        "map=prepared(['grey', {'resize': [height, width]}]), or crop(height, width)"
-    )
-
-
-def leaves(element: Any) -> list[Any]:
-    """The arrays of an element: of features, of a pair, or the one."""
-    if element is None:
-        return []
-    if isinstance(element, dict):
-        return [leaf for name in element for leaf in leaves(element[name])]
-    if isinstance(element, tuple):
-        return [leaf for part in element for leaf in leaves(part)]
-    if isinstance(element, list):
-        return [leaf for part in element for leaf in leaves(np.asarray(part)[None])]
-    return [element]
-
-
-def shaped(element: Any, change: Callable[[Any], Any]) -> Any:
-    """An element with every array changed."""
-    if isinstance(element, dict):
-        return {name: shaped(leaf, change) for name, leaf in element.items()}
-    if isinstance(element, tuple):
-        return tuple(shaped(part, change) for part in element)
-    return change(element)
-
-
-def joined(parts: Sequence[Any]) -> Any:
-    """Arrays, or dicts of them, one after the other.
-
-    Raises:
-        InputError: They differ in shape.
-    """
-    if isinstance(parts[0], dict):
-        return {name: joined([part[name] for part in parts]) for name in parts[0]}
-    if any(isinstance(part, list) for part in parts) or len({p.shape[1:] for p in parts}) > 1:
-        raise mixed("mixed shapes")
-    return np.concatenate(parts)
-
-
-def _checked(change: ArrayMap, made: Rows, count: int) -> Rows:
-    lengths = (
-        {len(made.inputs)}
-        if isinstance(made.inputs, list)
-        else {len(leaf) for leaf in leaves(made.element())}
-    )
-    if lengths != {count}:
-        raise InputError(
-            f"the map {change} gave {sorted(lengths)} rows for {count}; expected as many as it gets"
-        )
-    return made

@@ -48,6 +48,14 @@ class Feeding:
             raise InputError(
                 f"cache={self.cache} would keep one draw for every epoch; give it as map="
             )
+        if isinstance(self.cache, ArrayMap) and not self.cache.rowwise:
+            raise InputError(
+                f"cache={self.cache} would keep what follows from which rows came together; expected a "
+                "map that looks at each row by itself: arrays(function, rowwise=True) if it does, else "
+                "give it as map="
+            )
+        if not isinstance(self.cache, bool | ArrayMap):
+            raise InputError(f"cache {self.cache!r}; expected True, False or a map over arrays")
         if not all(callable(one) for one in self.maps):
             raise InputError(f"map {self.map!r}; expected a function, or several")
 

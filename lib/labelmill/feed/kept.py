@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from labelmill.errors import InputError
 from labelmill.feed.draws import Draws
-from labelmill.feed.maps import ArrayMap, Rows
+from labelmill.feed.maps import ArrayMap, Rows, checked
 from labelmill.feed.pixels import empty
 
 Places = npt.NDArray[np.int64]
@@ -66,11 +66,12 @@ class Kept:
         inputs, targets = self._source.take(rows)
         if self._change is not None:
             # The map is not random: it asks for no draws.
-            made = self._change(
-                Rows(inputs, targets, self.masks, Draws(0, 0, rows.astype(np.uint64)))
-            )
+            given = Rows(inputs, targets, self.masks, Draws(0, 0, rows.astype(np.uint64)))
+            made = checked(self._change, self._change(given), len(rows))
             inputs, targets = made.inputs, made.targets
-        if not isinstance(inputs, np.ndarray) or isinstance(targets, list):
+            if made.weights is not None:
+                raise InputError("cache keeps inputs and targets; let a map= give weights")
+        if not isinstance(inputs, np.ndarray) or not isinstance(targets, np.ndarray | None):
             raise InputError(
                 "cache keeps images of one shape, received mixed shapes or records; let "
                 "cache=prepared(…) make images one shape, and leave records to the page cache"

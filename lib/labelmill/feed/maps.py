@@ -7,6 +7,7 @@ it is told which rows it works on. Any other function is the user's: `.tf()` tra
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -16,7 +17,12 @@ import numpy as np
 from labelmill.domain.preparation import Preparation
 from labelmill.errors import InputError
 from labelmill.feed.draws import Draws
-from labelmill.feed.pixels import empty
+from labelmill.feed.elements import leaves, shaped, stacked, together
+
+__all__ = [
+    "ArrayMap", "Batched", "EachRow", "Prepared", "Rows", "RunBatched", "RunRowwise", "arrays",
+    "batched", "checked", "images_in", "prepared", "stacked",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,27 +34,40 @@ class Rows:
         targets: ``(N, …)``, a list of masks, or None.
         masks: Targets are masks: what moves pixels moves them too.
         draws: Random numbers for these rows.
+        weights: How much each row counts, when a map says so.
     """
 
     inputs: Any
     targets: Any
     masks: bool
     draws: Draws
+    weights: Any = None
 
     def part(self, rows: slice) -> Rows:
         """Some of them."""
-        return Rows(
-            {k: v[rows] for k, v in self.inputs.items()}
-            if isinstance(self.inputs, dict)
-            else self.inputs[rows],
-            None if self.targets is None else self.targets[rows],
-            self.masks,
-            self.draws.rows(rows),
-        )
+        some = shaped(self.element(), operator.itemgetter(rows))
+        return replace(self, draws=self.draws.rows(rows)).of(some, self.targets is not None)
 
     def element(self) -> Any:
-        """Inputs and targets as a model is fed: a pair, or inputs alone where nothing is learned."""
-        return self.inputs if self.targets is None else (self.inputs, self.targets)
+        """What a model is fed: inputs, targets and weights, as many of them as there are."""
+        if self.targets is None:
+            return self.inputs
+        pair = self.inputs, self.targets
+        return pair if self.weights is None else (*pair, self.weights)
+
+    def of(self, element: Any, learned: bool) -> Rows:
+        """These rows with other arrays.
+
+        Args:
+            element: As `element` says.
+            learned: It has targets.
+        """
+        if not learned:
+            return replace(self, inputs=element, targets=None, weights=None)
+        return replace(
+            self, inputs=element[0], targets=element[1],
+            weights=element[2] if len(element) == 3 else None,
+        )  # fmt: skip
 
 
 class ArrayMap:
@@ -110,13 +129,15 @@ class RunBatched(ArrayMap):
 
     def __call__(self, rows: Rows) -> Rows:
         """What the function makes of a batch."""
-        given = rows.element()
-        found = self.function(*given) if isinstance(given, tuple) else self.function(given)
-        if rows.targets is None:
-            return replace(rows, inputs=found)
-        if not isinstance(found, tuple) or len(found) != 2:
-            raise _no_pair(self.function, found)
-        return replace(rows, inputs=found[0], targets=found[1])
+        found = _answer(self.function, rows.element(), rows.targets is not None)
+        return rows.of(found, rows.targets is not None)
+
+
+@dataclass(frozen=True)
+class RunRowwise(RunBatched):
+    """The same of a function that looks at each row by itself."""
+
+    rowwise: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -127,26 +148,12 @@ class EachRow(ArrayMap):
 
     def __call__(self, rows: Rows) -> Rows:
         """What the function makes of each row, put together again."""
-        found = []
-        for number in range(len(rows.draws.places)):
-            one = rows.part(slice(number, number + 1))
-            inputs = (
-                {k: v[0] for k, v in one.inputs.items()}
-                if isinstance(one.inputs, dict)
-                else one.inputs[0]
-            )
-            given = (inputs,) if one.targets is None else (inputs, one.targets[0])
-            found.append(self.function(*given))
-        if rows.targets is None:
-            return replace(rows, inputs=_put_together(found))
-        pairs = [answer for answer in found if isinstance(answer, tuple) and len(answer) == 2]
-        if len(pairs) < len(found):
-            raise _no_pair(self.function, found[0])
-        return replace(
-            rows,
-            inputs=_put_together([pair[0] for pair in pairs]),
-            targets=_put_together([pair[1] for pair in pairs]),
-        )
+        element, learned = rows.element(), rows.targets is not None
+        found = [
+            _answer(self.function, shaped(element, operator.itemgetter(number)), learned)
+            for number in range(len(rows.draws.places))
+        ]
+        return rows.of(together(found), learned)
 
 
 def prepared(preparation: Preparation | Sequence[object]) -> ArrayMap:
@@ -169,13 +176,36 @@ def batched(function: Callable[..., Any]) -> Batched:
     return Batched(function)
 
 
-def arrays(function: Callable[..., Any]) -> ArrayMap:
+def arrays(function: Callable[..., Any], rowwise: bool = False) -> ArrayMap:
     """Marks a function that gets whole batches as numpy arrays, in `.tf()` too.
 
     In `.tf()` it stands before functions of TensorFlow. It is tried with one row, to learn what shape
     and dtype come of it, and must give one row back.
+
+    Args:
+        function: What it gives is what a model is fed: (inputs, targets), or with weights as third.
+        rowwise: What it makes of a row does not depend on the rows beside it. Then it may get rows of
+            several batches at once, and be a ``cache``.
     """
-    return RunBatched(function)
+    return RunRowwise(function) if rowwise else RunBatched(function)
+
+
+def checked(change: ArrayMap, made: Rows, count: int) -> Rows:
+    """The rows that a map made.
+
+    Raises:
+        InputError: They are not as many as it got.
+    """
+    lengths = (
+        {len(made.inputs)}
+        if isinstance(made.inputs, list)
+        else {np.shape(leaf)[0] if np.ndim(leaf) else 0 for leaf in leaves(made.element())}
+    )
+    if lengths != {count}:
+        raise InputError(
+            f"the map {change} gave {sorted(lengths)} rows for {count}; expected as many as it gets"
+        )
+    return made
 
 
 def images_in(rows: Rows, name: str) -> Any:
@@ -184,29 +214,23 @@ def images_in(rows: Rows, name: str) -> Any:
     Raises:
         InputError: They are records.
     """
-    if isinstance(rows.inputs, dict):
-        raise InputError(f"the map {name!r} is for images; these rows are records")
+    if isinstance(rows.inputs, dict | tuple):
+        raise InputError(
+            f"the map {name!r} is for images; these rows are records, or another map made several "
+            "inputs of them"
+        )
     return rows.inputs
 
 
-def stacked(parts: Sequence[np.ndarray[Any, Any]]) -> Any:
-    """``(N, …)`` where all shapes and dtypes agree, else the list."""
-    if not parts or len({(part.shape, part.dtype) for part in parts}) > 1:
-        return list(parts)
-    return np.stack(parts, out=empty((len(parts), *parts[0].shape), parts[0].dtype))
-
-
-def _put_together(found: list[Any]) -> Any:
-    if isinstance(found[0], dict):
-        return {name: stacked([np.asarray(f[name]) for f in found]) for name in found[0]}
-    return stacked([np.asarray(f) for f in found])
-
-
-def _no_pair(function: Callable[..., Any], found: Any) -> InputError:
-    name = getattr(function, "__name__", str(function))
-    return InputError(
-        f"the map {name!r} gave {type(found).__name__}; expected a pair (inputs, targets)"
-    )
+def _answer(function: Callable[..., Any], given: Any, learned: bool) -> Any:
+    found = function(*given) if isinstance(given, tuple) else function(given)
+    if learned and not (isinstance(found, tuple) and len(found) in (2, 3)):
+        name = getattr(function, "__name__", str(function))
+        raise InputError(
+            f"the map {name!r} gave {type(found).__name__}; expected a pair (inputs, targets), or "
+            "(inputs, targets, weights)"
+        )
+    return found
 
 
 def _nearest(mask: np.ndarray[Any, Any], size: Sequence[int]) -> np.ndarray[Any, Any]:

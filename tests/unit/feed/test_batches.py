@@ -168,7 +168,7 @@ def test_kept_rows_are_prepared_once(tmp_path: Path) -> None:
         seen.extend(number_of(images))
         return images.astype(np.float32), targets
 
-    batches = frozen.numpy(8, cache=arrays(count), map=flip())
+    batches = frozen.numpy(8, cache=arrays(count, rowwise=True), map=flip())
     plain = frozen.numpy(8, map=(arrays(lambda x, y: (x.astype(np.float32), y)), flip()))
     for _ in range(3):
         for (mine, classes), (theirs, expected) in zip(batches, plain, strict=True):
@@ -178,6 +178,60 @@ def test_kept_rows_are_prepared_once(tmp_path: Path) -> None:
     assert numbers(frozen.numpy(8, cache=True)) == numbers(frozen.numpy(8))
     with pytest.raises(InputError, match="would keep one draw for every epoch"):
         frozen.numpy(8, cache=noise())
+
+
+def test_a_cache_is_of_maps_that_keep_each_row(tmp_path: Path) -> None:
+    frozen = numbered(tmp_path)
+    first = arrays(lambda x, y: (x[:1], y[:1]), rowwise=True)
+    with pytest.raises(InputError, match=r"gave \[1\] rows for 7; expected as many"):
+        list(frozen.numpy(8, cache=first))
+    with pytest.raises(InputError, match="which rows came together; expected a map"):
+        frozen.numpy(8, cache=arrays(lambda x, y: (x - x.max(), y)))
+    with pytest.raises(InputError, match="cache 'memory'; expected True, False or a map"):
+        frozen.numpy(8, cache="memory")
+    with pytest.raises(InputError, match="let a map= give weights"):
+        frozen.numpy(8, cache=arrays(lambda x, y: (x, y, y), rowwise=True))
+
+
+def two_inputs(images: Any, classes: Any) -> Any:
+    """For one row and for many: two inputs, a dict of targets and a weight."""
+    first = images[..., :1, :1, 0] * 1.0
+    return (images, {"first": first}), {"class": classes, "twice": classes * 2}, classes + 1.0
+
+
+@pytest.mark.parametrize(
+    "wrap", [arrays, batched, lambda one: one], ids=["arrays", "batched", "row"]
+)
+def test_several_inputs_targets_and_weights(tmp_path: Path, wrap: Any) -> None:
+    frozen = numbered(tmp_path)
+
+    def swapped(inputs: Any, targets: Any, weights: Any) -> Any:
+        return inputs[::-1], targets["twice"], weights * 2
+
+    got = list(frozen.numpy(8, seed=1, map=wrap(two_inputs)))
+    for ((images, more), targets, weights), (plain, classes) in zip(
+        got, frozen.numpy(8, seed=1), strict=True
+    ):
+        assert (images == plain).all()
+        assert (more["first"][:, 0, 0] == plain[:, 0, 0, 0]).all()
+        assert (targets["twice"] == 2 * classes).all()
+        assert (weights == classes + 1.0).all()
+    (more, images), twice, weights = next(
+        iter(frozen.numpy(8, seed=1, map=(wrap(two_inputs), wrap(swapped))))
+    )
+    assert (more["first"] == got[0][0][1]["first"]).all()
+    assert (images == got[0][0][0]).all()
+    assert (weights == twice + 2).all()
+    with pytest.raises(InputError, match="'flip' is for images"):
+        frozen.numpy(8, map=(wrap(two_inputs), flip()))
+
+
+def test_rows_that_differ_in_what_they_consist_of(tmp_path: Path) -> None:
+    def now_and_then(image: Any, target: Any) -> Any:
+        return ((image, image) if image[0, 1, 0] % 2 else image), target
+
+    with pytest.raises(InputError, match="a tuple of 2 and an array; expected the same"):
+        list(numbered(tmp_path).numpy(8, map=now_and_then))
 
 
 def test_mixed_shapes_need_a_map_that_makes_them_one(tmp_path: Path) -> None:

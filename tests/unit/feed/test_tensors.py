@@ -18,7 +18,7 @@ from labelmill.feed.augment import crop, flip, noise
 from labelmill.feed.maps import arrays, batched, prepared
 from labelmill.feed.training_set import TrainingSet
 from tests.unit.feed.sets import image_row, number_of, numbered, scattered, write
-from tests.unit.feed.test_batches import FEATURES, records
+from tests.unit.feed.test_batches import FEATURES, records, two_inputs
 
 pytestmark = [
     pytest.mark.train,
@@ -114,6 +114,24 @@ def test_functions_of_tensorflow_get_one_row_or_a_batch(tmp_path: Path, tf: Any)
     assert got == [[n - max(batch) + 1 for n in batch] for batch in expected]
     with pytest.raises(InputError, match="put maps over arrays first"):
         frozen.tf(8, map=(lambda x, y: (x, y), flip()))
+
+
+def test_several_inputs_targets_and_weights_are_those_of_numpy(tmp_path: Path, tf: Any) -> None:
+    frozen = numbered(tmp_path)
+    expected = list(frozen.numpy(8, map=arrays(two_inputs)))
+
+    def of_tensors(images: Any, classes: Any) -> Any:
+        more = {"first": tf.cast(images[..., :1, :1, 0], tf.float64)}
+        return (
+            (images, more),
+            {"class": classes, "twice": classes * 2},
+            tf.cast(classes + 1, tf.float64),
+        )
+
+    for one in (arrays(two_inputs), batched(of_tensors), of_tensors):
+        dataset = frozen.tf(8, map=one)
+        for mine, theirs in zip(dataset, expected, strict=True):
+            tf.nest.map_structure(np.testing.assert_array_equal, mine, theirs)
 
 
 def test_a_state_goes_on_in_mid_epoch(tmp_path: Path) -> None:
