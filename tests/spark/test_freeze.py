@@ -19,6 +19,7 @@ from labelmill.errors import (
     MissingRow,
     NoData,
     QueryRefused,
+    StoreUnreachable,
     UnknownName,
 )
 from labelmill.feed.training_set import TrainingSet, open_files
@@ -70,10 +71,13 @@ def test_rows_classes_and_splits_are_those_of_the_slice(
 
 
 def test_digest_and_files_do_not_depend_on_partitions(
-    spark: SparkSession, settings: Settings, heap: Path, tmp_path: Path
+    spark: SparkSession, settings: Settings, client: RowClient, heap: Path, tmp_path: Path
 ) -> None:
     def frozen(sql: str, where: str) -> tuple[str, dict[str, bytes]]:
+        for row in client.scan(TRAINING_SETS, ["digest"]):  # else the first files would be kept
+            client.write(TRAINING_SETS, [row], "delete_ignore")
         results = freeze(spark, settings, sql, "x", location=str(tmp_path / where)).results
+        assert not results["already_frozen"]
         files = Path(results["location"]).glob("*.arrow")
         return results["digest"], {path.name: path.read_bytes() for path in files}
 
@@ -167,6 +171,61 @@ def test_equal_rows_keep_their_first_name(
     client.write(TRAINING_SETS, [{"digest": first["digest"]}], "delete_ignore")
     freeze(spark, settings, SQL, "third")
     assert find(settings, "third").manifest.name == "third"
+
+
+def test_rows_stay_where_they_were_frozen_first(
+    spark: SparkSession,
+    settings: Settings,
+    client: RowClient,
+    heap: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = freeze(spark, settings, SQL, "x", location="sets").results["location"]
+    assert first == str(tmp_path / "sets" / Path(first).name)
+    again = freeze(spark, settings, SQL, "x", location="other")
+    assert (again.results["location"], again.results["already_frozen"]) == (first, True)
+    assert (
+        f"these rows lie in {first} already: nothing was written to {tmp_path}/other" in again.notes
+    )
+    assert [row["location"] for row in client.scan(TRAINING_SETS)] == [first]
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_many_classes_are_recorded_and_a_query_that_cannot_be_is_refused_first(
+    spark: SparkSession, settings: Settings, client: RowClient, heap: Path
+) -> None:
+    long = f"concat(t.class, ' {'x' * 2000} ', substring(i.image_id, 1, 12)) class"
+    results = freeze(spark, settings, SQL.replace("t.class", long), "many").results
+    assert len(find(settings, "many").manifest.classes) == 60
+    [row] = client.scan(TRAINING_SETS)
+    for column in ("classes", "histogram"):
+        assert json.loads(str(row[column])) == {"see": "manifest.json", "classes": 60}
+    with pytest.raises(
+        InputError, match=r"the query has 70,.* bytes; the catalogue records 65,536"
+    ):
+        freeze(spark, settings, f"{SQL} /* {'x' * 70_000} */", "long")
+    assert [p.name for p in Path(settings.training_set_root()).iterdir()] == [results["digest"]]
+
+
+def test_what_could_not_be_recorded_leaves_no_files(
+    spark: SparkSession, settings: Settings, heap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        assert list(Path(settings.training_set_root()).glob("*/manifest.json"))
+        raise StoreUnreachable("Kudu went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("labelmill.pipelines.freeze.record", away)
+        with pytest.raises(StoreUnreachable):
+            freeze(spark, settings, SQL, "x")
+        assert list(Path(settings.training_set_root()).iterdir()) == []
+    freeze(spark, settings, SQL, "x")
+    monkeypatch.setattr("labelmill.pipelines.freeze.record", away)
+    with pytest.raises(StoreUnreachable):
+        freeze(spark, settings, SQL, "x")
+    assert find(settings, "x").manifest.rows == 60, "files that were there before stay"
 
 
 def test_an_image_without_its_middle_is_refused(
