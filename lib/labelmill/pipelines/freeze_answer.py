@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
-from labelmill.errors import InputError
+from labelmill.pipelines.driver_rows import room_for_rows
 from labelmill.pipelines.spool import Spool
 
 START, SIZE = "labelmill start", "labelmill size"
@@ -30,18 +28,11 @@ def answer(asked: DataFrame, spool: Spool) -> pa.Table:
     Raises:
         InputError: More rows than the driver takes.
     """
-    try:
+    with room_for_rows():
         if "pixels" in asked.columns:
             batches = [_spooled(batch, spool) for batch in _one_by_one(asked)]
         else:
             batches = asked._collect_as_arrow()
-    except (PySparkException, Py4JJavaError) as error:
-        if "maxResultSize" in str(error):
-            raise InputError(
-                "the slice has more rows than the driver takes at once; give it more room with "
-                "spark.driver.maxResultSize (about 100 bytes a row), or freeze a part of it"
-            ) from None
-        raise
     return pa.Table.from_batches(batches) if batches else pa.table({})
 
 

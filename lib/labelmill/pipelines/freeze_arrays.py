@@ -7,12 +7,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelmill.errors import InputError
 from labelmill.pipelines.freeze_answer import SIZE, START
 from labelmill.pipelines.freeze_cells import Cells, refuse_null, refuse_unfit
 from labelmill.pipelines.freeze_pixels import fetch, fetch_chunks
 from labelmill.pipelines.freeze_query import PAYLOAD, Wanted
 from labelmill.pipelines.freeze_rows import Arrays
+from labelmill.pipelines.mask_sizes import other_size
 from labelmill.pipelines.spool import Spool
 from labelmill.store.client import RowClient
 
@@ -119,8 +119,7 @@ def masks_of(
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         shape, mask = (a.cells.shape_text(int(a.places[row])) for a in (images, masks))
-        raise InputError(
-            f"the mask {rows['mask_id'][row]} is {mask}, its image {rows['image_id'][row]} is {shape}; "
-            f"a mask is as high and wide as its image ({np.count_nonzero(wrong):,} are not)"
+        raise other_size(
+            rows["mask_id"][row], mask, rows["image_id"][row], shape, int(np.count_nonzero(wrong))
         )
     return masks
