@@ -105,7 +105,9 @@ def resumable(
     )
     made = tf.data.Dataset.from_generator(trips, output_signature=signature)
     # `unbatch` is the same as `flat_map` without maps, but one kernel and no function to trace.
-    made = made.flat_map(functools.partial(_batches, maps=maps)) if maps else made.unbatch()
+    made = (
+        made.flat_map(functools.partial(_batches, maps=maps, size=rows)) if maps else made.unbatch()
+    )
     if maps and prefetch:
         made = made.prefetch(prefetch)
     options = tf.data.Options()
@@ -142,17 +144,19 @@ def _cut(block: Block, leaf: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return leaf.reshape(block.batches, block.size, *leaf.shape[1:])
 
 
-def _batches(*block: Any, maps: Sequence[Map]) -> Any:
+def _batches(*block: Any, maps: Sequence[Map], size: int | None) -> Any:
     # From here on a block is one element; nothing crosses its ends, so neither do batches epochs' ends.
     tf = tensorflow()
     value = block if len(block) > 1 else block[0]
     made = tf.data.Dataset.from_tensor_slices(value)
-    rows = tf.shape(tf.nest.flatten(value)[0], out_type=tf.int64)[1]
+    # Where all batches are full, their size is known when a model is built.
+    rows = size or tf.shape(tf.nest.flatten(value)[0], out_type=tf.int64)[1]
     for function in maps:
         if isinstance(function, Batched):
             made = made.map(function)
         else:
-            made = made.unbatch().map(function, num_parallel_calls=tf.data.AUTOTUNE).batch(rows)
+            made = made.unbatch().map(function, num_parallel_calls=tf.data.AUTOTUNE)
+            made = made.batch(rows, drop_remainder=size is not None)
     return made
 
 

@@ -5,7 +5,6 @@ What is fed and how: docs/training_sets.md.
 
 from __future__ import annotations
 
-import copy
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -79,6 +78,10 @@ class TrainingSet(Frozen):
             )
         return opened
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process maps the files for itself; pixels do not travel.
+        return _again, (self.location, self.digest, self._shard)
+
     def __len__(self) -> int:
         return sum(self.count(split) for split in {shard.split for shard in self.manifest.shards})
 
@@ -136,7 +139,8 @@ class TrainingSet(Frozen):
         """
         if self._shard != (0, 1):
             raise InputError(f"shard {self._shard} of a training set cannot be cut again")
-        part = copy.copy(self)
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__)
         part._shard = checked_shard(number, shards)
         return part
 
@@ -260,3 +264,13 @@ class TrainingSet(Frozen):
         blocks = blocks_of(feeding, self.split_rows(split), self._shard, in_numpy(feeding.maps))
         identity = feeding.identity(self.digest, self._shard)
         return NumpyBatches(blocks, identity, feeding.epochs, feeding.prefetch)
+
+
+def _again(location: str, digest: str, shard: tuple[int, int]) -> TrainingSet:
+    opened = TrainingSet.open(location)
+    if opened.digest != digest:
+        raise ArtifactError(
+            f"{location} holds the training set {opened.digest[:12]}, expected {digest[:12]}; open the "
+            "one that is meant"
+        )
+    return opened if shard == (0, 1) else opened.shard(*shard)

@@ -79,6 +79,8 @@ def test_what_an_element_is(tmp_path: Path, tf: Any) -> None:
     assert frozen.tf(8).element_spec[0] == tf.TensorSpec((None, 4, 4, 1), tf.uint8)
     fixed = frozen.tf(8, drop_remainder=True, map=prepared([])).element_spec
     assert fixed == (tf.TensorSpec((8, 4, 4, 1), tf.float32), tf.TensorSpec((8,), tf.int64))
+    for one in (lambda x, y: (x, y), batched(lambda x, y: (x, y))):
+        assert frozen.tf(8, drop_remainder=True, map=one).element_spec[1].shape == (8,)
     mixed = scattered(tmp_path / "two")
     assert mixed.element_spec[0] == tf.TensorSpec((None, 8, None), tf.uint8)
     with pytest.raises(InputError, match="cannot go into one batch"):

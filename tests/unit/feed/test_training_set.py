@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,22 @@ def test_a_shard_is_cut_wherever_rows_come_from(tmp_path: Path) -> None:
         for rows in (shard.rows("train"), shard.arrow()):
             assert rows["image_id"].to_pylist() == ids
         assert shard.class_weights() == frozen.class_weights(), "learners together weigh alike"
+
+
+def test_another_process_opens_the_files_for_itself(tmp_path: Path) -> None:
+    frozen = numbered(tmp_path / "one", 1000, size=20)
+    for mine in (frozen, frozen.shard(2, 3)):
+        carried = pickle.dumps(mine)
+        assert len(carried) < 1000, "no pixels"
+        theirs = pickle.loads(carried)
+        assert theirs.digest == mine.digest
+        for (images, _), (same, _) in zip(mine.numpy(9), theirs.numpy(9), strict=True):
+            assert (images == same).all()
+    carried = pickle.dumps(frozen)
+    shutil.rmtree(frozen.location)
+    shutil.copytree(scattered(tmp_path / "two").location, frozen.location)
+    with pytest.raises(ArtifactError, match=r"holds the training set .*, expected"):
+        pickle.loads(carried)
 
 
 def test_an_empty_split_is_empty_at_once(tmp_path: Path) -> None:
