@@ -21,7 +21,7 @@ from labelmill.feed.maps import Batched, Rows
 from labelmill.feed.pixels import Pixels
 from labelmill.feed.split_rows import SplitRows
 from labelmill.feed.state import Progress
-from labelmill.learning.runtime import tensorflow
+from labelmill.learning.runtime import unset_tensorflow as tensorflow
 
 UNKNOWN = -2
 """Length of what ends, nobody knows when (TensorFlow's own number for it)."""

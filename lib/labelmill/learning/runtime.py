@@ -9,6 +9,22 @@ from typing import Any
 from labelmill.errors import InputError
 
 
+def unset_tensorflow() -> Any:
+    """The ``tensorflow`` module as the process has it set: for who only makes batches.
+
+    Raises:
+        InputError: TensorFlow is not installed.
+    """
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise InputError(
+            f"learning needs TensorFlow, which cannot be imported ({error}); "
+            "install it with: pip install 'labelmill[train]'"
+        ) from None
+    return tf
+
+
 @functools.cache
 def tensorflow() -> Any:
     """The ``tensorflow`` module: one thread, deterministic kernels, quiet.
@@ -23,13 +39,7 @@ def tensorflow() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # oneDNN picks its order of additions by what it finds at run time.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise InputError(
-            f"learning needs TensorFlow, which cannot be imported ({error}); "
-            "install it with: pip install 'labelmill[train]'"
-        ) from None
+    tf = unset_tensorflow()
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)

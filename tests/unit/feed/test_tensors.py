@@ -238,6 +238,29 @@ print(found.hexdigest())
     assert runs[0] == runs[1] != ""
 
 
+def test_a_feed_leaves_the_process_as_it_is_set(tmp_path: Path) -> None:
+    """Threads, determinism and kernels are the user's; learning sets them when it begins."""
+    frozen = numbered(tmp_path)
+    code = f"""
+import os
+before = dict(os.environ)
+from labelmill.feed.training_set import TrainingSet
+dataset = TrainingSet.open({frozen.location!r}).tf(8)
+import tensorflow as tf
+from tensorflow.python.framework import config
+print(tf.config.threading.get_intra_op_parallelism_threads(), config.is_op_determinism_enabled())
+print(sorted(n for n in set(os.environ) - set(before) if n.startswith(("TF_ENABLE", "TF_CPP"))))
+from labelmill.learning.runtime import tensorflow
+tensorflow()
+print(config.is_op_determinism_enabled(), sum(1 for _ in dataset))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={"PYTHONPATH": str(ROOT / "lib")},
+    )  # fmt: skip
+    assert run.stdout.splitlines() == ["0 False", "[]", "True 13"]
+
+
 def test_a_dataset_made_in_the_scope_of_a_strategy_counts(tmp_path: Path) -> None:
     """In a process of its own: the machine's processor becomes two devices."""
     frozen = numbered(tmp_path)
