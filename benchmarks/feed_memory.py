@@ -11,6 +11,7 @@ from benchmarks.harness.options import Options
 from benchmarks.harness.probe import WAYS, Asked, probe
 from benchmarks.harness.results import Figure, Result, Row
 from benchmarks.harness.timing import Spread
+from labelmill.feed.manifest import read_manifest
 
 EPOCHS = 10
 FLAT_MIB = 10.0
@@ -38,7 +39,7 @@ def run(options: Options) -> Result:
                 flat.append(probe(Asked(str(small), way, epochs=EPOCHS)))
                 # Past the limit it would end with a MemoryError, and so would this.
                 limited.append(probe(Asked(str(large), way, epochs=2, data_limit=limit)))
-            _tell(result, way, flat, limited, size, limit)
+            _tell(result, way, flat, limited, read_manifest(str(large)).rows, size, limit)
     result.limit = (
         "The memory map is the system's page cache: it is counted in Rss, given back when somebody needs "
         "it, and left out here (RssAnon, RLIMIT_DATA)."
@@ -55,6 +56,7 @@ def _tell(
     way: str,
     flat: list[dict[str, Any]],
     limited: list[dict[str, Any]],
+    rows: int,
     size: int,
     limit: int,
 ) -> None:
@@ -83,7 +85,7 @@ def _tell(
         ),
         Figure(
             f".{way}(): set fed whole / memory to be had",
-            Spread.of(run["rows"] / limited[0]["rows"] * size / limit for run in limited),
+            Spread.of(run["rows"] / rows * size / limit for run in limited),
             at_least=1.0,
             judged=judged,
         ),

@@ -39,8 +39,10 @@ def trained(location: str, epochs: int) -> list[dict[str, float]]:
 
 def waiting(batches: Iterable[Any], step: Any) -> dict[str, float]:
     """One epoch: ``seconds``, ``waited``, ``steps``."""
-    steps, waited, started = 0, 0.0, time.perf_counter()
+    steps, started = 0, time.perf_counter()
+    # Beginning an epoch is waiting, too: blocks are asked for, threads started.
     coming = iter(batches)
+    waited = time.perf_counter() - started
     while True:
         asked = time.perf_counter()
         batch = next(coming, None)
@@ -71,6 +73,7 @@ def _step(model: Any) -> Any:
 def main(arguments: list[str]) -> None:
     """The process."""
     location, epochs = arguments[0], int(arguments[1])
+    tensorflow()  # as learning sets it, before the feed takes it as it is
     opened = TrainingSet.open(location)
     batches = opened.tf(BATCH, map=prepared([]), drop_remainder=True)
     first = next(iter(batches))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,6 +214,16 @@ def test_bench_feed_refuses_what_is_no_training_set(tmp_path: Path) -> None:
 
 def test_what_a_step_waits_is_the_time_until_its_batch_is_there() -> None:
     done = []
+    took = []
+
+    class Slow:
+        def __iter__(self) -> Iterator[Any]:
+            started = time.perf_counter()
+            sum(range(100_000))
+            took.append(time.perf_counter() - started)
+            return iter(())
+
+    assert waiting(Slow(), None)["waited"] >= took[0], "an epoch that is slow to begin waits"
     told = waiting([(1, 2), (3, 4)], lambda images, classes: done.append((images, classes)))
     assert done == [(1, 2), (3, 4)]
     assert told["steps"] == 2
