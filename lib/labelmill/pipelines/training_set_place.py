@@ -8,6 +8,7 @@ a rename may copy, they are made in this machine's folder for temporary files an
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import platform
 import re
@@ -103,15 +104,18 @@ class Place:
         Raises:
             InputError: No room, or no right to write there; nothing of ours stays.
         """
-        if (there := self.whole(manifest.digest)) is not None:
-            return there
-        with told(self.location(manifest.digest)):
-            if self._local is not None:
-                (work / MANIFEST).write_text(_text(manifest))
-                work.chmod(0o755)
-                return self._swap(work, Path(self._local) / manifest.digest, manifest)
-            self._upload(work, manifest, f"{self._base}/{manifest.digest}")
+        if self._local is None:
+            if (there := self.whole(manifest.digest)) is not None:
+                return there
+            with told(self.location(manifest.digest)):
+                self._upload(work, manifest, f"{self._base}/{manifest.digest}")
             return manifest
+        with told(self.location(manifest.digest)), _alone(self._local):
+            if (there := self.whole(manifest.digest)) is not None:
+                return there
+            (work / MANIFEST).write_text(_text(manifest))
+            work.chmod(0o755)
+            return self._swap(work, Path(self._local) / manifest.digest, manifest)
 
     def rename(self, manifest: Manifest) -> None:
         """Puts another manifest in the place of the one that is there."""
@@ -119,10 +123,11 @@ class Place:
             if self._local is None:
                 self._put_manifest(manifest, f"{self._base}/{manifest.digest}")
                 return
-            folder = Path(self._local) / manifest.digest
-            fresh = folder / f".{MANIFEST}.new"
-            fresh.write_text(_text(manifest))
-            fresh.replace(folder / MANIFEST)
+            with _alone(self._local):
+                folder = Path(self._local) / manifest.digest
+                fresh = folder / f".{MANIFEST}.new"
+                fresh.write_text(_text(manifest))
+                fresh.replace(folder / MANIFEST)
 
     def _swap(self, work: Path, target: Path, manifest: Manifest) -> Manifest:
         # What is there is not whole: a damaged training set is replaced by the same rows.
@@ -231,6 +236,18 @@ def told(location: str) -> AbstractContextManager[None]:
         f"the training set cannot be written to {location}",
         "nothing of it was left. Make room, or name another place with --location",
     )
+
+
+@contextmanager
+def _alone(root: str) -> Iterator[None]:
+    """One of this machine's processes at a time; where folders cannot be locked, at one's own risk."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _sweep(root: Path) -> None:
