@@ -119,7 +119,7 @@ def test_snapshot_is_repeatable(
         then = store.read(spark, settings, ANNOTATIONS, snapshot_ms=at)
         assert {row["class"] for row in then.collect()} == {"0", "1", "2"}
     old = store.read(spark, settings, ANNOTATIONS, snapshot_ms=1000)
-    with pytest.raises(InputError, match="snapshot is older than Kudu .* keeps history"):
+    with pytest.raises(InputError, match=r"snapshot is older than Kudu .* keeps history"):
         with spark_errors("reading annotations", settings):
             old.count()
 
