@@ -10,6 +10,7 @@ from pathlib import Path
 from labelmill.devcluster.addresses import Addresses
 from labelmill.devcluster.server import Server
 from labelmill.errors import ClusterError
+from labelmill.stopping import held
 
 HEAP_MIB = 512
 
@@ -99,9 +100,17 @@ def prepare(jars: Path, node: Server, addresses: Addresses) -> None:
     command = [str(node.program), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                "-cp", f"{jars}/*", FORMATTER, "format",
                "--ignore-formatted", "-t", CLUSTER_ID, "-c", str(settings)]  # fmt: skip
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if answer.returncode:
-        said = "\n".join((answer.stdout + answer.stderr).splitlines()[-12:])
+    with held():  # as in `server.start`
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    try:
+        answer, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode:
+        said = "\n".join(answer.splitlines()[-12:])
         raise ClusterError(f"Kafka could not format {node.folder / 'data'}:\n{said}")
 
 

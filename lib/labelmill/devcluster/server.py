@@ -115,7 +115,8 @@ def start(server: Server) -> subprocess.Popen[bytes]:
     """
     try:
         server.folder.mkdir(parents=True, exist_ok=True)
-        with server.output.open("wb") as output:
+        # Interrupted between its fork and its exec, a child is not yet to be found by its command line.
+        with server.output.open("wb") as output, held():
             return subprocess.Popen(
                 [str(server.program), *server.arguments],
                 stdin=subprocess.DEVNULL,
