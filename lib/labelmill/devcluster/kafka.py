@@ -100,15 +100,17 @@ def prepare(jars: Path, node: Server, addresses: Addresses) -> None:
     command = [str(node.program), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                "-cp", f"{jars}/*", FORMATTER, "format",
                "--ignore-formatted", "-t", CLUSTER_ID, "-c", str(settings)]  # fmt: skip
-    with held():  # as in `server.start`
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+    process = None
     try:
+        with held():  # as in `server.start`; an interrupt comes through at the end of the block
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
         answer, _ = process.communicate(timeout=120)
     finally:
-        process.kill()
-        process.wait()
+        if process is not None:
+            process.kill()
+            process.wait()
     if process.returncode:
         said = "\n".join(answer.splitlines()[-12:])
         raise ClusterError(f"Kafka could not format {node.folder / 'data'}:\n{said}")
