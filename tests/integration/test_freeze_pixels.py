@@ -24,7 +24,7 @@ IDS = [f"{n:05d}" for n in range(400)]
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freeze_pixels, "FEW_IDS", 20)
+    monkeypatch.setattr(freeze_pixels, "BY_ID_ROWS", 20)
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from labelmill.errors import (
     StoreUnreachable,
     UnknownName,
 )
-from labelmill.feed.training_set import TrainingSet, open_files
+from labelmill.feed.frozen import open_files
+from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.freeze import default_sql, freeze
 from labelmill.pipelines.freeze_options import Options

@@ -15,14 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from labelmill.feed.draws import Draws
-from labelmill.feed.elements import joined, leaves, mixed, shaped
+from labelmill.feed.elements import joined, leaves, mixed
 from labelmill.feed.kept import Taking
 from labelmill.feed.maps import ArrayMap, Rows, checked
 from labelmill.feed.order import Order
 from labelmill.feed.state import Position
 from labelmill.read_ahead import read_ahead
-
-__all__ = ["Block", "Blocks", "joined", "leaves", "mixed", "require_one_shape", "shaped"]
 
 _BYTES = 8 << 20
 """Of a block, about: some of them are alive at once."""

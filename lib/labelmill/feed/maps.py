@@ -8,6 +8,7 @@ it is told which rows it works on. Any other function is the user's: `.tf()` tra
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -18,11 +19,6 @@ from labelmill.domain.preparation import Preparation
 from labelmill.errors import InputError
 from labelmill.feed.draws import Draws
 from labelmill.feed.elements import leaves, shaped, stacked, together
-
-__all__ = [
-    "ArrayMap", "Batched", "EachRow", "Prepared", "Rows", "RunBatched", "RunRowwise", "arrays",
-    "batched", "checked", "images_in", "prepared", "stacked",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class Rows:
         )  # fmt: skip
 
 
-class ArrayMap:
+class ArrayMap(ABC):
     """A map over arrays. Rows in, rows out, as many as came, each by itself."""
 
     rowwise: ClassVar[bool] = True
@@ -79,9 +75,9 @@ class ArrayMap:
     random: ClassVar[bool] = False
     """It draws: another result each epoch."""
 
+    @abstractmethod
     def __call__(self, rows: Rows) -> Rows:
         """The rows after the map."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from labelmill.feed.blocks import Block, Blocks, shaped
+from labelmill.feed.blocks import Block, Blocks
+from labelmill.feed.elements import shaped
 from labelmill.feed.state import Progress
 
 

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.feed.blocks import Block, Blocks, mixed, shaped
+from labelmill.feed.blocks import Block, Blocks
+from labelmill.feed.elements import mixed, shaped
 from labelmill.feed.feeding import Feeding, Map
 from labelmill.feed.maps import Batched, Rows
 from labelmill.feed.pixels import Pixels

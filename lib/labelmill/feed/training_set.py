@@ -15,18 +15,15 @@ import pyarrow as pa
 
 from labelmill.errors import ArtifactError, InputError
 from labelmill.feed.feeding import Feeding, Map, blocks_of, in_numpy, in_tensorflow
-from labelmill.feed.frozen import Frozen, open_files
+from labelmill.feed.frozen import Frozen
 from labelmill.feed.manifest import Manifest, read_manifest
 from labelmill.feed.maps import ArrayMap
 from labelmill.feed.numpy_batches import NumpyBatches
 from labelmill.feed.order import checked_shard
 from labelmill.feed.places import bring, find, local_path
 from labelmill.feed.rows import Images
-from labelmill.feed.targets import Classes, OneClass
 from labelmill.feed.verify import verify
-from labelmill.feed.weights import class_weights
-
-__all__ = ["Frozen", "TrainingSet", "open_files"]
+from labelmill.feed.weights import class_weights_of
 
 
 class TrainingSet(Frozen):
@@ -189,10 +186,8 @@ class TrainingSet(Frozen):
         Raises:
             InputError: The target is no class.
         """
-        target = self.split_rows(split).target
-        if not isinstance(target, OneClass | Classes):
-            raise InputError(f"class weights of target {self.manifest.target!r}; expected classes")
-        return class_weights(target.counts(), len(self.split_rows(split)))
+        rows = self.split_rows(split)
+        return class_weights_of(rows.target, self.manifest.target, len(rows))
 
     def tf(
         self,

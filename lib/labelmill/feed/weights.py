@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from labelmill.errors import InputError
+from labelmill.feed.targets import Classes, OneClass
+
 
 def class_weights(counts: Sequence[int] | npt.NDArray[np.int64], rows: int) -> dict[int, float]:
     """Weights that make every class that has rows count the same in sum: N / (K · n_c).
@@ -25,3 +28,19 @@ def class_weights(counts: Sequence[int] | npt.NDArray[np.int64], rows: int) -> d
     return {
         index: rows / (present * int(count)) if count else 0.0 for index, count in enumerate(counts)
     }
+
+
+def class_weights_of(target: object, called: str, rows: int) -> dict[int, float]:
+    """`class_weights` of what rows are learned from.
+
+    Args:
+        target: `OneClass` or `Classes`.
+        called: What an error calls it.
+        rows: N.
+
+    Raises:
+        InputError: The target is no class.
+    """
+    if not isinstance(target, OneClass | Classes):
+        raise InputError(f"class weights of target {called!r}; expected classes")
+    return class_weights(target.counts(), rows)

@@ -26,7 +26,7 @@ from labelmill.domain.evaluation import Evaluation
 from labelmill.domain.evaluation import evaluate as measure
 from labelmill.domain.promotion import Verdict, verdict
 from labelmill.errors import InputError, NoData, NotAccepted
-from labelmill.feed.training_set import open_files
+from labelmill.feed.frozen import open_files
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines import catalogue
 from labelmill.pipelines.predict import IMAGE_COLUMNS, labelled_rows

@@ -19,7 +19,7 @@ from labelmill.errors import InputError
 from labelmill.pipelines.freeze_cells import Cells, refuse_shapeless, refuse_unfit, unfit
 from labelmill.pipelines.freeze_index import shown_rows
 from labelmill.pipelines.image_rows import CHUNK_BYTES
-from labelmill.pipelines.kudu_ids import Ids
+from labelmill.pipelines.kudu_ids import BY_ID_ROWS, DENSE, Ids
 from labelmill.pipelines.spool import Spool
 from labelmill.store.client import RowClient
 from labelmill.store.table_types import Table
@@ -27,12 +27,6 @@ from labelmill.store.tables import IMAGE_CHUNKS, IMAGES
 
 READERS = 4
 """Scans at once: one waits for Kudu while another puts down what it got."""
-
-FEW_IDS = 2_000
-"""Images that are asked for by id at once: their ids travel with the request."""
-
-DENSE = 0.25
-"""Share of a collection from which on all of its images are read and the others dropped."""
 
 
 def fetch(
@@ -144,11 +138,11 @@ def _wheres(
 ) -> Iterator[dict[str, object]]:
     """What to ask for: a collection whole, or images of it by id, some at a time."""
     where: dict[str, object] = {"collection": collection}
-    if len(ids) > FEW_IDS and _dense(client, table, where, len(ids), at):
+    if len(ids) > BY_ID_ROWS and _dense(client, table, where, len(ids), at):
         yield where
         return
-    for start in range(0, len(ids), FEW_IDS):
-        yield where | {"image_id": ids.slice(start, FEW_IDS).to_pylist()}
+    for start in range(0, len(ids), BY_ID_ROWS):
+        yield where | {"image_id": ids.slice(start, BY_ID_ROWS).to_pylist()}
 
 
 def _dense(

@@ -9,11 +9,11 @@ Nothing is run or resolved on the way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import SparkSession
 
-from labelmill.pipelines.guard_walk import Draw, Walk
+from labelmill.pipelines.guard_walk import Walk
 from labelmill.pipelines.parsed_plan import parse, parses
 from labelmill.pipelines.sampling import Sample
 
@@ -57,9 +57,8 @@ def check(spark: SparkSession, sql: str, views: Sequence[str], repeatable: bool 
     )
 
 
-def _sample(spark: SparkSession, sql: str, draw: Draw) -> Sample:
+def _sample(spark: SparkSession, sql: str, draw: Sample) -> Sample:
     first, last = draw.clause
     # Spark rolls a seed where the query gives none, and a clause takes REPEATABLE only once.
     rolled = parses(spark, f"select 1 from t {sql[first : last + 1]} repeatable (1)")
-    seed = 0 if rolled else draw.seed
-    return Sample(draw.view, draw.share, seed, draw.relation, draw.clause, draw.named)
+    return replace(draw, seed=0) if rolled else draw

@@ -14,6 +14,7 @@ from labelmill.pipelines import guard_names as names
 from labelmill.pipelines import guard_repeat as repeat
 from labelmill.pipelines import guard_unsure as unsure
 from labelmill.pipelines.parsed_plan import Part
+from labelmill.pipelines.sampling import Sample
 
 _CATALYST = "org.apache.spark.sql.catalyst."
 _VALUES = (
@@ -49,18 +50,6 @@ class Scope:
     sorted: bool = False
 
 
-@dataclass(frozen=True)
-class Draw:
-    """A ``TABLESAMPLE`` as the plan has it; see `sampling.Sample`."""
-
-    view: str
-    share: float
-    seed: int
-    relation: tuple[int, int]
-    clause: tuple[int, int]
-    named: bool
-
-
 _Below = Iterable[tuple[Part, Scope]]
 
 
@@ -75,7 +64,7 @@ class Walk:
     Attributes:
         parameters: Named parameters, in the order of their first use.
         read: Views that are read.
-        draws: Samples of views; only when `repeatable`.
+        draws: Samples of views, with the seed that the parser gave; only when `repeatable`.
     """
 
     def __init__(self, sql: str, views: set[str], repeatable: bool) -> None:
@@ -85,7 +74,7 @@ class Walk:
         self._taken: str | None = None
         self.parameters: list[str] = []
         self.read: set[str] = set()
-        self.draws: list[Draw] = []
+        self.draws: list[Sample] = []
 
     def over(self, plan: Part) -> None:
         """Walks the whole plan.
@@ -259,7 +248,7 @@ class Walk:
             rows = repeat.loose(part, scope.ctes)
             repeat.refuse_any_rows(part, self._sql, self._sure, rows)
 
-    def _draw(self, part: Part, scope: Scope) -> Draw:
+    def _draw(self, part: Part, scope: Scope) -> Sample:
         # Sample(lower bound, upper bound, with replacement, seed, child)
         _, share, _, seed, below = part.parts
         named = below.name != "UnresolvedRelation"
@@ -273,7 +262,7 @@ class Walk:
                 "tablesample (10 percent) repeatable (7)`), or use a hash of the id, for example "
                 "`where pmod(xxhash64(image_id), 10) = 0`"
             )
-        return Draw(
+        return Sample(
             view,
             float(share.text or 0),
             int(seed.text or 0),

@@ -14,7 +14,7 @@ from labelmill.feed.blocks import Blocks, require_one_shape
 from labelmill.feed.feeding import Feeding, Map, in_numpy, in_tensorflow
 from labelmill.feed.maps import ArrayMap
 from labelmill.feed.numpy_batches import NumpyBatches
-from labelmill.feed.weights import class_weights
+from labelmill.feed.weights import class_weights_of
 from labelmill.pipelines.kudu_plan import KuduPlan
 from labelmill.pipelines.kudu_rows import KuduRows, target_of
 from labelmill.settings import Settings
@@ -154,10 +154,8 @@ class KuduBatches:
         Raises:
             InputError: The target is no class.
         """
-        target = target_of(self.planned)
-        if target is None:
-            raise InputError(f"class weights of target {self.planned.target!r}; expected classes")
-        return class_weights(target.counts(), len(self))
+        plan = self.planned
+        return class_weights_of(target_of(plan), plan.target, len(self))
 
     def tf(
         self,

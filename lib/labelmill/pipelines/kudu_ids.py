@@ -6,6 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+BY_ID_ROWS = 2_000
+"""Images that are asked for by id at once: their ids travel with each request."""
+
+DENSE = 0.25
+"""Share of a collection from which on all of its images are read and the others dropped."""
+
 
 class Ids:
     """Ids in order, and where each of some others stands among them.

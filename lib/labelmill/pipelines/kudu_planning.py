@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from labelmill.errors import InputError
 from labelmill.feed.pixels import ShapeOf
 from labelmill.feed.rows import SHAPE
-from labelmill.pipelines.kudu_ids import Ids
+from labelmill.pipelines.kudu_ids import BY_ID_ROWS, DENSE, Ids
 from labelmill.pipelines.kudu_plan import KuduPlan, Unit, size_of
 from labelmill.pipelines.kudu_read import PIXELS
 from labelmill.pipelines.mask_sizes import other_size
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
 UNIT_BYTES = 8 << 20
 """Pixels of a unit. Smaller ones cost more requests, larger ones more memory and a later first batch."""
-
-BY_ID_ROWS = 2_000
-"""Images of a unit that are asked for by id: their ids travel with each request."""
-
-_DENSE = 0.25
-"""Share of a collection from which on all of its images are read and the others dropped."""
 
 
 def plan(
@@ -75,14 +69,14 @@ def plan(
         Piece(number, first + begin, first + end)
         for number, (collection, first, last) in enumerate(collections)
         for begin, end in cut(
-            each[first:last], most, None if density[collection] >= _DENSE else BY_ID_ROWS
+            each[first:last], most, None if density[collection] >= DENSE else BY_ID_ROWS
         )
     ]
     units: list[Unit] = []
     for number, start, stop in at_least(pieces, each, parts):
         collection, first, last = collections[number]
         tokens: tuple[bytes, ...] = ()
-        if density[collection] >= _DENSE:
+        if density[collection] >= DENSE:
             low = rows["image_id"][start].as_py() if start > first else None
             high = rows["image_id"][stop].as_py() if stop < last else None
             tokens = _tokens(client, collection, low, high, at)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from labelmill.feed.blocks import joined
+from labelmill.feed.elements import joined
 from labelmill.feed.feeding import Feeding
 from labelmill.feed.rows import About
 from labelmill.feed.targets import Classes, OneClass

@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from labelmill.bus.reader import Offsets, Read
 from labelmill.errors import NoData
-from labelmill.feed.blocks import Block, mixed
+from labelmill.feed.blocks import Block
 from labelmill.feed.draws import Draws
+from labelmill.feed.elements import mixed, stacked
 from labelmill.feed.feeding import Feeding
-from labelmill.feed.maps import ArrayMap, Rows, stacked
+from labelmill.feed.maps import ArrayMap, Rows
 from labelmill.pipelines.stream_state import StreamProgress
 from labelmill.read_ahead import read_ahead
 

@@ -16,7 +16,7 @@ from pyspark import SparkFiles
 from labelmill.domain.artifact import pack
 from labelmill.domain.plan import Setting
 from labelmill.errors import LabelmillError
-from labelmill.feed.training_set import open_files
+from labelmill.feed.frozen import open_files
 
 CANARIES = 8
 """Prepared images that go into the artifact with the answers the model gave to them."""

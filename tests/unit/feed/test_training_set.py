@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from labelmill.errors import ArtifactError, InputError
+from labelmill.feed.frozen import open_files
 from labelmill.feed.manifest import MANIFEST
 from labelmill.feed.rows import About
-from labelmill.feed.training_set import TrainingSet, open_files
+from labelmill.feed.training_set import TrainingSet
 from tests.unit.feed.sets import image_row, numbered, scattered, write
 
 ROOT = Path(__file__).parents[3]
