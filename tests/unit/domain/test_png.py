@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import struct
 import tracemalloc
 import warnings
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from labelmill.domain.codecs import png_rows
 from labelmill.domain.codecs.pixels import Pixels
 from labelmill.domain.codecs.png import decode_png, encode_png
 from labelmill.errors import ImageError, InputError
@@ -342,24 +340,3 @@ def test_well_formed_files_with_any_content(
     chunks = [chunk(b"PLTE", palette)] if palette else []
     chunks += [chunk(b"tRNS", clear)] if clear else []
     array_or_reason(png(header(width, height, depth, colour, interlace), raw, *chunks))
-
-
-def test_pillows_decoder_is_as_expected() -> None:
-    # Where this fails after an upgrade, PNG still decodes, slower: see png_rows.
-    assert png_rows._CORE_AS_EXPECTED
-
-
-def test_pillows_public_functions_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(4)
-    kinds = [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), *itertools.product((2, 4, 6), (8, 16))]
-    files = [
-        # Rows far longer than needed; filter bytes among them, noise elsewhere.
-        png(header(9, 7, depth, colour, interlace), bytes(random.integers(0, 5, 9000, np.uint8)))
-        for (colour, depth), interlace in itertools.product(kinds, (0, 1))
-    ]
-    by_core = [decode_png(data) for data in VALID + files]
-    monkeypatch.setattr(png_rows, "_CORE_AS_EXPECTED", False)
-    for data, expected in zip(VALID + files, by_core, strict=True):
-        np.testing.assert_array_equal(decode_png(data), expected)
-    with pytest.raises(ImageError, match="damaged"):
-        decode_png(png(header(2, 2), b"\x09\1\2\0\3\4"))

@@ -70,7 +70,7 @@ _AT_ONCE = 1 << 18
 
 
 def decode_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels:
-    """Decodes a PNG file. Structure and checksums are checked first, then Pillow inflates.
+    """Decodes a PNG file. Structure, checksums and length are checked by us, filters undone by others.
 
     Args:
         data: The whole file.

@@ -1,7 +1,7 @@
 """The image data of a PNG file, inflated and measured, piece by piece.
 
-Pillow's decoder undoes the row filters in C, but it reads zlib streams only, and takes one that ends
-early for a picture whose last rows are black. So the data is inflated here, measured, and handed on
+Others undo the row filters in C (`png_rows`), but they read zlib streams only, and Pillow's decoder takes
+one that ends early for a picture whose last rows are black. So the data is inflated here, measured, and handed on
 in stored (not packed) deflate blocks, which cost nothing to read: one inflation, no row missing, no
 byte too much, and never more than a block in memory.
 """
