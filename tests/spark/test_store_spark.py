@@ -143,3 +143,14 @@ def test_ensure_all_refuses_another_version(settings: Settings, client: RowClien
     client.ensure(replace(IMAGES, version=99))
     with pytest.raises(SchemaMismatch, match="images was created with schema version 99"):
         store.ensure_all(settings)
+
+
+def test_ensure_all_creates_what_is_absent_and_checks_what_is_used(
+    settings: Settings, client: RowClient
+) -> None:
+    client.ensure(replace(IMAGES, version=99))
+    store.ensure_all(settings, client, [ANNOTATIONS])
+    names = set(client.names())
+    assert {settings.table_prefix + name for name in TABLES} <= names
+    with pytest.raises(SchemaMismatch, match="images was created with schema version 99"):
+        store.ensure_all(settings, client, [ANNOTATIONS, IMAGES])

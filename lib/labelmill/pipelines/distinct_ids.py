@@ -8,11 +8,30 @@ from types import TracebackType
 from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 
 _PARTS = 64
 _ID_BYTES = 32
 _HELD_BYTES = 64 << 10
 """Of each part, before it goes to disk."""
+
+
+def sharing_a_beginning(beginnings: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
+    """Which ids may be there more than once; nearly all are told apart by their first eight bytes.
+
+    Args:
+        beginnings: ``(N,)`` first eight bytes of each id.
+
+    Returns:
+        Places of those whose beginning is there more than once, ascending.
+    """
+    order = np.argsort(beginnings)
+    ordered = beginnings[order]
+    equal = ordered[1:] == ordered[:-1]
+    shared = np.zeros(len(order), np.bool_)
+    shared[1:] |= equal
+    shared[:-1] |= equal
+    return np.sort(order[shared])
 
 
 class DistinctIds:
@@ -60,8 +79,9 @@ class DistinctIds:
                 data = self._files[part].read() + data
                 self._files[part].seek(0, 2)
             # In four numbers: sorting those is far quicker than sorting 32-byte strings.
-            pairs = np.frombuffer(data, [("a", "<u8"), ("b", "<u8"), ("c", "<u8"), ("d", "<u8")])
-            total += len(np.unique(pairs))
+            packed = np.frombuffer(data, [("a", "<u8"), ("b", "<u8"), ("c", "<u8"), ("d", "<u8")])
+            unsure = packed[sharing_a_beginning(packed["a"])]
+            total += len(packed) - len(unsure) + len(np.unique(unsure))
         return total
 
     def __enter__(self) -> DistinctIds:

@@ -36,9 +36,10 @@ from labelmill.settings import Settings
 from labelmill.store import spark as store
 from labelmill.store.client import RowClient, open_client
 from labelmill.store.table_types import Table
-from labelmill.store.tables import ANNOTATIONS, IMAGES, QUARANTINE
+from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
 
 _COLLECTION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+_USED = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS, QUARANTINE)
 _FILES_A_TASK = 64
 _FILE_SECONDS, _BYTE_SECONDS = 80e-6, 25e-9
 _TASK_SECONDS = 3.0
@@ -120,7 +121,7 @@ def ingest(
             return closed(report, heap, counts, {"would_take": ids.count()}, options.fail_over)
     client = open_client(settings)
     try:
-        store.ensure_all(settings, client)
+        store.ensure_all(settings, client, _USED)
         with DistinctIds() as ids:
             taking = _aware(taking, client)
             counts = _take_all(spark, heap, taking, ids, client)

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from labelmill.domain.labelling import Labelling
+from labelmill.pipelines.distinct_ids import sharing_a_beginning
 from labelmill.pipelines.take_files import NO_ID, said_of
 from labelmill.store.client import RowClient
 from labelmill.store.tables import IMAGES
@@ -56,12 +57,11 @@ def settle(
 def equal_files(ids: bytes) -> dict[str, list[int]]:
     """Image ids that occur more than once, with their positions in order."""
     packed = np.frombuffer(ids, [("a", "<u8"), ("b", "<u8"), ("c", "<u8"), ("d", "<u8")])
-    _, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
     groups: dict[str, list[int]] = {}
-    for place in np.flatnonzero(counts[inverse] > 1).tolist():
+    for place in sharing_a_beginning(packed["a"]).tolist():
         groups.setdefault(packed[place].tobytes().hex(), []).append(place)
     groups.pop(NO_ID.hex(), None)
-    return groups
+    return {image_id: places for image_id, places in groups.items() if len(places) > 1}
 
 
 def _told(files: pa.Table, position: int, labelling: Labelling) -> dict[str, Any]:

@@ -106,8 +106,16 @@ def write(df: DataFrame, settings: Settings, table: Table, operation: Operation 
         ready.write.format("kudu").options(**options).mode("append").save()
 
 
-def ensure_all(settings: Settings, client: RowClient | None = None) -> None:
+def ensure_all(
+    settings: Settings, client: RowClient | None = None, used: Collection[Table] | None = None
+) -> None:
     """Creates every declared table that is absent, and checks the others.
+
+    Args:
+        settings: Masters and prefix.
+        client: Open client; one is opened when ``None``.
+        used: Tables to check, of those that are there; each takes some calls to Kudu. All when
+            ``None``.
 
     Raises:
         SchemaMismatch: A table of another version or other columns.
@@ -115,8 +123,10 @@ def ensure_all(settings: Settings, client: RowClient | None = None) -> None:
     """
     opened = client or open_client(settings)
     try:
+        there = () if used is None else opened.names()
         for table in TABLES.values():
-            opened.ensure(table)
+            if used is None or table in used or settings.table_prefix + table.name not in there:
+                opened.ensure(table)
     finally:
         if client is None:
             opened.close()

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from labelmill.domain.codecs import IMAGE_ENDINGS
 from labelmill.domain.source import path_of, uri_of
-from labelmill.pipelines.sources.heap import SourceOptions, Wave, WaveBuilder
+from labelmill.pipelines.sources.heap import WAVE_FILES, SourceOptions, Wave, WaveBuilder
 
 NOT_LISTED = "folder that cannot be listed"
 """Begins the reason of a folder whose files could not be seen."""
@@ -33,14 +34,18 @@ class FolderHeap:
         self.name = uri_of(options.source)
         self.root = os.path.abspath(options.source)
         self.skipped: Counter[str] = Counter()
-        self._limit = options.limit
-        found = _count(self.root)
-        self.total: int | None = found if self._limit is None else min(found, self._limit)
+        self._paths = islice(_walk(self.root, self.skipped), options.limit)
+        # What fits one wave need not be looked through twice to be counted.
+        self._first = list(islice(self._paths, WAVE_FILES))
+        found = len(self._first)
+        if found == WAVE_FILES:
+            found = min(_count(self.root), options.limit or sys.maxsize)
+        self.total: int | None = found
 
     def waves(self) -> Iterator[Wave]:
         """See `Heap.waves`."""
         builder = WaveBuilder()
-        paths = islice(_walk(self.root, self.skipped), self._limit)
+        paths, self._first = chain(self._first, self._paths), []
         while some := list(islice(paths, min(_AT_ONCE, builder.room))):
             builder.add_named(list(map(uri_of, some)))
             if builder.is_full():

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from labelmill.errors import ImageError, InputError
+from labelmill.pipelines.sources import folder, read
 from labelmill.pipelines.sources import heap as heaps
-from labelmill.pipelines.sources import read
 from labelmill.pipelines.sources.folder import FolderHeap
 from labelmill.pipelines.sources.heap import SourceOptions
 from labelmill.pipelines.sources.read import reader
@@ -70,6 +70,21 @@ def test_a_limit_takes_the_first_in_order(tmp_path: Path) -> None:
     heap = FolderHeap(SourceOptions(str(_write(tmp_path, "c.png", "a/1.png", "b.png")), 2))
     assert _uris(heap) == [["a/1.png", "b.png"]]
     assert heap.total == 2
+
+
+@pytest.mark.parametrize(("limit", "total"), [(None, 7), (9, 7), (7, 7), (6, 6), (3, 3), (2, 2)])
+def test_more_files_than_a_wave_are_counted_before_they_are_listed(
+    limit: int | None, total: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [*sorted(f"{letter}/{number}.png" for letter in "abc" for number in (1, 2)), "z.png"]
+    _write(tmp_path, *names, "notes.txt")
+    monkeypatch.setattr(heaps, "WAVE_FILES", 3)
+    monkeypatch.setattr(folder, "WAVE_FILES", 3)
+    heap = FolderHeap(SourceOptions(str(tmp_path), limit))
+    assert heap.total == total
+    found = _uris(heap)
+    assert [uri for wave in found for uri in wave] == names[:total]
+    assert max(map(len, found)) <= 3
 
 
 def test_folders_deeper_than_python_recurses(tmp_path: Path) -> None:
