@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from labelmill.archives import keep_unchanged
 from labelmill.errors import StoreError
 from labelmill.settings import Settings
 from labelmill.store.scans import Scan
@@ -136,6 +137,7 @@ def shared_client(settings: Settings) -> RowClient:
         # after every task. What is there now stays for the life of the process.
         gc.collect()
         gc.freeze()
+        keep_unchanged()
     return _SHARED[key]
 
 
