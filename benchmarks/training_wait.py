@@ -33,18 +33,31 @@ def run(options: Options) -> Result:
             "step on one batch that is there", "µs",
             Spread.of(1e6 * one["resident"] / one["steps"] for one in epochs),
         ),
+        Row(
+            "step of an epoch that is one graph", "µs",
+            Spread.of(1e6 * one["compiled"] / one["steps"] for one in epochs),
+            "`tf.function` over the whole dataset",
+        ),
+        Row(
+            "the same on one batch that is there", "µs",
+            Spread.of(1e6 * one["compiled_resident"] / one["steps"] for one in epochs),
+        ),
     ]  # fmt: skip
     waited = Spread.of(100 * one["waited"] / one["seconds"] for one in epochs)
     slower = Spread.of(100 * (one["seconds"] / one["resident"] - 1) for one in epochs)
+    graph = Spread.of(100 * (one["compiled"] / one["compiled_resident"] - 1) for one in epochs)
     result.figures = [
         Figure(
             "time that a step waits for data", waited, "%", at_most=MOST, judged=not options.quick
         ),
         Figure("an epoch that is fed is longer than one that is not by", slower, "%"),
+        Figure(
+            "an epoch that is one graph, and fed, is longer than one that is not by", graph, "%"
+        ),
     ]
     result.limit = (
-        "Most of the wait is Python's way into TensorFlow's iterator; preparing the images runs in a "
-        "thread beside the training."
+        "Images are gathered and prepared by a thread beside the training, which takes its share of the "
+        "memory's bandwidth and of Python's lock."
     )
     result.notes.append(
         f"Family `mlp` with its defaults, batches of {BATCH}, one thread of TensorFlow; images prepared "

@@ -35,6 +35,7 @@ from labelmill.domain import preparation_steps as steps_of
 from labelmill.domain.codecs.pixels import Pixels
 from labelmill.domain.preparation_steps import STEPS, Step
 from labelmill.errors import InputError, UnknownName
+from labelmill.memory import empty
 
 Prepared: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, int, int]
@@ -152,8 +153,8 @@ class Preparation:
             float(np.iinfo(batch.dtype).max),
         )
         full = np.float32(np.iinfo(batch.dtype).max / divisor)
-        prepared = batch.astype(np.float32)
-        prepared /= np.float32(divisor)
+        prepared: Prepared = empty(batch.shape, np.float32)
+        np.divide(batch, np.float32(divisor), out=prepared)
         for step in self.steps:
             prepared = STEPS[step.name](prepared, step, full)
         return np.ascontiguousarray(prepared)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from labelmill.errors import InputError
 from labelmill.feed.elements import stacked
 from labelmill.feed.maps import ArrayMap, Rows, images_in
-from labelmill.feed.pixels import empty
+from labelmill.memory import empty
 
 Images = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from labelmill.feed.maps import ArrayMap, Rows, checked
 from labelmill.feed.order import Order
 from labelmill.feed.state import Position
 from labelmill.read_ahead import read_ahead
+
+T = TypeVar("T")
 
 _BYTES = 8 << 20
 """Of a block, about: some of them are alive at once."""
@@ -82,9 +84,11 @@ class Blocks:
         rows = np.array([row])
         return self._mapped(rows, np.zeros(1, np.int64), 0, 1)
 
-    def ahead(self, start: Position, end: int | None, batches: int) -> Iterator[Block]:
-        """`from_`, with that many batches made ready ahead, at least; 0: none, and no thread."""
-        blocks = self.from_(start, end)
+    def ahead(
+        self, start: Position, end: int | None, batches: int, change: Callable[[Block], T]
+    ) -> Iterator[T]:
+        """`from_`, changed, with that many batches made ready ahead, at least; 0: none, and no thread."""
+        blocks = map(change, self.from_(start, end))
         return read_ahead(blocks, -(-batches // self.most)) if batches else blocks
 
     def from_(self, start: Position, end: int | None) -> Iterator[Block]:

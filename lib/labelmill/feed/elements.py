@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from labelmill.errors import InputError
-from labelmill.feed.pixels import empty
+from labelmill.memory import empty
 
 
 def leaves(element: Any) -> list[Any]:

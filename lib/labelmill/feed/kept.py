@@ -10,7 +10,7 @@ import numpy.typing as npt
 from labelmill.errors import InputError
 from labelmill.feed.draws import Draws
 from labelmill.feed.maps import ArrayMap, Rows, checked
-from labelmill.feed.pixels import empty
+from labelmill.memory import empty
 
 Places = npt.NDArray[np.int64]
 

@@ -41,9 +41,9 @@ class NumpyBatches:
     def __iter__(self) -> Iterator[Any]:
         """A pass: pairs (inputs, targets), or inputs alone where nothing is learned."""
         start = self._progress.begin()
-        blocks = self._blocks.ahead(start, self._progress.last_epoch(), self._prefetch)
-        for block in blocks:
-            for batch in batches_of(block):
+        end = self._progress.last_epoch()
+        for batches in self._blocks.ahead(start, end, self._prefetch, batches_of):
+            for batch in batches:
                 self._taken += 1
                 yield batch
 

@@ -107,9 +107,9 @@ class TrainingSet(Frozen):
             InputError: No such split.
             NoData: It has no rows.
         """
-        from labelmill.feed.tensors import element_spec
+        from labelmill.feed.specs import row_spec
 
-        return element_spec(self.split_rows(split))
+        return row_spec(self.split_rows(split))
 
     def files(self) -> list[str]:
         """Paths or URIs of the shards, in order."""

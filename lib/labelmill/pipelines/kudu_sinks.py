@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.domain.image import from_bytes
-from labelmill.feed.pixels import ShapeOf, empty
+from labelmill.feed.pixels import ShapeOf
+from labelmill.memory import empty
 from labelmill.pipelines.kudu_read import Places, Sink
 
 

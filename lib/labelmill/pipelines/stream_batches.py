@@ -13,6 +13,7 @@ from labelmill.bus.envelope import decode
 from labelmill.bus.payload import pixels_of
 from labelmill.bus.reader import Offsets, Read, bounds, read
 from labelmill.errors import EnvelopeError, ImageError, InputError
+from labelmill.feed.blocks import Block
 from labelmill.feed.feeding import Feeding, Map, in_numpy, in_tensorflow
 from labelmill.feed.maps import ArrayMap
 from labelmill.pipelines.stream_blocks import Labelled, StreamBlocks
@@ -108,7 +109,8 @@ class StreamBatches:
 
         It looks at the first good message, to learn what shape images have, and waits for one.
         """
-        from labelmill.feed.tensors import UNKNOWN, resumable
+        from labelmill.feed.fed_dataset import UNKNOWN
+        from labelmill.feed.tensors import resumable
 
         feeding = Feeding(
             batch, seed=seed, map=map, drop_remainder=drop_remainder, prefetch=prefetch
@@ -180,9 +182,9 @@ class StreamNumpy:
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Pairs (images, class indices)."""
         progress = self._blocks.progress
-        for block in self._blocks.ahead(progress.begin(), None, self._prefetch):
+        for batch in self._blocks.ahead(progress.begin(), None, self._prefetch, _only_batch):
             self._taken += 1
-            yield block.rows.element()
+            yield batch
 
     def state(self) -> dict[str, Any]:
         """Which message comes next in each partition; goes into JSON."""
@@ -195,3 +197,7 @@ class StreamNumpy:
             InputError: A state of another topic or of other classes.
         """
         self._blocks.progress.restore(state)
+
+
+def _only_batch(block: Block) -> Any:
+    return block.rows.element()

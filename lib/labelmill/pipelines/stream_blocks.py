@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from labelmill.feed.feeding import Feeding
 from labelmill.feed.maps import ArrayMap, Rows
 from labelmill.pipelines.stream_state import StreamProgress
 from labelmill.read_ahead import read_ahead
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,12 @@ class StreamBlocks:
                 return self._mapped([one])
         raise self._nothing()
 
-    def ahead(self, start: Offsets, end: int | None, batches: int) -> Iterator[Block]:
-        """`from_`, with that many batches made ahead."""
+    def ahead(
+        self, start: Offsets, end: int | None, batches: int, change: Callable[[Block], T]
+    ) -> Iterator[T]:
+        """`from_`, changed, with that many batches made ahead."""
         stop = threading.Event()
-        blocks = self.from_(start, stop)
+        blocks = map(change, self.from_(start, stop))
         try:
             yield from read_ahead(blocks, batches) if batches else blocks
         finally:

@@ -1,0 +1,155 @@
+"""The ``tf.data.Dataset`` that knows how far it was taken, by TensorFlow or by a loop in Python."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from labelmill.feed.loops import iterator_class
+from labelmill.learning.runtime import unset_tensorflow as tensorflow
+
+UNKNOWN = -2
+"""Length of what ends, nobody knows when (TensorFlow's own number for it)."""
+
+
+class Passes(Protocol):
+    """How far batches were taken: `labelmill.feed.state.Progress`, or what does as it does."""
+
+    def begin(self) -> Any:
+        """Begins a pass; says where."""
+
+    def last_epoch(self) -> Any:
+        """Where the pass ends."""
+
+    def state(self) -> dict[str, Any]:
+        """Where the pass is."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Lets the next pass begin where a state was taken."""
+
+
+class Taken:
+    """How many batches were taken since ever: a variable counts TensorFlow's, a number Python's."""
+
+    def __init__(self) -> None:
+        self.variable = _apart(_counter)
+        self.in_python = 0
+
+    def __call__(self) -> int:
+        """All of them."""
+        return int(self.variable.numpy()) + self.in_python
+
+
+def _apart(make: Callable[[], Any]) -> Any:
+    """What is made outside whatever strategy, device and function the caller is in.
+
+    A strategy gives every device a copy of a variable, which a dataset cannot count in. It, and all
+    the like, is TensorFlow's of one thread; another thread is outside.
+    """
+    with ThreadPoolExecutor(1, "labelmill-counter") as other:
+        return other.submit(make).result()
+
+
+def _counter() -> Any:
+    tf = tensorflow()
+    with tf.device("/CPU:0"):
+        return tf.Variable(0, dtype=tf.int64, trainable=False)
+
+
+def _counted(made: Any, counter: Any) -> Any:
+    """The dataset's variant tensor with a count of what is taken, behind everything that reads ahead."""
+    tf = tensorflow()
+
+    def count(*batch: Any) -> Any:
+        counter.assign_add(1)
+        return batch
+
+    flat = tf.nest.flatten(made.element_spec)
+    function = _apart(
+        tf.function(count, input_signature=flat, autograph=False).get_concrete_function
+    )
+    # By the raw operation, because only that runs a function in the calling thread: a hop to another
+    # one costs more than everything else that happens to a batch.
+    return tf.raw_ops.MapDataset(
+        input_dataset=made._variant_tensor,
+        other_arguments=function.captured_inputs,
+        f=function,
+        output_types=[spec.dtype for spec in flat],
+        output_shapes=[spec.shape for spec in flat],
+        use_inter_op_parallelism=False,
+    )
+
+
+@functools.cache
+def dataset_class() -> Any:
+    """The class; TensorFlow is imported when it is first needed."""
+    tf = tensorflow()
+
+    class FedDataset(tf.data.Dataset):  # type: ignore[misc, name-defined]
+        """Batches of a training set: a ``tf.data.Dataset`` that knows how far it was taken.
+
+        Args:
+            made: The dataset.
+            progress: Its passes.
+            taken: Counts batches; kept alive here.
+            length: Batches of a pass; None: without end; `UNKNOWN`.
+            looped: Batches of a pass as tensors, for a loop in Python; None: TensorFlow's iterator.
+        """
+
+        def __init__(
+            self,
+            made: Any,
+            progress: Passes,
+            taken: Taken,
+            length: int | None,
+            looped: Callable[[], Iterator[Any]] | None,
+        ) -> None:
+            self._made, self._progress, self._taken = made, progress, taken
+            self._length, self._looped = length, looped
+            super().__init__(_counted(made, taken.variable))
+
+        def _inputs(self) -> list[Any]:
+            return [self._made]
+
+        @property
+        def element_spec(self) -> Any:
+            return self._made.element_spec
+
+        def __iter__(self) -> Iterator[Any]:
+            made = iterator_class()
+            if self._looped is None or made is None or not tf.executing_eagerly():
+                return super().__iter__()  # type: ignore[no-any-return]
+            return made(self)
+
+        def batches(self) -> Generator[Any]:
+            """A pass for a loop in Python."""
+            assert self._looped is not None
+            for batch in self._looped():
+                self._taken.in_python += 1
+                yield batch
+
+        def cardinality(self) -> Any:
+            """Batches of a whole pass; the rest of a resumed one has fewer."""
+            known = tf.data.INFINITE_CARDINALITY if self._length is None else self._length
+            return tf.constant(known, tf.int64)
+
+        def __len__(self) -> int:
+            if self._length is None or self._length == UNKNOWN:
+                raise TypeError("batches without an end that is known have no length")
+            return self._length
+
+        def state(self) -> dict[str, Any]:
+            """How far batches were taken; goes into JSON."""
+            return self._progress.state()
+
+        def restore(self, state: Mapping[str, Any]) -> None:
+            """Lets the next pass begin where the state was taken.
+
+            Raises:
+                InputError: A state of other data, seed, order, batch size or shard.
+            """
+            self._progress.restore(state)
+
+    return FedDataset
