@@ -34,12 +34,20 @@ class Taken:
     """How many batches were taken since ever: a variable counts TensorFlow's, a number Python's."""
 
     def __init__(self) -> None:
-        self.variable = _apart(_counter)
         self.in_python = 0
+        self._variable: Any = None
+
+    @property
+    def variable(self) -> Any:
+        """Made when TensorFlow begins to count."""
+        if self._variable is None:
+            self._variable = _apart(_counter)
+        return self._variable
 
     def __call__(self) -> int:
         """All of them."""
-        return int(self.variable.numpy()) + self.in_python
+        counted = 0 if self._variable is None else int(self._variable.numpy())
+        return counted + self.in_python
 
 
 def _apart(make: Callable[[], Any]) -> Any:
@@ -90,8 +98,12 @@ def dataset_class() -> Any:
     class FedDataset(tf.data.Dataset):  # type: ignore[misc, name-defined]
         """Batches of a training set: a ``tf.data.Dataset`` that knows how far it was taken.
 
+        What TensorFlow's dataset consists of is traced when it is first looked for: a loop in Python
+        does without.
+
         Args:
-            made: The dataset.
+            make: Makes the dataset.
+            spec: What a batch is.
             progress: Its passes.
             taken: Counts batches; kept alive here.
             length: Batches of a pass; None: without end; `UNKNOWN`.
@@ -100,22 +112,37 @@ def dataset_class() -> Any:
 
         def __init__(
             self,
-            made: Any,
+            make: Callable[[], Any],
+            spec: Any,
             progress: Passes,
             taken: Taken,
             length: int | None,
             looped: Callable[[], Iterator[Any]] | None,
         ) -> None:
-            self._made, self._progress, self._taken = made, progress, taken
+            self._make, self._spec, self._progress, self._taken = make, spec, progress, taken
             self._length, self._looped = length, looped
-            super().__init__(_counted(made, taken.variable))
+            if looped is None:
+                self._become()
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__") or "_made" in self.__dict__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            self._become()
+            return getattr(self, name)
+
+        def _become(self) -> None:
+            """Makes TensorFlow's dataset, outside any function that is being traced."""
+            with tf.init_scope():
+                self._made = self._make()
+                super().__init__(_counted(self._made, self._taken.variable))
+                self._spec = self._made.element_spec  # after maps of TensorFlow
 
         def _inputs(self) -> list[Any]:
             return [self._made]
 
         @property
         def element_spec(self) -> Any:
-            return self._made.element_spec
+            return self._spec
 
         def __iter__(self) -> Iterator[Any]:
             made = iterator_class()

@@ -88,9 +88,12 @@ def resumable(
 
     size = feeding.batch if feeding.drop_remainder else None
     spec = batch_spec(blocks.one(0).element(), size)
-    made = _made(lambda: pass_of(_trip), spec, maps, size, prefetch)
+
+    def make() -> Any:
+        return _made(lambda: pass_of(_trip), spec, maps, size, prefetch)
+
     # What functions of TensorFlow make of batches comes from TensorFlow alone.
-    return dataset_class()(made, progress, taken, length, None if maps else looped)
+    return dataset_class()(make, spec, progress, taken, length, None if maps else looped)
 
 
 def _made(

@@ -147,3 +147,21 @@ def test_any_array_becomes_tensors(tf: Any, leaf: Any) -> None:
     np.testing.assert_array_equal(got, expected)
     assert got.dtype == expected.dtype
     tf.nest.map_structure(np.testing.assert_array_equal, batches[1]["more"][0]["again"], got[2:4])
+
+
+def test_tensorflow_makes_its_part_when_it_is_asked(tmp_path: Path, tf: Any) -> None:
+    frozen = numbered(tmp_path)
+    dataset = frozen.tf(8, drop_remainder=True)
+    expected = taken(frozen.numpy(8, drop_remainder=True))
+
+    @tf.function
+    def total() -> Any:
+        found = tf.constant(0, tf.int64)
+        for images, _ in dataset:  # looked at for the first time while this is traced
+            found += tf.cast(images[0, 0, 1, 0], tf.int64)
+        return found
+
+    assert int(total()) == sum(n for n in expected[::8])
+    assert dataset.state()["epoch"] == 1
+    assert dataset.element_spec == frozen.tf(8, drop_remainder=True).map(lambda *b: b).element_spec
+    assert not hasattr(dataset, "no_such_thing")
