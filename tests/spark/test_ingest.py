@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -245,6 +246,13 @@ def test_a_damaged_archive_keeps_what_came_before(
     write_heap(tmp_path / "heap", images=300)
     whole = pack(tmp_path / "heap", tmp_path / "whole.tar.gz").read_bytes()
     (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"damaged after [0-9]+ images"):
-        ingest(spark, settings, str(tmp_path / "cut.tar.gz"), "c")
-    assert 0 < len(list(client.scan(IMAGES, ["uri"]))) < 300
+    report = ingest(spark, settings, str(tmp_path / "cut.tar.gz"), "c")
+    assert re.search(
+        r"cut\.tar\.gz is damaged after [0-9]+ images.*those are taken", str(report.error)
+    )
+    assert report.exit_code == InputError.exit_code
+    there = len(list(client.scan(IMAGES, ["uri"])))
+    assert 0 < there == report.results["new"] == report.results["files"] < 300
+    (tmp_path / "stub.tar.gz").write_bytes(whole[:100])
+    with pytest.raises(InputError, match="damaged after 0 images"):
+        ingest(spark, settings, str(tmp_path / "stub.tar.gz"), "c")

@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from labelmill.domain.labelling import labelling_of
-from labelmill.errors import InputError
+from labelmill.errors import InputError, LabelmillError
 from labelmill.pipelines.distinct_ids import DistinctIds
 from labelmill.pipelines.ingest_counts import Counts
 from labelmill.pipelines.ingest_report import closed, no_images
@@ -88,8 +88,9 @@ def ingest(
         ``quarantined_by_reason``, ``skipped``, ``images_per_second``, ``slowest_part``.
 
     Raises:
-        InputError: No such source, a folder that workers cannot see, a damaged archive, a name
-            that cannot be meant.
+        InputError: No such source, a folder that workers cannot see, a name that cannot be meant, an
+            archive without one readable image. A source that cannot be read to its end is a failure
+            of the report, which says what was taken.
         NoData: There is no image file in the source.
         StoreError: Kudu refused.
     """
@@ -160,7 +161,7 @@ def _take_all(
             return _take(spark, wave, taking, slots, counts.seconds_a_file)
 
     with SparkProgress(spark, f"ingest {taking.collection}", unit="files") as progress:
-        for wave in read_ahead(heap.waves()):
+        for wave in _as_far_as_read(heap, counts):
             progress.advance(counts.files, heap.total, part=wave.count)
             for part, summaries in whole(wave, take):
                 for summary in summaries:
@@ -172,6 +173,16 @@ def _take_all(
     if not counts.files:
         raise no_images(heap)
     return counts
+
+
+def _as_far_as_read(heap: Heap, counts: Counts) -> Iterator[Wave]:
+    """Waves, read ahead. What is wrong with the source stops no report of what was taken before."""
+    try:
+        yield from read_ahead(heap.waves())
+    except LabelmillError as error:
+        if not counts.files:
+            raise
+        counts.cut = error
 
 
 def _take(

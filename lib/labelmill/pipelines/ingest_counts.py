@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from labelmill.errors import LabelmillError
 from labelmill.pipelines.take_files import SAMPLES
 
 _PARTS = {
@@ -24,12 +25,14 @@ class Counts:
         annotations: Annotations that were sent.
         reasons: Bad files by reason.
         samples: Some bad files: ``uri``, ``reason``, ``message``.
+        cut: Why the source could not be read to its end.
     """
 
     def __init__(self) -> None:
         self.files = self.bytes = self.annotations = 0
         self.reasons: Counter[str] = Counter()
         self.samples: list[dict[str, str]] = []
+        self.cut: LabelmillError | None = None
         self._seconds: Counter[str] = Counter()
 
     @property

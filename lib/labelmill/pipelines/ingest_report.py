@@ -65,7 +65,9 @@ def closed(
 
 def _judge(report: Report, counts: Counts, fail_over: float | None) -> None:
     share = 100 * counts.quarantined / counts.files
-    if counts.quarantined == counts.files:
+    if counts.cut is not None:
+        report.fail(str(counts.cut), counts.cut.exit_code)
+    elif counts.quarantined == counts.files:
         failure = f"all {counts.files:,} files are quarantined: {dict(counts.reasons)}"
         report.fail(failure, AllFailed.exit_code)
     elif fail_over is not None and share > fail_over:
