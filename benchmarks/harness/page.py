@@ -8,7 +8,9 @@ from typing import Any
 
 MET = {True: "yes", False: "no", None: "–"}
 
-_WIDTH, _BAR, _GAP, _LEFT, _RIGHT = 720, 18, 8, 250, 90
+_ROOM, _BAR, _GAP = 380, 18, 8
+_LETTER = 6.8
+"""Pixels that a letter takes at most, on the mean of a text."""
 
 
 def number(value: float | None) -> str:
@@ -89,35 +91,36 @@ def bars(rows: Sequence[Mapping[str, Any]]) -> str:
     largest: dict[str, float] = {}
     for row in rows:
         largest[row["unit"]] = max(largest.get(row["unit"], 0.0), row["max"])
-    height = len(rows) * (_BAR + _GAP) + _GAP
+    told = [f"{number(row['median'])} {row['unit']}" for row in rows]
+    left, right = (
+        _LETTER * max(map(len, texts), default=0) + 2 * _GAP
+        for texts in ([row["who"] for row in rows], told)
+    )
+    width, height = left + _ROOM + right, len(rows) * (_BAR + _GAP) + _GAP
     parts = [
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
             'font-family="sans-serif" font-size="12">'
         ),
-        f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
+        f'<rect width="{width:.0f}" height="{height}" fill="white"/>',
     ]
-    room = _WIDTH - _LEFT - _RIGHT
-    for position, row in enumerate(rows):
+    for position, (row, label) in enumerate(zip(rows, told, strict=True)):
         top = _GAP + position * (_BAR + _GAP)
         middle = top + _BAR / 2
         low, median, high = (
-            _LEFT + room * row[key] / (largest[row["unit"]] or 1.0)
+            left + _ROOM * row[key] / (largest[row["unit"]] or 1.0)
             for key in ("min", "median", "max")
         )
         parts += [
             (
-                f'<text x="{_LEFT - 8}" y="{middle + 4:.0f}" text-anchor="end">'
+                f'<text x="{left - _GAP:.0f}" y="{middle + 4:.0f}" text-anchor="end">'
                 f"{escape(row['who'])}</text>"
             ),
             (
-                f'<rect x="{_LEFT}" y="{top}" width="{max(median - _LEFT, 1):.1f}" height="{_BAR}" '
+                f'<rect x="{left:.1f}" y="{top}" width="{max(median - left, 1):.1f}" height="{_BAR}" '
                 'fill="#4878a8"/>'
             ),
             f'<path d="M{low:.1f} {middle}H{high:.1f}" stroke="black" stroke-width="2"/>',
-            (
-                f'<text x="{high + 6:.0f}" y="{middle + 4:.0f}">{number(row["median"])} '
-                f"{escape(row['unit'])}</text>"
-            ),
+            f'<text x="{high + 6:.0f}" y="{middle + 4:.0f}">{escape(label)}</text>',
         ]
     return "\n".join([*parts, "</svg>"]) + "\n"
