@@ -17,7 +17,7 @@ from labelmill.store.drivers import java_source, jvm
 from labelmill.testing.store_samples import PLAIN, plain_rows
 
 CHILD = """
-import os, signal, sys
+import gc, os, signal, sys, time
 from labelmill.errors import StoreError
 from labelmill.settings import load
 from labelmill.store.client import open_client
@@ -43,6 +43,16 @@ if what == "interrupt":
         signal.pause()
     except KeyboardInterrupt:
         print("interrupted", flush=True)
+if what == "collect":
+    def collected():
+        jvm.java("java.lang.System").gc()
+        time.sleep(0.5)  # Java tells jpype in a thread of its own
+    collected()
+    seen = []
+    gc.callbacks.append(lambda phase, info: seen.append(info))
+    collected()
+    collected()
+    print("collected by Java's leave", len(seen), flush=True)
 if what == "terminate":
     os.kill(os.getpid(), signal.SIGTERM)
     print("went on", len(list(client.scan(PLAIN))), flush=True)
@@ -63,6 +73,7 @@ def filled(client: RowClient) -> RowClient:
         ("fork", "a fork breaks it. Open clients after forking"),
         ("interrupt", "interrupted"),
         ("terminate", "terminated\nwent on 40"),
+        ("collect", "collected by Java's leave 0"),
     ],
 )
 def test_process_ends_as_it_should(

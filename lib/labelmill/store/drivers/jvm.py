@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ def start(jars: Sequence[Path]) -> None:
         interrupt=False,
     )
     _STARTED_IN.append(os.getpid())
+    _collections_apart()
     _without_slf4j_notice()
 
 
@@ -102,6 +105,20 @@ def _homes() -> list[Path]:
     except ImportError:
         pass
     return homes
+
+
+def _collections_apart() -> None:
+    """Lets Python and Java collect garbage each by themselves.
+
+    jpype has every collection of Java's, also the small ones that bulk reads cause several times a
+    second, followed by a full one of Python's, which stops all threads for 20 ms and more where
+    TensorFlow is loaded; and where Python's memory has grown, Python's by a full one of Java's. It
+    does so for cycles that go through both. Ours end without it: what Python holds of Java is in no
+    cycle. Its callbacks are what makes it ready for the next time.
+    """
+    gc.callbacks[:] = [
+        one for one in gc.callbacks if getattr(one, "__self__", None) is not sys.modules["_jpype"]
+    ]
 
 
 def _without_slf4j_notice() -> None:
