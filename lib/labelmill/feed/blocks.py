@@ -108,7 +108,7 @@ class Blocks:
         for epoch in epochs:
             batch = start.batch if epoch == start.epoch else 0
             while batch < self._whole:
-                count = min(size, self._whole - batch)
+                count = min(size, self._whole - batch, self._at_hand(epoch, batch))
                 yield self._block(epoch, batch, count, self._batch)
                 batch, size = batch + count, min(size * 4, most)
             if self._rest:
@@ -126,6 +126,11 @@ class Blocks:
             sum(leaf.nbytes for leaf in leaves(made.element())),
         )
         return int(np.clip(_BYTES // max(1, each * self._batch), 1, _MOST))
+
+    def _at_hand(self, epoch: int, batch: int) -> int:
+        """How many batches from one on wait for nothing that it does not wait for; 1 at least."""
+        start = batch * self._batch
+        return max(1, (self._order.reach(epoch, start) - start) // self._batch)
 
     def _block(self, epoch: int, batch: int, count: int, size: int) -> Block:
         start = batch * self._batch

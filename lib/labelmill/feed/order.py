@@ -138,6 +138,10 @@ class Order:
             drawn = permutation(self.rows, key(self.seed, epoch))(places)
         return (self._balanced(epoch, drawn) if self.members else drawn), places
 
+    def reach(self, epoch: int, start: int) -> int:
+        """The place before which rows are as near at hand as the one at `start`: all of them here."""
+        return self.per_epoch
+
     def _balanced(self, epoch: int, drawn: Places) -> Places:
         # Draw d is of class d mod K and is its turn number d div K; turns go round the class's rows,
         # each time round in another order.

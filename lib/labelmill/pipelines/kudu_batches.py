@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 WINDOW_BYTES = 32 << 20
 """Pixels that rows are shuffled among. Three windows may be in memory: in use, waiting, being read."""
 
-READERS = 2
-"""Threads that read: while one waits for the server, another puts pixels into place."""
+READERS = 3
+"""Threads that read: while some wait for the server, another puts pixels into place."""
 
 PATIENCE_SECONDS = 300.0
 """A tablet server that is started again is back after seconds, a machine after minutes."""

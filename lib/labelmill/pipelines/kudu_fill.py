@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labelmill.feed.pixels import ShapeOf
 from labelmill.pipelines.kudu_order import Window
 from labelmill.pipelines.kudu_plan import KuduPlan
-from labelmill.pipelines.kudu_read import Places, Reader, Wanted
+from labelmill.pipelines.kudu_read import Places, Reader, Sink, Wanted
 from labelmill.pipelines.kudu_sinks import room_for, sink_of
 
 AHEAD = 1
@@ -63,11 +64,12 @@ def filled(
     begun: deque[tuple[Filled, list[Future[None]]]] = deque()
     try:
         for epoch, window in order:
-            room, reads = room_of(plan, len(window.places)), []
+            room, reads = room_of(plan, window.end - window.begin), []
             at = 0
             for unit in window.units:
                 rows = np.arange(unit.start, unit.stop)
-                to = window.places[at : at + len(rows)]
+                # Where they go is found out when they come: Kudu is asked before that.
+                to = partial(_part_of, window, slice(at, at + len(rows)))
                 at += len(rows)
                 for read in reads_of(plan, unit.collection, rows, to, room, reader, unit.tokens):
                     reads.append(pool.submit(read))
@@ -91,75 +93,88 @@ def reads_of(
     plan: KuduPlan,
     collection: str,
     rows: Places,
-    to: Places,
+    to: Callable[[], Places],
     room: Pixels,
     reader: Reader,
     tokens: tuple[bytes, ...],
 ) -> Iterator[Callable[[], None]]:
-    """What is to be done so that some rows of one collection, ascending, get their pixels."""
-    if rows[-1] - rows[0] == len(rows) - 1:
-        own = plan.index.slice(int(rows[0]), len(rows))
-    else:
-        own = plan.index.take(pa.array(rows))
-    yield partial(
-        _read,
-        plan,
-        collection,
-        own["image_id"],
-        own["shape"],
-        to,
-        room.images,
-        reader,
-        tokens,
-        True,
-    )
+    """What is to be done so that some rows of one collection, ascending, get their pixels.
+
+    Args:
+        plan: What there is.
+        collection: Theirs.
+        rows: Of the index, ascending.
+        to: Says where in the room each goes.
+        room: For them, and their masks.
+        reader: Reads them.
+        tokens: See `Wanted.tokens`.
+    """
+    images = partial(_images, plan, collection, rows, to, room.images, tokens)
+    yield from reader.parts(tokens, images)
     if room.masks is None:
         return
+    own = _index_of(plan, rows)
     collections = own["mask_collection"].combine_chunks()
     for named in pc.unique(collections).to_pylist():
         of = np.flatnonzero(pc.equal(collections, named).to_numpy(zero_copy_only=False))
-        some = own.take(pa.array(of))
-        yield partial(
-            _read,
-            plan,
-            named,
-            some["mask_id"],
-            some["mask_shape"],
-            to[of],
-            room.masks,
-            reader,
-            (),
-            False,
-        )
+        yield partial(_read_masks, plan, named, own.take(pa.array(of)), of, to, room.masks, reader)
 
 
-def _read(
+def _images(
     plan: KuduPlan,
     collection: str,
-    ids: pa.ChunkedArray,
-    codes: pa.ChunkedArray,
-    to: Places,
+    rows: Places,
+    to: Callable[[], Places],
+    room: Any,
+    tokens: tuple[bytes, ...],
+) -> tuple[Wanted, Sink]:
+    """Images of rows, and the way into their room."""
+    own = _index_of(plan, rows)
+    codes = own["shape"].to_numpy()
+    ids = own["image_id"]
+    # One chunk is taken as it is: to combine it would copy it.
+    known = ids.chunk(0) if ids.num_chunks == 1 else ids.combine_chunks()
+    wanted = Wanted(collection, known, plan.sizes[codes], tokens)
+    return wanted, sink_of(room, to(), _shapes(plan, room, codes))
+
+
+def _read_masks(
+    plan: KuduPlan,
+    collection: str,
+    own: pa.Table,
+    of: Places,
+    to: Callable[[], Places],
     room: Any,
     reader: Reader,
-    tokens: tuple[bytes, ...],
-    ascending: bool,
 ) -> None:
-    """Reads images into a room; ids that are not ascending may be there twice."""
-    shape_of, sizes = codes.to_numpy(), plan.sizes
-    known = ids.combine_chunks() if ascending else pc.unique(ids).sort()
-    if ascending:
-        shapes = [plan.shapes[code] for code in shape_of.tolist()] if isinstance(room, list) else ()
-        reader.read(Wanted(collection, known, sizes[shape_of], tokens), sink_of(room, to, shapes))
-        return
-    # Masks come in the order of their images, and images may share one: each is read once.
-    place = pc.index_in(ids.combine_chunks(), value_set=known).to_numpy()
-    own = np.empty(len(known), shape_of.dtype)
-    own[place] = shape_of
+    """Reads masks, which come in the order of their images, and may be shared: each is read once."""
+    ids = own["mask_id"].combine_chunks()
+    known = pc.unique(ids).sort()
+    place = pc.index_in(ids, value_set=known).to_numpy()
+    shape_of = own["mask_shape"].to_numpy()
+    codes = np.empty(len(known), shape_of.dtype)
+    codes[place] = shape_of
     held: list[Any] = [None] * len(known)
-    shapes = [plan.shapes[code] for code in own.tolist()]
-    reader.read(Wanted(collection, known, sizes[own]), sink_of(held, np.arange(len(known)), shapes))
-    for row, one in zip(to.tolist(), place.tolist(), strict=True):
+    sink = sink_of(held, np.arange(len(known)), _shapes(plan, held, codes))
+    reader.read(Wanted(collection, known, plan.sizes[codes]), sink)
+    for row, one in zip(to()[of].tolist(), place.tolist(), strict=True):
         room[row] = held[one]
+
+
+def _index_of(plan: KuduPlan, rows: Places) -> pa.Table:
+    """Rows of the index, ascending; a slice where they lie side by side."""
+    if rows[-1] - rows[0] == len(rows) - 1:
+        return plan.index.slice(int(rows[0]), len(rows))
+    return plan.index.take(pa.array(rows))
+
+
+def _shapes(plan: KuduPlan, room: Any, codes: Places) -> list[ShapeOf]:
+    """The shape of each image, for a room that holds several."""
+    return [plan.shapes[code] for code in codes.tolist()] if isinstance(room, list) else []
+
+
+def _part_of(window: Window, rows: slice) -> Places:
+    return window.places[rows]
 
 
 def room_of(plan: KuduPlan, rows: int) -> Pixels:

@@ -36,12 +36,23 @@ class Ids:
         # By their first eight letters, which is many times faster and nearly always enough for hashes.
         places = np.searchsorted(self._heads, _heads(wanted))
         places[places == len(self._ids)] = 0
+        if self._all_at(places, wanted):
+            return places.astype(np.int64, copy=False)
         other = np.flatnonzero(self._ids[places] != wanted)
         if len(other):
             again = np.searchsorted(self._ids, wanted[other])
             again[again == len(self._ids)] = 0
             places[other] = np.where(self._ids[again] == wanted[other], again, -1)
         return places.astype(np.int64, copy=False)
+
+    def _all_at(self, places: npt.NDArray[np.int64], wanted: npt.NDArray[np.bytes_]) -> bool:
+        """Whether all of these are where they are expected; for ids of one width that fill words."""
+        width = self._ids.dtype.itemsize
+        if wanted.dtype.itemsize != width or width % 8:
+            return False
+        # As numbers: numpy compares text letter by letter, row by row.
+        own, others = (ids.view(np.uint64).reshape(-1, width // 8) for ids in (self._ids, wanted))
+        return np.array_equal(np.take(own, places, axis=0, mode="clip"), others)
 
 
 def _heads(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64]:

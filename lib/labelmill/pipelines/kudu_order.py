@@ -95,6 +95,10 @@ class WindowOrder(Order):
         self.coming(Coming(epoch, start, stop, rows))
         return rows, np.arange(start, stop)
 
+    def reach(self, epoch: int, start: int) -> int:
+        """Where the window ends: what comes after it may not be read yet."""
+        return self.windows(epoch)[self._window_of(epoch, start)].end
+
     def from_(self, epoch: int, start: int, epochs: int | None) -> Iterator[tuple[int, Window]]:
         """Epochs and windows, from the one that holds a place to the end of a pass.
 

@@ -7,19 +7,19 @@ again, and never given twice.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labelmill.errors import MissingRow, ScannerExpired, StoreUnreachable
+from labelmill.errors import MissingRow
 from labelmill.pipelines.kudu_ids import Ids
+from labelmill.pipelines.kudu_outages import steadily
 from labelmill.store.client import RowClient
 from labelmill.store.scans import Scan
 from labelmill.store.table_types import Table
@@ -28,14 +28,7 @@ from labelmill.store.tables import IMAGE_CHUNKS, IMAGES
 PIXELS = ("image_id", "pixels")
 """Columns of a plan's tokens."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-# Seconds before a lost scan is begun again: doubled each time, up to the longest.
-
 Places = npt.NDArray[np.int64]
-
-
-class Stopped(Exception):
-    """Nobody waits for these images any more."""
 
 
 class Sink(Protocol):
@@ -88,39 +81,25 @@ class Reader:
             StoreError: Kudu refused.
             Stopped: Nobody waits any more.
         """
-        ids = Ids(wanted.ids)
-        seen, large = np.zeros(len(ids), np.bool_), np.zeros(len(ids), np.bool_)
+        for part in self.parts(wanted.tokens, lambda: (wanted, sink)):
+            part()
 
-        def take(batch: pa.RecordBatch) -> None:
-            places, pixels = ids.places(batch.column(0)), batch.column(1)
-            keep = places >= 0
-            if pixels.null_count:
-                there = pixels.is_valid().to_numpy(zero_copy_only=False)
-                large[places[keep & ~there]] = True
-                keep &= there
-            if not keep.all():
-                places, pixels = places[keep], pixels.filter(pa.array(keep))
-            self._put(wanted, sink, places, pixels)
-            seen[places] = True
+    def parts(
+        self, tokens: Sequence[bytes], asked: Callable[[], tuple[Wanted, Sink]]
+    ) -> list[Callable[[], None]]:
+        """`read` in parts, one a token, that threads may share out; each raises what `read` does.
 
-        if wanted.tokens:
-            scans = [partial(self.client.scan, IMAGES, PIXELS, token=t) for t in wanted.tokens]
-        else:
-            scans = [partial(self._by_id, IMAGES, PIXELS, wanted.collection, wanted.ids)]
-        for scan in scans:
-            self._steadily(scan, take)
-        if large.any():
-            seen |= self._chunks(wanted, large, sink)
-        if not seen.all():
-            missing = np.flatnonzero(~seen).tolist()
-            shown = ", ".join(f"{wanted.collection}/{str(wanted.ids[i])[:12]}" for i in missing[:3])
-            raise MissingRow(
-                f"{len(missing):,} images of the plan are not in Kudu at snapshot {self.snapshot_ms}: "
-                f"{shown}; is it older than Kudu's history (7 days unless configured otherwise)? "
-                "Plan the query again"
-            )
+        Args:
+            tokens: As ``wanted.tokens``.
+            asked: What is to be read and where it goes; called once, when the first rows are there.
+        """
+        reading = _Reading(self, asked, max(1, len(tokens)))
+        scans: list[Callable[[], Scan]] = [
+            partial(self.client.scan, IMAGES, PIXELS, token=token) for token in tokens
+        ]
+        return [partial(reading.part, scan) for scan in scans or [reading.by_id]]
 
-    def _chunks(
+    def chunks(
         self, wanted: Wanted, large: npt.NDArray[np.bool_], sink: Sink
     ) -> npt.NDArray[np.bool_]:
         """Puts images that are stored in chunks; says which were found, ``(N,)`` bool."""
@@ -128,10 +107,10 @@ class Reader:
         chosen = wanted.ids.take(pa.array(places))
         ids, columns = Ids(chosen), ("image_id", "chunk", "data")
         parts: list[pa.RecordBatch] = []
-        self._steadily(
-            partial(self._by_id, IMAGE_CHUNKS, columns, wanted.collection, chosen),
+        self.steadily(
+            partial(self.by_id, IMAGE_CHUNKS, columns, wanted.collection, chosen),
             parts.append,
-            parts.clear,
+            again=parts.clear,
         )
         found = np.zeros(len(large), np.bool_)
         if not parts:
@@ -146,16 +125,26 @@ class Reader:
         offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
         buffers = [None, pa.py_buffer(offsets), data.buffers()[2]]
         whole = pa.Array.from_buffers(pa.binary(), len(ids), buffers)
-        self._put(wanted, sink, places, whole)
+        self.put(wanted, sink, places, whole)
         found[places] = True
         return found
 
-    def _by_id(self, table: Table, columns: Sequence[str], collection: str, ids: pa.Array) -> Scan:
+    def steadily(
+        self,
+        scan: Callable[[], Scan],
+        take: Callable[[pa.RecordBatch], object],
+        again: Callable[[], object] = lambda: None,
+    ) -> None:
+        """See `labelmill.pipelines.kudu_outages.steadily`."""
+        steadily(scan, take, self.patience_s, self.stop, again)
+
+    def by_id(self, table: Table, columns: Sequence[str], collection: str, ids: pa.Array) -> Scan:
         where = {"collection": collection, "image_id": ids.to_pylist()}
         return self.client.scan(table, columns, where, self.snapshot_ms)
 
-    def _put(self, wanted: Wanted, sink: Sink, places: Places, pixels: pa.Array) -> None:
-        sizes = pc.binary_length(pixels).to_numpy()
+    def put(self, wanted: Wanted, sink: Sink, places: Places, pixels: pa.Array) -> None:
+        ends = np.frombuffer(pixels.buffers()[1], np.int32)[pixels.offset :][: len(pixels) + 1]
+        sizes = np.diff(ends)
         wrong = np.flatnonzero(sizes != wanted.sizes[places])
         if len(wrong):
             place = int(places[wrong[0]])
@@ -165,32 +154,83 @@ class Reader:
             )
         sink.put(places, pixels)
 
-    def _steadily(
-        self,
-        scan: Callable[[], Scan],
-        take: Callable[[pa.RecordBatch], object],
-        again: Callable[[], object] = lambda: None,
-    ) -> None:
-        """Reads a scan to its end; begins again after an outage, while it does not last too long.
 
-        Args:
-            scan: Makes it.
-            take: Is given each batch.
-            again: Called before a new beginning.
-        """
-        heard, pause = time.monotonic(), _FIRST_PAUSE
-        while True:
-            try:
-                for batch in scan().batches():
-                    if self.stop.is_set():
-                        raise Stopped
-                    take(batch)
-                    heard, pause = time.monotonic(), _FIRST_PAUSE
-                return
-            except (StoreUnreachable, ScannerExpired):
-                if time.monotonic() - heard > self.patience_s:
-                    raise
-            if self.stop.wait(pause):
-                raise Stopped
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            again()
+class _Reading:
+    """Images of one collection on their way to a sink, in parts.
+
+    Args:
+        reader: Reads them.
+        asked: See `Reader.parts`.
+        parts: How many there are.
+    """
+
+    def __init__(
+        self, reader: Reader, asked: Callable[[], tuple[Wanted, Sink]], parts: int
+    ) -> None:
+        self._reader, self._asked, self._left = reader, asked, parts
+        self._lock = threading.Lock()
+        self._begun: _Begun | None = None
+
+    def part(self, scan: Callable[[], Scan]) -> None:
+        """Reads what one scan gives; the part that ends last also what was in none of them."""
+        self._reader.steadily(scan, self._take)
+        with self._lock:
+            self._left -= 1
+            last = not self._left
+        if last:
+            self._end()
+
+    def by_id(self) -> Scan:
+        """A scan by ids, where there is no token."""
+        wanted = self._known().wanted
+        return self._reader.by_id(IMAGES, PIXELS, wanted.collection, wanted.ids)
+
+    def _known(self) -> _Begun:
+        with self._lock:
+            if self._begun is None:
+                wanted, sink = self._asked()
+                count = len(wanted.ids)
+                self._begun = _Begun(
+                    wanted,
+                    sink,
+                    Ids(wanted.ids),
+                    np.zeros(count, np.bool_),
+                    np.zeros(count, np.bool_),
+                )
+            return self._begun
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        wanted, sink, ids, seen, large = self._known()
+        places, pixels = ids.places(batch.column(0)), batch.column(1)
+        keep = places >= 0
+        if pixels.null_count:
+            there = pixels.is_valid().to_numpy(zero_copy_only=False)
+            large[places[keep & ~there]] = True
+            keep &= there
+        if not keep.all():
+            places, pixels = places[keep], pixels.filter(pa.array(keep))
+        self._reader.put(wanted, sink, places, pixels)
+        seen[places] = True
+
+    def _end(self) -> None:
+        wanted, sink, _, seen, large = self._known()
+        if large.any():
+            seen |= self._reader.chunks(wanted, large, sink)
+        if not seen.all():
+            missing = np.flatnonzero(~seen).tolist()
+            shown = ", ".join(f"{wanted.collection}/{str(wanted.ids[i])[:12]}" for i in missing[:3])
+            raise MissingRow(
+                f"{len(missing):,} images of the plan are not in Kudu at snapshot "
+                f"{self._reader.snapshot_ms}: {shown}; is it older than Kudu's history (7 days unless "
+                "configured otherwise)? Plan the query again"
+            )
+
+
+class _Begun(NamedTuple):
+    """What is known when the first rows are there: what is wanted, and which images were found."""
+
+    wanted: Wanted
+    sink: Sink
+    ids: Ids
+    seen: npt.NDArray[np.bool_]
+    large: npt.NDArray[np.bool_]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -128,7 +129,8 @@ class KuduRows:
         for number in np.unique(owners).tolist():
             places = np.flatnonzero(owners == number)
             collection = self._plan.units[number].collection
-            for read in reads_of(self._plan, collection, wanted[places], places, room, reader, ()):
+            to = functools.partial(np.asarray, places)
+            for read in reads_of(self._plan, collection, wanted[places], to, room, reader, ()):
                 read()
         return Pixels(_picked(room.images, back), _picked(room.masks, back))
 

@@ -55,10 +55,11 @@ class Stacked:
         """See `Sink`."""
         if not len(places):
             return
-        flat = self.room.reshape(len(self.room), -1).view(np.uint8)
+        # An image as one thing without parts: numpy copies each in one go.
+        flat = self.room.reshape(len(self.room), -1)
+        whole = flat.view(np.dtype((np.void, flat.shape[1] * flat.itemsize))).reshape(-1)
         start = int(np.frombuffer(pixels.buffers()[1], np.int32)[pixels.offset])
-        sent = np.frombuffer(pixels.buffers()[2], np.uint8, len(places) * flat.shape[1], start)
-        flat[self.to[places]] = sent.reshape(len(places), -1)
+        whole[self.to[places]] = np.frombuffer(pixels.buffers()[2], whole.dtype, len(places), start)
 
 
 @dataclass(frozen=True)

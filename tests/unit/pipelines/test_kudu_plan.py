@@ -13,7 +13,9 @@ import pyarrow as pa
 import pytest
 
 from labelmill.errors import InputError, NoData, UnknownName
+from labelmill.feed.blocks import Blocks
 from labelmill.feed.pixels import ShapeOf
+from labelmill.feed.state import Position
 from labelmill.pipelines.kudu_ids import Ids
 from labelmill.pipelines.kudu_index import index_of, target_of
 from labelmill.pipelines.kudu_order import Coming, WindowOrder
@@ -103,6 +105,34 @@ def test_windows_go_on_from_a_place_to_the_end_of_the_pass() -> None:
     assert [(e, w.end) for e, w in order.from_(2, ends[1], 1)] == [(2, end) for end in ends[2:]]
     two = [(e, w.end) for e, w in order.from_(2, ends[1] - 1, 2)]
     assert two == [(2, end) for end in ends[1:]] + [(3, w.end) for w in order.windows(3)]
+
+
+class Rowless:
+    """A source of rows that are their own numbers."""
+
+    masks = False
+
+    def __len__(self) -> int:
+        return ROWS
+
+    def take(self, rows: np.ndarray) -> tuple[np.ndarray, None]:
+        return rows, None
+
+
+def test_blocks_end_where_windows_end() -> None:
+    asked: list[Coming] = []
+    order = WindowOrder(
+        ROWS, 1, True, plan=plan_of(), size=300 * EACH, coming=asked.append
+    )  # fmt: skip
+    blocks = Blocks(Rowless(), order, 16, False, [])
+    assert blocks.most > 300 // 16
+    asked.clear()
+    given = [row for block in blocks.from_(Position(0, 0), 1) for row in block.rows.inputs.tolist()]
+    assert given == epoch_of(order_of(plan_of()), 0)
+    ends = [window.end for window in order.windows(0)]
+    several = [one for one in asked if one.stop - one.start > 16]
+    assert len(several) > len(ends)
+    assert not [one for one in several for end in ends if one.start < end < one.stop]
 
 
 def test_a_batch_costs_no_look_at_all_units() -> None:
@@ -215,6 +245,11 @@ def test_ids_are_found_among_others() -> None:
     ids = Ids(pa.array(known[::2]))
     assert ids.places(pa.array(known)).tolist() == [n // 2 if n % 2 == 0 else -1 for n in range(50)]
     assert ids.places(pa.array(known).slice(10, 3)).tolist() == [5, -1, 6]
+    assert ids.places(pa.array(known[::2][::-1])).tolist() == list(range(25))[::-1]
+    alike = Ids(pa.array(["a" * 8 + end * 8 for end in "bdf"]))
+    assert alike.places(pa.array(["a" * 8 + end * 8 for end in "bbcdfa"])).tolist() == [
+        0, 0, -1, 1, 2, -1
+    ]  # fmt: skip
     odd = Ids(pa.array(["", "a", "aé", "b"]))
     assert odd.places(pa.array(["aé", "zz", "b", "a", ""])).tolist() == [2, -1, 3, 1, 0]
     assert Ids(pa.array([], pa.string())).places(pa.array(["a"])).tolist() == [-1]
