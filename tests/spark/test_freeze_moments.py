@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pyspark.sql import SparkSession
 from labelmill.domain.dividing import Division
 from labelmill.errors import InputError, UnknownName
 from labelmill.feed.training_set import TrainingSet
+from labelmill.pipelines import freeze as freezing
 from labelmill.pipelines.freeze import default_sql, freeze, truth_sql
 from labelmill.pipelines.freeze_options import Options
 from labelmill.pipelines.ingest import ingest
@@ -113,6 +115,34 @@ def test_parameters_are_used_and_written_down(
         freeze(spark, settings, sql, "x", options, {"c": "c"})
     with pytest.raises(UnknownName, match="image_idd"):
         freeze(spark, settings, sql.replace("image_id,", "image_idd,"), "x", options, given)
+
+
+def test_a_snapshot_that_kudu_has_forgotten_is_refused(
+    spark: SparkSession, settings: Settings, catalogue: RowClient
+) -> None:
+    month = int(time.time() * 1000) - 30 * 86_400_000
+    # The one is read by the row client, the other by Spark.
+    for sql in (truth_sql("c"), truth_sql("c") + " and class <> 'q'"):
+        for at, said in (
+            (month, r"older than Kudu .* keeps history.*7 days"),
+            (0, "expected milliseconds since 1970"),
+        ):
+            with pytest.raises(InputError, match=said):
+                freeze(spark, settings, sql, "x", snapshot_ms=at)
+
+
+def test_nothing_is_read_before_the_moment_has_settled(
+    spark: SparkSession,
+    settings: Settings,
+    catalogue: RowClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    when = []
+    monkeypatch.setattr(freezing, "settle", lambda at: when.append("settled"))
+    read = freezing.answer
+    monkeypatch.setattr(freezing, "answer", lambda *given: (when.append("read"), read(*given))[1])
+    freeze(spark, settings, truth_sql("c"), "x")
+    assert when == ["settled", "read"]
 
 
 def test_a_moment_is_milliseconds_or_a_time() -> None:

@@ -72,6 +72,7 @@ def query(
     snapshot_ms: int | None = None,
     repeatable: bool = False,
     parameters: Mapping[str, str] | None = None,
+    remembered: bool = False,
 ) -> DataFrame:
     """The answer to one query, after the guard; nothing of it runs before an action.
 
@@ -83,6 +84,7 @@ def query(
         repeatable: Refuse what may answer otherwise when it runs again (`guard.check`), and let
             ``TABLESAMPLE`` draw the same rows each time (`sampling`).
         parameters: Name → text of each ``:parameter`` of the query (`sql_parameters.value`).
+        remembered: The caller asks Kudu itself whether it remembers the snapshot (`history`).
 
     Raises:
         QueryRefused: The text does more than read.
@@ -95,7 +97,8 @@ def query(
     checked = guard.check(own, sql, NAMES, repeatable)
     values = sql_parameters.bind(checked.parameters, parameters or {})
     names = _register(own, settings, snapshot_ms, checked.views)
-    refuse_forgotten(own, settings, names, snapshot_ms)
+    if not remembered:
+        refuse_forgotten(own, settings, names, snapshot_ms)
     return answer(own, sql, checked, values, repeatable)
 
 

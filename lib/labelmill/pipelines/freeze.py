@@ -1,6 +1,6 @@
 """A slice (query + Kudu snapshot) to a training set (files + manifest).
 
-Spark answers the query for keys and targets. They are put in order, checked and divided on the
+Spark answers the query for keys and targets, or says that the row client can. They are put in order, checked and divided on the
 driver; then the pixels of the rows that stay are read straight from Kudu into a spool file, and
 taken from there in the order of the training set (decision 0082).
 """
@@ -32,10 +32,11 @@ from labelmill.pipelines.freeze_query import Wanted, asked, wanted
 from labelmill.pipelines.freeze_record import known_as, record, refuse_long
 from labelmill.pipelines.freeze_rows import Arrays, rows_of
 from labelmill.pipelines.freeze_splits import divided
+from labelmill.pipelines.history import refuse_forgotten_rows
 from labelmill.pipelines.progress import SparkProgress
 from labelmill.pipelines.report import Report
 from labelmill.pipelines.shards import Rows, write_training_set
-from labelmill.pipelines.snapshot import settled
+from labelmill.pipelines.snapshot import settle, taken
 from labelmill.pipelines.spool import Spool
 from labelmill.pipelines.training_set_files import remove_files
 from labelmill.settings import Settings
@@ -103,18 +104,22 @@ def freeze(
     refuse_long(name, sql)
     training_set_place.check(root)
     report = Report("freeze_training_set")
-    at = settled(snapshot_ms)
+    at = taken(snapshot_ms)
     with SparkProgress(spark, f"freeze {name}"), ExitStack() as done:
-        # The row client's own JVM takes a second to start; meanwhile Spark plans and answers.
-        opening = done.enter_context(ThreadPoolExecutor(1)).submit(_opened, settings)
+        # The row client's own JVM takes a second to start; meanwhile Spark plans.
+        opening = done.enter_context(ThreadPoolExecutor(1)).submit(_opened, settings, at)
         done.callback(_close, opening)
-        answered = catalogue.query(spark, settings, sql, at, repeatable=True, parameters=given)
+        answered = catalogue.query(
+            spark, settings, sql, at, repeatable=True, parameters=given, remembered=True
+        )
         what = wanted(answered, settings, chosen.no_target, chosen.group_by)
+        question = asked(answered, what)
+        client = opening.result()
+        settle(at)  # what came before has read nothing
         spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
         with spark_errors(f"freezing {name}", settings):
             # Not kept as it came: it would be in memory twice.
-            index = in_order(answer(asked(answered, what), spool), what.key)
-        client = opening.result()
+            index = in_order(answer(client, question, at, spool), what.key)
         content, told = _content(client, index, what, chosen, at, spool)
         described = {
             "name": name,
@@ -139,9 +144,14 @@ def freeze(
     return report
 
 
-def _opened(settings: Settings) -> RowClient:
+def _opened(settings: Settings, at: int) -> RowClient:
     client = open_client(settings)
-    client.ensure(TRAINING_SETS)
+    try:
+        client.ensure(TRAINING_SETS)
+        refuse_forgotten_rows(client, TRAINING_SETS, at)
+    except BaseException:
+        client.close()
+        raise
     return client
 
 
@@ -161,10 +171,14 @@ def _content(
         splits = given_splits(index["split"])
     elif options.source_splits and images is not None:
         splits = images.splits(with_arrays=not options.leaves_out)
-    division = divided(index, what.key, what.target, labels, splits, options)
+    with ExitStack() as beside:
+        if images is not None and not options.leaves_out:  # all rows stay, wherever they go
+            beside.enter_context(images.reading())
+        division = divided(index, what.key, what.target, labels, splits, options)
     arrays: dict[str, Arrays] = {}
     if images is not None:
-        images.read(np.sort(division.order))
+        if options.leaves_out:
+            images.read(np.sort(division.order))
         arrays["pixels"] = Arrays(images.cells, division.order)
         if what.target == "mask":
             named = index.select(["image_id", "mask_collection", "mask_id"])

@@ -1,25 +1,33 @@
-"""A query's answer from Spark to this process: keys and targets; arrays that it makes, to a spool."""
+"""A query's answer to this process: keys and targets; arrays that it makes, to a spool."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.pipelines.driver_rows import room_for_rows
+from labelmill.pipelines.parsed_plan import selection
+from labelmill.pipelines.plain_answer import NoRoomError, plain_answer
+from labelmill.pipelines.plain_query import plain
 from labelmill.pipelines.spool import Spool
+from labelmill.store.client import RowClient
 
 START, SIZE = "labelmill start", "labelmill size"
 """Columns that stand for ``pixels`` that lie in a spool."""
 
 
-def answer(asked: DataFrame, spool: Spool) -> pa.Table:
-    """All rows of a query.
+def answer(client: RowClient, asked: DataFrame, snapshot_ms: int, spool: Spool) -> pa.Table:
+    """All rows of a query: by the row client where it can, else by Spark.
 
     Args:
+        client: Open client.
         asked: Of `labelmill.pipelines.freeze_query.asked`.
+        snapshot_ms: What the query reads at.
         spool: Where ``pixels`` go, when the query itself makes them.
 
     Returns:
@@ -27,13 +35,26 @@ def answer(asked: DataFrame, spool: Spool) -> pa.Table:
 
     Raises:
         InputError: More rows than the driver takes.
+        StoreError: Kudu refused.
+        StoreUnreachable: Kudu did not answer in time.
     """
+    query = plain(selection(asked))
+    if query is not None:
+        with suppress(NoRoomError):  # executors may leave out what would not fit here
+            return plain_answer(client, query, snapshot_ms, _room(asked.sparkSession))
     with room_for_rows():
         if "pixels" in asked.columns:
             batches = [_spooled(batch, spool) for batch in _one_by_one(asked)]
         else:
             batches = asked._collect_as_arrow()
     return pa.Table.from_batches(batches) if batches else pa.table({})
+
+
+def _room(spark: SparkSession) -> int:
+    """Bytes of an answer that the driver takes."""
+    conf = spark.sparkContext._jsc.sc().conf()
+    size = int(conf.getSizeAsBytes("spark.driver.maxResultSize", "1g"))
+    return size or sys.maxsize
 
 
 def pack_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

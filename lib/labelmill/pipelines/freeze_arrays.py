@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -53,11 +58,12 @@ class Images:
             self._lacking = []
         return self.cells.splits
 
-    def read(self, places: Places) -> None:
+    def read(self, places: Places, stop: threading.Event | None = None) -> None:
         """Reads what is not there yet of some rows.
 
         Args:
             places: Of the index, ascending.
+            stop: Set by who wants no more; then this ends with any error.
 
         Raises:
             InputError: An image that is not there, has no shape, or bytes that do not fit it; null
@@ -66,12 +72,28 @@ class Images:
         every = len(places) == len(self._keys)
         keys = self._keys if every else self._keys.take(pa.array(places))
         if self._lacking:
-            fetch(self._client, keys, places, self._lacking, self._at, self.cells, self._spool)
+            fetch(
+                self._client, keys, places, self._lacking, self._at, self.cells, self._spool, stop
+            )
+            self._lacking = []
         if self._own_pixels:
             refuse_null(keys, places, self.cells)
         else:
-            fetch_chunks(self._client, keys, places, self._at, self.cells, self._spool)
+            fetch_chunks(self._client, keys, places, self._at, self.cells, self._spool, stop)
         refuse_unfit(keys, places, self.cells)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Reads all rows while the block runs, and to the end of it; an error of the block ends both."""
+        stop = threading.Event()
+        with ThreadPoolExecutor(1) as beside:
+            done = beside.submit(self.read, np.arange(len(self._keys)), stop)
+            try:
+                yield
+            except BaseException:
+                stop.set()
+                raise
+            done.result()
 
     def _take_given(self, index: pa.Table, what: Wanted) -> None:
         shapes = index.select(sorted(what.given - {"pixels"}))

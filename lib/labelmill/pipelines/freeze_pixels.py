@@ -7,8 +7,7 @@ The driver's row client reads `images` by columns, several times as fast as Spar
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -20,13 +19,11 @@ from labelmill.pipelines.freeze_cells import Cells, refuse_shapeless, refuse_unf
 from labelmill.pipelines.freeze_index import shown_rows
 from labelmill.pipelines.image_rows import CHUNK_BYTES
 from labelmill.pipelines.kudu_ids import BY_ID_ROWS, DENSE, Ids
+from labelmill.pipelines.scan_threads import read
 from labelmill.pipelines.spool import Spool
 from labelmill.store.client import RowClient
 from labelmill.store.table_types import Table
 from labelmill.store.tables import IMAGE_CHUNKS, IMAGES
-
-READERS = 4
-"""Scans at once: one waits for Kudu while another puts down what it got."""
 
 
 def fetch(
@@ -37,6 +34,7 @@ def fetch(
     snapshot_ms: int,
     cells: Cells,
     spool: Spool,
+    stop: threading.Event | None = None,
 ) -> None:
     """Reads columns of `images` into cells.
 
@@ -48,14 +46,15 @@ def fetch(
         snapshot_ms: What to read at.
         cells: Where they go.
         spool: Where pixels go.
+        stop: Set by who wants no more: what is not there by then counts as missing.
 
     Raises:
         InputError: Images that are not there; a full disk.
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer in time.
     """
-    for start, stop, collection in _collections(keys):
-        own = keys["image_id"].slice(start, stop - start).combine_chunks()
+    for start, upto, collection in _collections(keys):
+        own = keys["image_id"].slice(start, upto - start).combine_chunks()
         ids = Ids(own)
 
         def put(batch: pa.RecordBatch, ids: Ids = ids, start: int = start) -> None:
@@ -65,7 +64,7 @@ def fetch(
                 cells.put(places[start + rows], batch.select(list(columns)), spool)
 
         for where in _wheres(client, IMAGES, collection, own, snapshot_ms):
-            _read(client, IMAGES, ["image_id", *columns], where, snapshot_ms, put)
+            read(client, IMAGES, ["image_id", *columns], where, snapshot_ms, put, stop)
     missing = np.flatnonzero(~cells.found[places])
     if len(missing):
         raise InputError(
@@ -82,6 +81,7 @@ def fetch_chunks(
     snapshot_ms: int,
     cells: Cells,
     spool: Spool,
+    stop: threading.Event | None = None,
 ) -> None:
     """Reads the pixels that `fetch` did not find in `images` because they lie in `image_chunks`.
 
@@ -92,6 +92,7 @@ def fetch_chunks(
         snapshot_ms: What to read at.
         cells: With shapes.
         spool: Where pixels go.
+        stop: As for `fetch`.
 
     Raises:
         InputError: Chunks that are missing or do not fit the shape; a full disk.
@@ -110,8 +111,8 @@ def fetch_chunks(
     arrived = np.zeros(len(chunked), np.int64)
     lock = threading.Lock()
     names = ["image_id", "chunk", "data"]
-    for start, stop, collection in _collections(large):
-        own = large["image_id"].slice(start, stop - start).combine_chunks()
+    for start, upto, collection in _collections(large):
+        own = large["image_id"].slice(start, upto - start).combine_chunks()
         ids = Ids(own)
 
         def put(batch: pa.RecordBatch, ids: Ids = ids, start: int = start) -> None:
@@ -128,7 +129,7 @@ def fetch_chunks(
                     arrived[row] += piece.nbytes
 
         for where in _wheres(client, IMAGE_CHUNKS, collection, own, snapshot_ms):
-            _read(client, IMAGE_CHUNKS, names, where, snapshot_ms, put)
+            read(client, IMAGE_CHUNKS, names, where, snapshot_ms, put, stop)
     cells.size[chunked] = arrived
     refuse_unfit(large, chunked, cells)
 
@@ -169,33 +170,6 @@ def _wanted(batch: pa.RecordBatch, ids: Ids) -> tuple[pa.RecordBatch, npt.NDArra
     if inside.all():
         return batch, places
     return batch.filter(pa.array(inside)), places[inside]
-
-
-def _read(
-    client: RowClient,
-    table: Table,
-    columns: Sequence[str],
-    where: Mapping[str, object],
-    at: int,
-    put: Callable[[pa.RecordBatch], None],
-) -> None:
-    """Reads a scan by its tokens, several at once; the first error ends all."""
-    stop = threading.Event()
-
-    def one(token: bytes) -> None:
-        try:
-            for batch in client.scan(table, columns, token=token).batches():
-                if stop.is_set():
-                    return
-                put(batch)
-        except BaseException:
-            stop.set()
-            raise
-
-    with ThreadPoolExecutor(READERS) as readers:
-        tokens = client.scan(table, columns, where, at).tokens()
-        for done in [readers.submit(one, token) for token in tokens]:
-            done.result()
 
 
 def _collections(keys: pa.Table) -> Iterator[tuple[int, int, str]]:

@@ -100,6 +100,17 @@ def casts_of_bytes(answer: DataFrame) -> list[tuple[Any, Any, str]]:
     return [tuple(one) for one in json.loads(_reader(answer.sparkSession).casts(analysed))]
 
 
+def selection(answer: DataFrame) -> Part:
+    """What a query does, as far as it only selects, renames, compares and joins; nothing runs.
+
+    Returns:
+        The analysed plan, its parts as `PlanReader.selection` says; anything else is a part without
+        parts.
+    """
+    analysed = answer._jdf.queryExecution().analyzed()
+    return built(json.loads(_reader(answer.sparkSession).selection(analysed)))
+
+
 def _parsed(spark: SparkSession, sql: str) -> str:
     parser = spark._jsparkSession.sessionState().sqlParser()
     return str(_reader(spark).parse(parser, sql))

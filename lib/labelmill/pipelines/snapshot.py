@@ -49,12 +49,31 @@ def settled(snapshot_ms: int | None = None) -> int:
     Raises:
         InputError: It is more than a minute in the future.
     """
+    at = taken(snapshot_ms)
+    settle(at)
+    return at
+
+
+def taken(snapshot_ms: int | None = None) -> int:
+    """A snapshot that nothing may be read at before it has settled (`settle`): for who has other work.
+
+    Args:
+        snapshot_ms: Milliseconds since 1970 UTC; now when None.
+
+    Raises:
+        InputError: It is more than a minute in the future.
+    """
     at = snapshot_ms if snapshot_ms is not None else int(time.time() * 1000) + 1
     ahead = at / 1000 - time.time()
     if ahead > _AHEAD_SECONDS:
         raise InputError(
             f"snapshot {at} is {ahead:.0f} s in the future; expected milliseconds since 1970 UTC"
         )
+    return at
+
+
+def settle(snapshot_ms: int) -> None:
+    """Waits until a snapshot is `SETTLE_SECONDS` old."""
+    ahead = snapshot_ms / 1000 - time.time()
     # Nothing sets the event: this waits until the moment has come, and an interrupt ends it.
     threading.Event().wait(max(0.0, ahead + SETTLE_SECONDS))
-    return at

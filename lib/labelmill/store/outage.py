@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labelmill.errors import RowsRefused, ScannerExpired, StoreUnreachable
+from labelmill.errors import InputError, RowsRefused, ScannerExpired, StoreUnreachable
 from labelmill.store.table_types import Table
 
 SAMPLES = 5
@@ -36,6 +36,20 @@ def expired(doing: str, masters: str) -> ScannerExpired:
 def is_expired(text: str) -> bool:
     """Whether Kudu's words for something that it does not find mean a scanner."""
     return "canner" in text and "expired" in text
+
+
+def is_forgotten(text: str) -> bool:
+    """Whether Kudu's words mean a snapshot that it does not remember."""
+    return "ancient history mark" in text
+
+
+def forgotten(doing: str, masters: str) -> InputError:
+    """The error for a snapshot that Kudu has forgotten."""
+    return InputError(
+        f"{doing}: the snapshot is older than Kudu at {masters} keeps history (7 days by "
+        "default, --tablet_history_max_age_sec); read at a later time, or use the training set "
+        "that was frozen then"
+    )
 
 
 def short(text: str) -> str:

@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 
 from labelmill.errors import InputError, LabelmillError, RowsRefused, StoreError
 from labelmill.settings import Settings
-from labelmill.store.outage import short, unreachable
+from labelmill.store.outage import forgotten, is_forgotten, short, unreachable
 
 # The connector's sentence, up to the end of its line.
 _REFUSED = re.compile(r"[Ff]ailed to write .*? rows .*")
@@ -70,12 +70,8 @@ def _translated(doing: str, masters: str, text: str) -> LabelmillError | None:
             f"{doing} at {masters}: it does not exist. Tables are made by the first job that uses "
             "them, or by `ensure`; is the table prefix the right one?"
         )
-    if "ancient history mark" in text:
-        return InputError(
-            f"{doing}: the snapshot is older than Kudu at {masters} keeps history (7 days by "
-            "default, --tablet_history_max_age_sec); read at a later time, or use the training set "
-            "that was frozen then"
-        )
+    if is_forgotten(text):
+        return forgotten(doing, masters)
     return StoreError(f"{doing} at {masters}: {short(cause)}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import jpype
 
 from labelmill.errors import StoreError
-from labelmill.store.outage import expired, is_expired, short, unreachable
+from labelmill.store.outage import expired, forgotten, is_expired, is_forgotten, short, unreachable
 
 
 @contextmanager
@@ -24,6 +24,7 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
     Raises:
         StoreUnreachable: Nobody answered in time.
         ScannerExpired: A scan was left alone for too long.
+        InputError: A snapshot that Kudu has forgotten.
         StoreError: Anything else that Kudu refused.
     """
     try:
@@ -37,6 +38,8 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
             (status.isTimedOut(), status.isServiceUnavailable(), status.isNetworkError())
         ):
             raise unreachable(doing, masters, timeout_seconds, text) from None
+        if is_forgotten(text):
+            raise forgotten(doing, masters) from None
         if is_expired(text):
             raise expired(doing, masters) from None
         if status.isNotFound():

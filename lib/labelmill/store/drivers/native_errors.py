@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labelmill.errors import LabelmillError, StoreError
-from labelmill.store.outage import expired, is_expired, short, unreachable
+from labelmill.store.outage import expired, forgotten, is_expired, is_forgotten, short, unreachable
 
 _SILENT = ("Timed out", "Network error", "Service unavailable")
 """Beginnings of Kudu's statuses that mean nobody answered."""
@@ -19,6 +19,7 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
     Raises:
         StoreUnreachable: Nobody answered in time.
         ScannerExpired: A scan was left alone for too long.
+        InputError: A snapshot that Kudu has forgotten.
         StoreError: Anything else that Kudu refused.
     """
     import kudu
@@ -36,6 +37,8 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
         ) from None
     except kudu.KuduException as error:
         text = str(error)
+        if is_forgotten(text):
+            raise forgotten(doing, masters) from None
         if any(mark in text for mark in _SILENT):
             raise unreachable(doing, masters, timeout_seconds, text) from None
         raise StoreError(f"{doing} at {masters}: {short(text)}") from None
