@@ -42,6 +42,8 @@ class _Lent:
 def empty(shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """An array not yet filled that begins at a multiple of `ALIGNED` bytes."""
     kind = np.dtype(dtype)
+    if kind.hasobject:  # references are no bytes; nobody takes them over
+        return np.empty(shape, kind)
     size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
     raw = np.empty(size + ALIGNED, np.uint8) if size < _LARGE else np.asarray(_Lent(_taken(size)))
     start = -raw.ctypes.data % ALIGNED

@@ -49,6 +49,12 @@ def test_what_nobody_looks_at_any_more_is_used_again() -> None:
     assert empty(LARGE, np.uint8).ctypes.data == place
 
 
+def test_references_are_no_bytes() -> None:
+    for shape in ((3,), LARGE):
+        made = empty(shape, object)
+        assert (made.shape, made.dtype, made.flat[-1]) == (shape, np.dtype(object), None)
+
+
 def test_little_memory_lies_ready() -> None:
     many = [empty((8 << 20,), np.uint8) for _ in range(20)]
     del many

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -102,40 +103,47 @@ def dataset_class() -> Any:
         does without.
 
         Args:
-            make: Makes the dataset.
+            make: Makes the dataset, of passes or of the trips it is given.
             spec: What a batch is.
             progress: Its passes.
             taken: Counts batches; kept alive here.
             length: Batches of a pass; None: without end; `UNKNOWN`.
-            looped: Batches of a pass as tensors, for a loop in Python; None: TensorFlow's iterator.
+            looped: Blocks of a pass, lists of batches as tensors, for a loop in Python; None:
+                TensorFlow's iterator.
         """
 
         def __init__(
             self,
-            make: Callable[[], Any],
+            make: Callable[..., Any],
             spec: Any,
             progress: Passes,
             taken: Taken,
             length: int | None,
-            looped: Callable[[], Iterator[Any]] | None,
+            looped: Callable[[], Iterator[list[Any]]] | None,
         ) -> None:
             self._make, self._spec, self._progress, self._taken = make, spec, progress, taken
             self._length, self._looped = length, looped
+            self._becoming = threading.RLock()
             if looped is None:
                 self._become()
 
         def __getattr__(self, name: str) -> Any:
-            if name.startswith("__") or "_made" in self.__dict__:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            self._become()
-            return getattr(self, name)
+            if not name.startswith("__"):
+                with self._becoming:  # others wait until it is whole
+                    if "_made" not in self.__dict__:
+                        self._become()
+            return object.__getattribute__(self, name)
+
+        def __deepcopy__(self, memo: object) -> Any:
+            raise TypeError("a dataset that knows how far it was taken has no copy; make it anew")
 
         def _become(self) -> None:
             """Makes TensorFlow's dataset, outside any function that is being traced."""
             with tf.init_scope():
-                self._made = self._make()
-                super().__init__(_counted(self._made, self._taken.variable))
-                self._spec = self._made.element_spec  # after maps of TensorFlow
+                made = self._make()
+                counted = _counted(made, self._taken.variable)
+                self._made, self._spec = made, made.element_spec  # after maps of TensorFlow
+                super().__init__(counted)
 
         def _inputs(self) -> list[Any]:
             return [self._made]
@@ -150,12 +158,19 @@ def dataset_class() -> Any:
                 return super().__iter__()  # type: ignore[no-any-return]
             return made(self)
 
-        def batches(self) -> Generator[Any]:
-            """A pass for a loop in Python."""
+        def looped(self) -> Iterator[list[Any]]:
+            """A pass for a loop in Python, block by block."""
             assert self._looped is not None
-            for batch in self._looped():
-                self._taken.in_python += 1
-                yield batch
+            return self._looped()
+
+        def count(self) -> None:
+            """One more batch was taken in Python."""
+            self._taken.in_python += 1
+
+        def rest(self, trips: Callable[[], Iterator[Any]]) -> Any:
+            """What is left of a pass, for TensorFlow; counted with all the others."""
+            make = functools.partial(self._make, trips)
+            return FedDataset(make, self._spec, self._progress, self._taken, self._length, None)
 
         def cardinality(self) -> Any:
             """Batches of a whole pass; the rest of a resumed one has fewer."""

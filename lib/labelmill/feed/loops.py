@@ -7,14 +7,16 @@ in one go: TensorFlow takes its arrays over and cuts the batches out of them, wi
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Sequence
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from labelmill.feed.blocks import Block
-from labelmill.feed.elements import shaped
+from labelmill.feed.elements import shaped, together
 from labelmill.learning.runtime import unset_tensorflow as tensorflow
 from labelmill.memory import ALIGNED, empty
 
@@ -33,14 +35,14 @@ _ITS_OWN = frozenset((
 class Looping(Protocol):
     """A dataset that can be taken in Python, and by TensorFlow."""
 
-    def batches(self) -> Generator[Any]:
-        """A pass, batch by batch."""
+    def looped(self) -> Iterator[list[Any]]:
+        """A pass, block by block: the batches of each."""
 
-    def state(self) -> dict[str, Any]:
-        """Where the pass is."""
+    def count(self) -> None:
+        """One more batch was taken in Python."""
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Lets the next pass begin there."""
+    def rest(self, trips: Callable[[], Iterator[Any]]) -> Any:
+        """A dataset of TensorFlow of what is left of a pass."""
 
 
 def tensors_of(block: Block) -> list[Any]:
@@ -79,6 +81,25 @@ def _tensor(leaf: npt.NDArray[Any]) -> Any:
     return tf.experimental.dlpack.from_dlpack(leaf.__dlpack__())
 
 
+def _rest(of: weakref.ref[Any]) -> Iterator[Any]:
+    """Batches that an iterator has left, many in one trip.
+
+    They are held by the iterator, then by this: TensorFlow never lets go of functions that it was given.
+    """
+    iterator = of()
+    if iterator is None:
+        return
+    block, blocks = iterator._block, iterator._blocks
+    iterator._block = iterator._blocks = iter(())
+    del iterator
+    left = list(block)
+    if left:
+        yield together(left)
+    del left, block
+    for batches in blocks:
+        yield together(batches)
+
+
 @functools.cache
 def iterator_class() -> Callable[[Looping], Iterator[Any]] | None:
     """The class of `iter()` of a dataset in Python; None where TensorFlow has none that it can follow."""
@@ -96,8 +117,11 @@ def iterator_class() -> Callable[[Looping], Iterator[Any]] | None:
         """
 
         def __init__(self, dataset: Looping) -> None:
-            self._fed, self._batches = dataset, dataset.batches()
+            self._fed, self._blocks = dataset, dataset.looped()
+            self._block: Iterator[Any] = iter(())  # what is left of the one in use
             self._begun = False
+            # Several threads may take batches of one iterator of TensorFlow.
+            self._lock = threading.Lock()
 
         def __getattr__(self, name: str) -> Any:
             if name not in _ITS_OWN:
@@ -112,8 +136,16 @@ def iterator_class() -> Callable[[Looping], Iterator[Any]] | None:
         def __next__(self) -> Any:
             if _RESOURCE in self.__dict__ or not tf.executing_eagerly():
                 return super().__next__()
-            self._begun = True
-            return next(self._batches)
+            with self._lock:
+                if _RESOURCE not in self.__dict__:
+                    self._begun = True
+                    batch = next(self._block, None)
+                    if batch is None:
+                        self._block = iter(next(self._blocks))
+                        batch = next(self._block)
+                    self._fed.count()
+                    return batch
+            return super().__next__()
 
         def get_next(self) -> Any:
             if _RESOURCE in self.__dict__ or not tf.executing_eagerly():
@@ -124,16 +156,13 @@ def iterator_class() -> Callable[[Looping], Iterator[Any]] | None:
                 raise tf.errors.OutOfRangeError(None, None, "End of sequence") from None
 
         def _hand_over(self) -> None:
-            with tf.init_scope():
+            with self._lock, tf.init_scope():
+                if _RESOURCE in self.__dict__:
+                    return
                 given: Any = self._fed
                 if self._begun:
-                    state = given.state()
-                    # One batch further shows whether the pass is at its end.
-                    if next(self._batches, None) is None:
-                        given = given.take(0)
-                    else:
-                        given.restore(state)
-                self._batches.close()
+                    # The same pass, whatever others were begun or restored since.
+                    given = given.rest(functools.partial(_rest, weakref.ref(self)))
                 super().__init__(given)
 
     return FedIterator

@@ -82,15 +82,14 @@ def resumable(
         start = progress.begin()
         yield from blocks.ahead(start, progress.last_epoch(), prefetch, change)
 
-    def looped() -> Iterator[Any]:
-        for batches in pass_of(tensors_of):
-            yield from batches
+    def looped() -> Iterator[list[Any]]:
+        return pass_of(tensors_of)
 
     size = feeding.batch if feeding.drop_remainder else None
     spec = batch_spec(blocks.one(0).element(), size)
 
-    def make() -> Any:
-        return _made(lambda: pass_of(_trip), spec, maps, size, prefetch)
+    def make(trips: Callable[[], Iterator[Any]] = lambda: pass_of(_trip)) -> Any:
+        return _made(trips, spec, maps, size, prefetch)
 
     # What functions of TensorFlow make of batches comes from TensorFlow alone.
     return dataset_class()(make, spec, progress, taken, length, None if maps else looped)

@@ -180,6 +180,17 @@ def test_kept_rows_are_prepared_once(tmp_path: Path) -> None:
         frozen.numpy(8, cache=noise())
 
 
+def test_a_cache_keeps_text(tmp_path: Path) -> None:
+    def named(images: Any, classes: Any) -> Any:
+        return images, np.array([CLASSES[c] for c in classes], object)
+
+    frozen = numbered(tmp_path)
+    found = [
+        name for _, names in frozen.numpy(8, cache=arrays(named, rowwise=True)) for name in names
+    ]
+    assert found == [CLASSES[c] for _, classes in frozen.numpy(8) for c in classes]
+
+
 def test_a_cache_is_of_maps_that_keep_each_row(tmp_path: Path) -> None:
     frozen = numbered(tmp_path)
     first = arrays(lambda x, y: (x[:1], y[:1]), rowwise=True)

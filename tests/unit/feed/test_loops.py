@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import importlib.util
 import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from labelmill.feed import fed_dataset
 from labelmill.feed.blocks import Block
 from labelmill.feed.draws import Draws
 from labelmill.feed.loops import tensors_of
@@ -93,6 +99,90 @@ def test_an_iterator_of_outside_is_taken_inside_a_function(tmp_path: Path, tf: A
 
     assert first + [n for images in two() for n in number_of(images.numpy())] == list(range(24))
     assert number_of(next(iterator)[0].numpy()) == list(range(24, 32))
+
+
+def test_an_iterator_stays_in_its_pass(tmp_path: Path, tf: Any) -> None:
+    """Whatever passes were begun, and states restored, between a loop and TensorFlow."""
+    frozen = numbered(tmp_path)
+    batches = frozen.numpy(8)
+    first, second = taken(batches), taken(batches)
+    take = tf.function(lambda coming: next(coming))
+    dataset = frozen.tf(8)
+    one = iter(dataset)
+    got = taken(itertools.islice(one, 3))
+    beginning = dataset.state()
+    other = iter(dataset)
+    assert taken(itertools.islice(other, 2)) == second[:16]
+    dataset.restore(beginning | {"epoch": 0, "batch": 0})
+    got += taken(take(one) for _ in range(4))
+    assert got + taken(one) == first
+    assert taken([take(other)]) + taken(other) == second[16:]
+    again = iter(frozen.tf(8, map=arrays(records_like)))
+    expected = frozen.numpy(8, map=arrays(records_like))
+    for mine, theirs in zip([next(again), take(again), next(again)], expected, strict=False):
+        tf.nest.map_structure(np.testing.assert_array_equal, mine, theirs)
+
+
+def records_like(images: Any, classes: Any) -> Any:
+    text = np.array([f"text {n}".encode() for n in classes], object)
+    return {"text": text, "more": (images, classes > 1)}, classes
+
+
+def test_an_iterator_that_is_broken_off_in_tensorflow_leaves_no_thread(
+    tmp_path: Path, tf: Any
+) -> None:
+    before = set(threading.enumerate())
+    iterator = iter(numbered(tmp_path).tf(1, repeat=True, prefetch=3))
+    next(iterator)
+    tf.function(lambda coming: next(coming))(iterator)
+    assert reading(before)
+    del iterator
+    gc.collect()
+    for thread in reading(before):
+        thread.join(10)
+    assert not reading(before)
+
+
+def reading(before: set[threading.Thread]) -> list[threading.Thread]:
+    now = set(threading.enumerate()) - before
+    return [one for one in now if one.name == "labelmill-read-ahead"]
+
+
+def test_threads_take_the_batches_of_one_iterator(tmp_path: Path) -> None:
+    dataset = numbered(tmp_path).tf(1, repeat=3)
+    iterator = iter(dataset)
+    with ThreadPoolExecutor(4) as threads:
+        parts = list(threads.map(lambda _: taken(iterator), range(4)))
+    assert sorted(n for part in parts for n in part) == sorted(list(range(100)) * 3)
+    assert dataset.state()["epoch"] == 3
+
+
+def test_threads_wait_until_tensorflows_part_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, tracing = fed_dataset._counted, threading.Event()
+
+    def slow(*given: Any) -> Any:
+        tracing.set()
+        time.sleep(0.3)
+        return own(*given)
+
+    monkeypatch.setattr(fed_dataset, "_counted", slow)
+    dataset = numbered(tmp_path).tf(8)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(dataset.take, 1)
+        assert tracing.wait(10)
+        second = threads.submit(dataset.take, 2)
+        assert [sum(1 for _ in one.result()) for one in (first, second)] == [1, 2]
+
+
+def test_a_deep_copy_is_refused(tmp_path: Path) -> None:
+    """It would count for itself, and go on where the one that it is of is."""
+    dataset = numbered(tmp_path).tf(8)
+    with pytest.raises(TypeError, match="make it anew"):
+        copy.deepcopy(dataset)
+    assert len(taken(copy.copy(dataset))) == 100
+    assert dataset.state()["epoch"] == 1
 
 
 def test_the_end_is_said_as_tensorflow_says_it(tmp_path: Path, tf: Any) -> None:
