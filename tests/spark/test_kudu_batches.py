@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from pyspark.sql import SparkSession
 from labelmill.errors import InputError, MissingRow, NoData, QueryRefused, UnknownName
 from labelmill.feed.augment import flip
 from labelmill.feed.maps import prepared
-from labelmill.pipelines import kudu_planning
+from labelmill.pipelines import kudu_planning, kudu_read
 from labelmill.pipelines.kudu_batches import KuduBatches
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES
+from tests.integration.streams import until
 from tests.spark.live_images import drawn, put, query, told
 
 COUNT = 150
@@ -114,6 +116,22 @@ def test_a_plan_for_many_processes_has_units_for_all(
         KuduBatches.plan(query(), settings, spark, parts=0)
 
 
+def test_a_pass_that_is_broken_off_leaves_no_thread_and_the_next_begins_anew(
+    live: KuduBatches,
+) -> None:
+    def readers() -> list[str]:
+        return [one.name for one in threading.enumerate() if "labelmill-kudu" in one.name]
+
+    whole = live.numpy(32, seed=5, window_bytes=SMALL, repeat=3)
+    rows = told(list(whole), live.classes)
+    batches = live.numpy(32, seed=5, window_bytes=SMALL, repeat=3)
+    first = next(iter(batches))
+    # A look at the first batch is no pass.
+    assert told(list(batches), live.classes) == rows
+    assert told([first], live.classes) == rows[:32]
+    until(lambda: not readers())
+
+
 @pytest.mark.parametrize("taken", [0, 1, 3, 5])
 def test_a_state_continues_in_mid_epoch(live: KuduBatches, taken: int) -> None:
     whole = live.numpy(32, seed=5, repeat=2, window_bytes=SMALL)
@@ -173,9 +191,15 @@ def test_images_of_all_sizes(spark: SparkSession, settings: Settings, client: Ro
     ]
 
 
+@pytest.mark.parametrize("at_once", [1, 160_000, 8 << 20])
 def test_images_in_chunks_of_one_shape(
-    spark: SparkSession, settings: Settings, client: RowClient
+    spark: SparkSession,
+    settings: Settings,
+    client: RowClient,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
 ) -> None:
+    monkeypatch.setattr(kudu_read, "CHUNKS_BYTES", at_once)
     truth = put(client, drawn(6, (300, 250, 1)))
     live = KuduBatches(query(), settings, spark)
     assert dict(told(list(live.numpy(4)), live.classes)) == truth

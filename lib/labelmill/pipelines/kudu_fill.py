@@ -20,7 +20,7 @@ from labelmill.pipelines.kudu_read import Places, Reader, Sink, Wanted
 from labelmill.pipelines.kudu_sinks import room_for, sink_of
 
 AHEAD = 1
-"""Windows that are read while one is used."""
+"""Windows that are read, or wait, while one is used."""
 
 
 @dataclass(frozen=True)
@@ -44,43 +44,88 @@ class Filled(NamedTuple):
     pixels: Pixels
 
 
-def filled(
-    plan: KuduPlan, order: Iterator[tuple[int, Window]], reader: Reader, readers: int
-) -> Iterator[Filled]:
-    """Reads windows, some ahead of the one that is used.
+class Filling:
+    """Windows as they are filled by threads, some ahead of the one that is used: begun at once.
 
     Args:
         plan: What there is.
         order: Epochs and windows, as they come.
         reader: Its ``stop`` is set when nobody reads on.
         readers: Threads that read.
-
-    Raises:
-        MissingRow: Images are not there, or not whole.
-        StoreUnreachable: Kudu did not answer for too long.
-        StoreError: Kudu refused.
+        batch: Rows a batch; an epoch's batches begin where memory is aligned, if they can.
     """
-    pool = ThreadPoolExecutor(readers, thread_name_prefix="labelmill-kudu")
-    begun: deque[tuple[Filled, list[Future[None]]]] = deque()
-    try:
-        for epoch, window in order:
-            room, reads = room_of(plan, window.end - window.begin), []
-            at = 0
-            for unit in window.units:
-                rows = np.arange(unit.start, unit.stop)
-                # Where they go is found out when they come: Kudu is asked before that.
-                to = partial(_part_of, window, slice(at, at + len(rows)))
-                at += len(rows)
-                for read in reads_of(plan, unit.collection, rows, to, room, reader, unit.tokens):
-                    reads.append(pool.submit(read))
-            begun.append((Filled(epoch, window, room), reads))
-            if len(begun) > AHEAD:
-                yield _ended(*begun.popleft())
-        while begun:
-            yield _ended(*begun.popleft())
-    finally:
-        reader.stop.set()
-        pool.shutdown(cancel_futures=True)
+
+    def __init__(
+        self,
+        plan: KuduPlan,
+        order: Iterator[tuple[int, Window]],
+        reader: Reader,
+        readers: int,
+        batch: int,
+    ) -> None:
+        self._plan, self._order, self._reader, self._batch = plan, order, reader, batch
+        self._pool = ThreadPoolExecutor(readers, thread_name_prefix="labelmill-kudu")
+        self._begun: deque[tuple[Filled, list[Future[None]]]] = deque()
+        for _ in range(AHEAD):
+            self._begin()
+
+    @property
+    def left(self) -> bool:
+        """Whether windows are still to come."""
+        return bool(self._begun)
+
+    def __iter__(self) -> Iterator[Filled]:
+        return self
+
+    def __next__(self) -> Filled:
+        """The next window, when it is full.
+
+        Raises:
+            MissingRow: Images are not there, or not whole.
+            StoreUnreachable: Kudu did not answer for too long.
+            StoreError: Kudu refused.
+        """
+        self._begin()
+        if not self._begun:
+            raise StopIteration
+        try:
+            window = _ended(*self._begun.popleft())
+        except BaseException:
+            self.close()
+            raise
+        if not self._begun:
+            self.close()
+        return window
+
+    def close(self) -> None:
+        """Ends what is being read, and the threads."""
+        self._reader.stop.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._order = iter(())
+        self._begun.clear()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        """Has one window more read."""
+        epoch, window = next(self._order, (None, None))
+        if epoch is None or window is None:
+            return
+        # TensorFlow takes over what is aligned; the batch before may end within this window.
+        room = room_of(self._plan, window.end - window.begin, -window.begin % self._batch)
+        reads = []
+        at = 0
+        for unit in window.units:
+            rows = np.arange(unit.start, unit.stop)
+            # Where they go is found out when they come: Kudu is asked before that.
+            to = partial(_part_of, window, slice(at, at + len(rows)))
+            at += len(rows)
+            for read in reads_of(
+                self._plan, unit.collection, rows, to, room, self._reader, unit.tokens
+            ):
+                reads.append(self._pool.submit(read))
+        self._begun.append((Filled(epoch, window, room), reads))
 
 
 def _ended(window: Filled, reads: list[Future[None]]) -> Filled:
@@ -177,9 +222,10 @@ def _part_of(window: Window, rows: slice) -> Places:
     return window.places[rows]
 
 
-def room_of(plan: KuduPlan, rows: int) -> Pixels:
-    """Room for images of a plan, and for their masks."""
+def room_of(plan: KuduPlan, rows: int, first: int = 0) -> Pixels:
+    """Room for images of a plan, and for their masks; see `room_for`."""
     masks = plan.target == "mask"
     return Pixels(
-        room_for(rows, plan.image_shapes), room_for(rows, plan.mask_shapes) if masks else None
+        room_for(rows, plan.image_shapes, first),
+        room_for(rows, plan.mask_shapes, first) if masks else None,
     )

@@ -75,15 +75,18 @@ class WindowOrder(Order):
     Args:
         plan: What there is.
         size: Bytes of pixels in a window; it has one unit at least.
-        coming: Is told what is asked for, so that it can be read ahead.
+        coming: Is told what was asked for, so that it is known again.
+        soon: Is told which epoch and place are asked for, before their rows are worked out.
     """
 
     plan: KuduPlan
     size: int
     coming: Callable[[Coming], None]
+    soon: Callable[[int, int], None] = lambda epoch, start: None
 
     def at(self, epoch: int, start: int, stop: int) -> tuple[Places, Places]:
         """See `Order.at`."""
+        self.soon(epoch, start)
         windows = self.windows(epoch)
         first = self._window_of(epoch, start)
         last = bisect.bisect_left(windows, stop, lo=first, key=_begin)

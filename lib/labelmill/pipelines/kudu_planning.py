@@ -28,8 +28,9 @@ from labelmill.store.tables import IMAGES
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-UNIT_BYTES = 8 << 20
-"""Pixels of a unit. Smaller ones cost more requests, larger ones more memory and a later first batch."""
+UNIT_BYTES = 15 << 20
+"""Pixels of a unit: two fit in a window, also where images are large. Smaller ones cost more requests,
+larger ones make parts that differ more."""
 
 
 def plan(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -27,6 +27,9 @@ from labelmill.store.tables import IMAGE_CHUNKS, IMAGES
 
 PIXELS = ("image_id", "pixels")
 """Columns of a plan's tokens."""
+
+CHUNKS_BYTES = 8 << 20
+"""Of images that are put together from chunks at once, about."""
 
 Places = npt.NDArray[np.int64]
 
@@ -65,12 +68,15 @@ class Reader:
         snapshot_ms: What it reads at.
         patience_s: For how long nothing may arrive before an outage is an error.
         stop: Set when the consumer has gone.
+        orders: Where the rows of each batch of a scan belonged, by token and number of the batch. Kudu
+            mostly gives them in the same order again; four bytes an image.
     """
 
     client: RowClient
     snapshot_ms: int
     patience_s: float
     stop: threading.Event
+    orders: dict[tuple[bytes, int], npt.NDArray[np.int32]] = field(default_factory=dict)
 
     def read(self, wanted: Wanted, sink: Sink) -> None:
         """Reads images to their places among ``wanted.ids``.
@@ -94,16 +100,27 @@ class Reader:
             asked: What is to be read and where it goes; called once, when the first rows are there.
         """
         reading = _Reading(self, asked, max(1, len(tokens)))
-        scans: list[Callable[[], Scan]] = [
-            partial(self.client.scan, IMAGES, PIXELS, token=token) for token in tokens
+        if not tokens:
+            return [partial(reading.part, reading.by_id, None)]
+        return [
+            partial(reading.part, partial(self.client.scan, IMAGES, PIXELS, token=token), token)
+            for token in tokens
         ]
-        return [partial(reading.part, scan) for scan in scans or [reading.by_id]]
 
     def chunks(
         self, wanted: Wanted, large: npt.NDArray[np.bool_], sink: Sink
     ) -> npt.NDArray[np.bool_]:
         """Puts images that are stored in chunks; says which were found, ``(N,)`` bool."""
+        found = np.zeros(len(large), np.bool_)
         places = np.flatnonzero(large)
+        # Some at a time: chunks are in memory three times while they are put together.
+        groups = (np.cumsum(wanted.sizes[places]) - 1) // CHUNKS_BYTES
+        for some in np.split(places, np.flatnonzero(np.diff(groups)) + 1):
+            found[some] = self._some_chunks(wanted, some, sink)
+        return found
+
+    def _some_chunks(self, wanted: Wanted, places: Places, sink: Sink) -> bool:
+        """Puts images that are stored in chunks; whether there were any chunks of them."""
         chosen = wanted.ids.take(pa.array(places))
         ids, columns = Ids(chosen), ("image_id", "chunk", "data")
         parts: list[pa.RecordBatch] = []
@@ -112,9 +129,8 @@ class Reader:
             parts.append,
             again=parts.clear,
         )
-        found = np.zeros(len(large), np.bool_)
         if not parts:
-            return found
+            return False
         chunks = pa.Table.from_batches(parts).combine_chunks()
         owners = ids.places(chunks["image_id"].combine_chunks())
         order = np.lexsort((chunks["chunk"].to_numpy(), owners))
@@ -126,8 +142,7 @@ class Reader:
         buffers = [None, pa.py_buffer(offsets), data.buffers()[2]]
         whole = pa.Array.from_buffers(pa.binary(), len(ids), buffers)
         self.put(wanted, sink, places, whole)
-        found[places] = True
-        return found
+        return True
 
     def steadily(
         self,
@@ -171,9 +186,15 @@ class _Reading:
         self._lock = threading.Lock()
         self._begun: _Begun | None = None
 
-    def part(self, scan: Callable[[], Scan]) -> None:
+    def part(self, scan: Callable[[], Scan], token: bytes | None) -> None:
         """Reads what one scan gives; the part that ends last also what was in none of them."""
-        self._reader.steadily(scan, self._take)
+        taken: list[int] = []
+
+        def take(batch: pa.RecordBatch) -> None:
+            self._take(batch, None if token is None else (token, len(taken)))
+            taken.append(len(batch))
+
+        self._reader.steadily(scan, take, again=taken.clear)
         with self._lock:
             self._left -= 1
             last = not self._left
@@ -199,10 +220,14 @@ class _Reading:
                 )
             return self._begun
 
-    def _take(self, batch: pa.RecordBatch) -> None:
+    def _take(self, batch: pa.RecordBatch, known_as: tuple[bytes, int] | None) -> None:
         wanted, sink, ids, seen, large = self._known()
-        places, pixels = ids.places(batch.column(0)), batch.column(1)
+        orders, pixels = self._reader.orders, batch.column(1)
+        guess = None if known_as is None else orders.get(known_as)
+        places = ids.places(batch.column(0), guess)
         keep = places >= 0
+        if known_as is not None and places is not guess and keep.all():
+            orders[known_as] = places.astype(np.int32)
         if pixels.null_count:
             there = pixels.is_valid().to_numpy(zero_copy_only=False)
             large[places[keep & ~there]] = True

@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import threading
 from collections import deque
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from labelmill.feed.elements import joined
 from labelmill.feed.feeding import Feeding
 from labelmill.feed.rows import About
 from labelmill.feed.targets import Classes, OneClass
-from labelmill.pipelines.kudu_fill import Filled, Pixels, filled, reads_of, room_of
+from labelmill.pipelines.kudu_fill import Filled, Filling, Pixels, reads_of, room_of
 from labelmill.pipelines.kudu_order import Coming, WindowOrder
 from labelmill.pipelines.kudu_plan import KuduPlan
 from labelmill.pipelines.kudu_read import Places, Reader
@@ -47,15 +47,16 @@ class KuduRows:
         window_bytes: int,
     ) -> None:
         self._plan, self._client, self._epochs = plan, client, feeding.epochs
-        self._patience, self._readers = patience_s, readers
+        self._patience, self._readers, self._batch = patience_s, readers, feeding.batch
         self._coming: Coming | None = None
         self._next = (-1, 0)
+        self._orders: dict[tuple[bytes, int], npt.NDArray[np.int32]] = {}
         self._held: deque[Filled] = deque()
-        self._filling: Iterator[Filled] = iter(())
+        self._filling: Filling | None = None
         self.target = target_of(plan)
         self.order = WindowOrder(
             len(plan), feeding.seed, feeding.shuffle,
-            plan=plan, size=window_bytes, coming=self._expect,
+            plan=plan, size=window_bytes, coming=self._expect, soon=self._soon,
         )  # fmt: skip
 
     @property
@@ -88,16 +89,20 @@ class KuduRows:
     def _expect(self, asked: Coming) -> None:
         self._coming = asked
 
+    def _soon(self, epoch: int, start: int) -> None:
+        if not self._goes_on(epoch, start):
+            self._begin(epoch, start)
+
     def _walked(self, asked: Coming) -> Pixels:
         held = self._held
-        if not self._goes_on(asked):
-            self._begin(asked)
+        if not self._goes_on(asked.epoch, asked.start):
+            self._begin(asked.epoch, asked.start)
         while held and (held[0].epoch != asked.epoch or held[0].window.end <= asked.start):
             held.popleft()
         while not held or held[-1].window.end < asked.stop:
-            coming = next(self._filling, None)
+            coming = next(self._filling, None) if self._filling else None
             if coming is None:
-                self._begin(asked)
+                self._begin(asked.epoch, asked.start)
             elif coming.epoch == asked.epoch and coming.window.end > asked.start:
                 held.append(coming)
         images, masks = [], []
@@ -106,19 +111,30 @@ class KuduRows:
             images.append(pixels.images[part])
             masks.append(pixels.masks[part] if self.masks else None)
         self._next = (asked.epoch, asked.stop)
+        # What was given to its end is no longer kept here.
+        while held and held[0].window.end <= asked.stop:
+            held.popleft()
         return Pixels(_side_by_side(images), _side_by_side(masks) if self.masks else None)
 
-    def _goes_on(self, asked: Coming) -> bool:
+    def _goes_on(self, epoch: int, start: int) -> bool:
         """Whether what is asked for is held, or comes."""
         first = self._held[0] if self._held else None
-        if first and first.epoch == asked.epoch and first.window.begin <= asked.start:
-            return True
-        return asked[:2] in (self._next, (self._next[0] + 1, 0))
+        if first and first.epoch == epoch and first.window.begin <= start:
+            last = self._held[-1].window
+            return start < last.end or self._comes
+        return self._comes and (epoch, start) in (self._next, (self._next[0] + 1, 0))
 
-    def _begin(self, asked: Coming) -> None:
+    @property
+    def _comes(self) -> bool:
+        return self._filling is not None and self._filling.left
+
+    def _begin(self, epoch: int, start: int) -> None:
         self._held.clear()
-        order = self.order.from_(asked.epoch, asked.start, self._epochs)
-        self._filling = filled(self._plan, order, self._reader(), self._readers)
+        if self._filling is not None:
+            self._filling.close()
+        order = self.order.from_(epoch, start, self._epochs)
+        self._filling = Filling(self._plan, order, self._reader(), self._readers, self._batch)
+        self._next = (epoch, start)
 
     def _looked_up(self, rows: Places) -> Pixels:
         wanted, back = np.unique(rows, return_inverse=True)
@@ -135,7 +151,8 @@ class KuduRows:
         return Pixels(_picked(room.images, back), _picked(room.masks, back))
 
     def _reader(self) -> Reader:
-        return Reader(self._client, self._plan.snapshot_ms, self._patience, threading.Event())
+        snapshot_ms, stop = self._plan.snapshot_ms, threading.Event()
+        return Reader(self._client, snapshot_ms, self._patience, stop, self._orders)
 
 
 def target_of(plan: KuduPlan) -> OneClass | Classes | None:

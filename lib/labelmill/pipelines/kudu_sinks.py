@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,17 @@ import pyarrow as pa
 
 from labelmill.domain.image import from_bytes
 from labelmill.feed.pixels import ShapeOf
-from labelmill.memory import empty
+from labelmill.memory import ALIGNED, empty
 from labelmill.pipelines.kudu_read import Places, Sink
 
 
-def room_for(rows: int, shapes: Sequence[ShapeOf]) -> Any:
+def room_for(rows: int, shapes: Sequence[ShapeOf], first: int = 0) -> Any:
     """Room for images that have these shapes.
+
+    Args:
+        rows: How many images.
+        shapes: All that they have.
+        first: The one that begins at a multiple of `ALIGNED` bytes.
 
     Returns:
         ``(N, H, W, C)`` not yet filled where there is one shape, else a list of N places.
@@ -25,7 +31,9 @@ def room_for(rows: int, shapes: Sequence[ShapeOf]) -> Any:
     if len(shapes) != 1:
         return [None] * rows
     height, width, channels, dtype = shapes[0]
-    return empty((rows, height, width, channels), np.dtype(dtype).newbyteorder("<"))
+    kind = np.dtype(dtype).newbyteorder("<")
+    before = -first % (ALIGNED // math.gcd(ALIGNED, height * width * channels * kind.itemsize))
+    return empty((before + rows, height, width, channels), kind)[before:]
 
 
 def sink_of(room: Any, to: Places, shapes: Sequence[ShapeOf]) -> Sink:

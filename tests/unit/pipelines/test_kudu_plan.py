@@ -160,6 +160,17 @@ def test_a_batch_costs_no_look_at_all_units() -> None:
     assert epoch_of(order_of(plan), 1) == expected[1]
 
 
+def test_who_reads_ahead_hears_of_a_place_before_its_rows_are_worked_out() -> None:
+    heard: list[object] = []
+    order = WindowOrder(
+        ROWS, 1, True, plan=plan_of(), size=300 * EACH,
+        coming=lambda asked: heard.append(asked[:3]),
+        soon=lambda epoch, start: heard.append((epoch, start)),
+    )  # fmt: skip
+    order.at(2, 5, 7)
+    assert heard == [(2, 5), (2, 5, 7)]
+
+
 def test_any_stretch_of_an_epoch_is_found() -> None:
     order = order_of(plan_of())
     whole = epoch_of(order, 0)
@@ -250,6 +261,11 @@ def test_ids_are_found_among_others() -> None:
     assert alike.places(pa.array(["a" * 8 + end * 8 for end in "bbcdfa"])).tolist() == [
         0, 0, -1, 1, 2, -1
     ]  # fmt: skip
+    right, wrong = np.arange(25, dtype=np.int32), np.arange(25, dtype=np.int32)[::-1]
+    assert ids.places(pa.array(known[::2]), right) is right
+    assert ids.places(pa.array(known[::2]), wrong).tolist() == right.tolist()
+    assert ids.places(pa.array(known[1::2]), right).tolist() == [-1] * 25
+    assert ids.places(pa.array(known[:2]), right).tolist() == [0, -1]
     odd = Ids(pa.array(["", "a", "aé", "b"]))
     assert odd.places(pa.array(["aé", "zz", "b", "a", ""])).tolist() == [2, -1, 3, 1, 0]
     assert Ids(pa.array([], pa.string())).places(pa.array(["a"])).tolist() == [-1]

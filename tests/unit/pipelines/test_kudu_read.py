@@ -12,9 +12,11 @@ import pyarrow as pa
 import pytest
 
 from labelmill.errors import MissingRow, ScannerExpired
+from labelmill.feed.pixels import ShapeOf
+from labelmill.memory import ALIGNED
 from labelmill.pipelines.kudu_outages import Stopped
 from labelmill.pipelines.kudu_read import Reader, Wanted
-from labelmill.pipelines.kudu_sinks import sink_of
+from labelmill.pipelines.kudu_sinks import room_for, sink_of
 from labelmill.store.scans import Scan
 
 IDS = [f"{n:016d}" for n in range(6)]
@@ -108,3 +110,27 @@ def test_nothing_is_read_on_when_nobody_waits() -> None:
     reader.stop.set()
     with pytest.raises(Stopped):
         reader.parts((b"\0", b"\1"), Asked())[0]()
+
+
+def test_the_order_in_which_rows_came_is_a_guess_for_the_next_time() -> None:
+    reader = reader_of(Answers())
+    reader.read(*Asked()())
+    told = {token: [reader.orders[token, n].tolist() for n in range(3)] for token in (b"\0", b"\1")}
+    assert told == {b"\0": [[4], [2], [0]], b"\1": [[5], [3], [1]]}
+    reader.orders[b"\0", 0] = np.array([3], np.int32)
+    reader.orders[b"\0", 1] = np.array([3, 4], np.int32)
+    asked = Asked()
+    reader.read(*asked())
+    assert asked.room[:, 0].tolist() == [5, 4, 3, 2, 1, 0]
+    assert reader.orders[b"\0", 0].tolist() == [4]
+
+
+@pytest.mark.parametrize("side", [1, 3, 8, 28])
+@pytest.mark.parametrize("first", [0, 1, 5, 127])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_room_is_aligned_where_the_first_batch_begins(side: int, first: int, dtype: str) -> None:
+    room = room_for(200, [ShapeOf(side, side, 3, dtype)], first)
+    assert room.shape == (200, side, side, 3)
+    assert room.dtype == dtype
+    assert room[first:].ctypes.data % ALIGNED == 0
+    assert room.flags.carray
