@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from labelmill.feed.loops import iterator_class
+from labelmill.feed.state import Passes, Resumable
 from labelmill.learning.runtime import unset_tensorflow as tensorflow
 
 UNKNOWN = -2
 """Length of what ends, nobody knows when (TensorFlow's own number for it)."""
-
-
-class Passes(Protocol):
-    """How far batches were taken: `labelmill.feed.state.Progress`, or what does as it does."""
-
-    def begin(self) -> Any:
-        """Begins a pass; says where."""
-
-    def last_epoch(self) -> Any:
-        """Where the pass ends."""
-
-    def state(self) -> dict[str, Any]:
-        """Where the pass is."""
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Lets the next pass begin where a state was taken."""
 
 
 class Taken:
@@ -96,7 +81,7 @@ def dataset_class() -> Any:
     """The class; TensorFlow is imported when it is first needed."""
     tf = tensorflow()
 
-    class FedDataset(tf.data.Dataset):  # type: ignore[misc, name-defined]
+    class FedDataset(Resumable, tf.data.Dataset):  # type: ignore[misc, name-defined]
         """Batches of a training set: a ``tf.data.Dataset`` that knows how far it was taken.
 
         What TensorFlow's dataset consists of is traced when it is first looked for: a loop in Python
@@ -181,17 +166,5 @@ def dataset_class() -> Any:
             if self._length is None or self._length == UNKNOWN:
                 raise TypeError("batches without an end that is known have no length")
             return self._length
-
-        def state(self) -> dict[str, Any]:
-            """How far batches were taken; goes into JSON."""
-            return self._progress.state()
-
-        def restore(self, state: Mapping[str, Any]) -> None:
-            """Lets the next pass begin where the state was taken.
-
-            Raises:
-                InputError: A state of other data, seed, order, batch size or shard.
-            """
-            self._progress.restore(state)
 
     return FedDataset

@@ -35,6 +35,10 @@ _ITS_OWN = frozenset((
 class Looping(Protocol):
     """A dataset that can be taken in Python, and by TensorFlow."""
 
+    @property
+    def element_spec(self) -> Any:
+        """What a batch is."""
+
     def looped(self) -> Iterator[list[Any]]:
         """A pass, block by block: the batches of each."""
 
@@ -131,7 +135,7 @@ def iterator_class() -> Callable[[Looping], Iterator[Any]] | None:
 
         @property
         def element_spec(self) -> Any:
-            return self._fed.element_spec  # type: ignore[attr-defined]
+            return self._fed.element_spec
 
         def __next__(self) -> Any:
             if _RESOURCE in self.__dict__ or not tf.executing_eagerly():

@@ -8,10 +8,10 @@ from typing import Any
 
 from labelmill.feed.blocks import Block, Blocks
 from labelmill.feed.elements import shaped
-from labelmill.feed.state import Progress
+from labelmill.feed.state import Progress, Resumable
 
 
-class NumpyBatches:
+class NumpyBatches(Resumable):
     """Iterated once: a pass over the epochs asked for; iterated again: the next ones.
 
     Args:
@@ -46,18 +46,6 @@ class NumpyBatches:
             for batch in batches:
                 self._taken += 1
                 yield batch
-
-    def state(self) -> dict[str, Any]:
-        """How far batches were taken; goes into JSON."""
-        return self._progress.state()
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Lets the next pass begin where the state was taken.
-
-        Raises:
-            InputError: A state of other data, seed, order, batch size or shard.
-        """
-        self._progress.restore(state)
 
 
 def batches_of(block: Block) -> Iterator[Any]:

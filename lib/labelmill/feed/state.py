@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from labelmill.errors import InputError
 
@@ -69,6 +69,41 @@ def position_of(state: Mapping[str, Any], identity: Mapping[str, Any], per_epoch
             f"batches from 0 to {per_epoch - 1}"
         )
     return position
+
+
+class Passes(Protocol):
+    """How far batches were taken: `Progress`, or what does as it does."""
+
+    def begin(self) -> Any:
+        """Begins a pass; says where."""
+
+    def last_epoch(self) -> Any:
+        """Where the pass ends."""
+
+    def state(self) -> dict[str, Any]:
+        """Where the pass is."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Lets the next pass begin where a state was taken."""
+
+
+class Resumable:
+    """Batches that know how far they were taken."""
+
+    _progress: Passes
+
+    def state(self) -> dict[str, Any]:
+        """How far batches were taken; goes into JSON."""
+        return self._progress.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Lets the next pass begin where the state was taken.
+
+        Raises:
+            InputError: A state of other data, seed, order, batch size or shard; of a stream, of
+                another topic or other classes.
+        """
+        self._progress.restore(state)
 
 
 class Progress:

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from labelmill.feed.blocks import Block, Blocks
 from labelmill.feed.elements import shaped
-from labelmill.feed.fed_dataset import Passes, Taken, dataset_class
+from labelmill.feed.fed_dataset import Taken, dataset_class
 from labelmill.feed.feeding import Feeding, Map
 from labelmill.feed.loops import tensors_of
 from labelmill.feed.maps import Batched, Rows
 from labelmill.feed.specs import batch_spec
-from labelmill.feed.state import Progress
+from labelmill.feed.state import Passes, Progress
 from labelmill.learning.runtime import unset_tensorflow as tensorflow
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from labelmill.errors import EnvelopeError, ImageError, InputError
 from labelmill.feed.blocks import Block
 from labelmill.feed.feeding import Feeding, Map, in_numpy, in_tensorflow
 from labelmill.feed.maps import ArrayMap
+from labelmill.feed.state import Resumable
 from labelmill.pipelines.stream_blocks import Labelled, StreamBlocks
 from labelmill.settings import Settings
 
@@ -167,7 +168,7 @@ class StreamBatches:
         return Labelled(one, pixels_of(envelope, self._settings.pixel_cap), self._index[label])
 
 
-class StreamNumpy:
+class StreamNumpy(Resumable):
     """Iterated once: a pass from where the last one ended, or a state was restored.
 
     Args:
@@ -177,26 +178,14 @@ class StreamNumpy:
 
     def __init__(self, blocks: StreamBlocks, prefetch: int) -> None:
         self._blocks, self._prefetch, self._taken = blocks, prefetch, 0
-        blocks.counting(lambda: self._taken)
+        self._progress = blocks.counting(lambda: self._taken)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Pairs (images, class indices)."""
-        progress = self._blocks.progress
-        for batch in self._blocks.ahead(progress.begin(), None, self._prefetch, _only_batch):
+        start = self._progress.begin()
+        for batch in self._blocks.ahead(start, None, self._prefetch, _only_batch):
             self._taken += 1
             yield batch
-
-    def state(self) -> dict[str, Any]:
-        """Which message comes next in each partition; goes into JSON."""
-        return self._blocks.progress.state()
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Lets the next pass begin where the state was taken.
-
-        Raises:
-            InputError: A state of another topic or of other classes.
-        """
-        self._blocks.progress.restore(state)
 
 
 def _only_batch(block: Block) -> Any:
