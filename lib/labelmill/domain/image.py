@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,37 +84,42 @@ def statistics(pixels: Pixels) -> Statistics:
     return _of_sums(total, squares, high, count, full)
 
 
-def statistics_of(images: Sequence[Pixels]) -> list[Statistics]:
+def statistics_of(images: Sequence[Pixels]) -> npt.NDArray[np.float64]:
     """`statistics` of many images; those that are small and alike are counted together.
 
     Args:
         images: ``(H, W, C)`` uint8 or uint16 each.
+
+    Returns:
+        ``(N, 3)``: mean, std and ink of each.
     """
     alike: dict[tuple[int, ...], list[int]] = {}
+    found = np.empty((len(images), len(Statistics._fields)))
     for place, pixels in enumerate(images):
         if pixels.dtype == np.uint8 and pixels.size < _MANY and pixels.shape[2] % 2:
             alike.setdefault(pixels.shape, []).append(place)
-    found: dict[int, Statistics] = {}
+        else:
+            found[place] = statistics(pixels)
     for places in alike.values():
-        if len(places) > 1:
-            counted = _together([images[place] for place in places])
-            found.update(zip(places, counted, strict=True))
-    return [found.get(place) or statistics(pixels) for place, pixels in enumerate(images)]
+        # As many as the processor's cache holds.
+        for start in range(0, len(places), _BLOCK // 256):
+            some = places[start : start + _BLOCK // 256]
+            found[some] = _together([images[place] for place in some])
+    return found
 
 
-def _together(images: list[Pixels]) -> Iterator[Statistics]:
+def _together(images: list[Pixels]) -> npt.NDArray[np.float64]:
     count = images[0].size
-    for start in range(0, len(images), _BLOCK // 256):
-        part = images[start : start + _BLOCK // 256]
-        samples = np.frombuffer(b"".join(part), np.uint8).reshape(len(part), count)  # type: ignore[arg-type]
-        # A sum fits 32 bits: fewer than `_MANY` samples of at most 255².
-        totals = np.add.reduce(samples, axis=1, dtype=np.uint32).tolist()
-        wide = samples.astype(np.uint16)
-        wide *= wide
-        squared = np.add.reduce(wide, axis=1, dtype=np.uint32).tolist()
-        high = np.add.reduce(samples >> 7, axis=1, dtype=np.uint32).tolist()
-        for one in zip(totals, squared, high, strict=True):
-            yield _of_sums(*one, count, 255)
+    samples = np.frombuffer(b"".join(images), np.uint8).reshape(len(images), count)  # type: ignore[arg-type]
+    # A sum fits 32 bits: fewer than `_MANY` samples of at most 255².
+    total = np.add.reduce(samples, axis=1, dtype=np.uint32).astype(np.int64)
+    wide = samples.astype(np.uint16)
+    wide *= wide
+    squares = np.add.reduce(wide, axis=1, dtype=np.uint32).astype(np.int64)
+    high = np.add.reduce(samples >> 7, axis=1, dtype=np.uint32)
+    # As `_of_sums`; whole numbers below 2**53 are exact in float64.
+    spread = count * squares - total * total
+    return np.stack([total / (count * 255), np.sqrt(spread) / (count * 255), high / count], axis=1)
 
 
 def _of_sums(total: int, squares: int, high: int, count: int, full: int) -> Statistics:

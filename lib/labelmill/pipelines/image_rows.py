@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.codecs import FilteredRows, Pixels, undone
 from labelmill.domain.image import Statistics, statistics_of, thumbnail
 
 CELL_BYTES = 60_000
@@ -77,7 +77,7 @@ class ImageRows:
     def image(
         self,
         image_id: str,
-        pixels: Pixels,
+        pixels: Pixels | FilteredRows,
         uri: str,
         size: int,
         split: str | None = None,
@@ -88,7 +88,7 @@ class ImageRows:
 
         Args:
             image_id: Its id.
-            pixels: ``(H, W, C)``, uint8 or uint16.
+            pixels: ``(H, W, C)``, uint8 or uint16; rows wait for others like them.
             uri: Where it comes from.
             size: Bytes of the file.
             split: train, validation or test.
@@ -96,9 +96,12 @@ class ImageRows:
             source_time: When it was made, microseconds since 1970 UTC.
         """
         height, width, channels = pixels.shape
+        preview = None
+        if max(height, width) > THUMBNAIL_SIDE:
+            (whole,) = undone([pixels])
+            preview, pixels = thumbnail(whole, THUMBNAIL_SIDE), whole
         self._bytes += pixels.nbytes
         self._pixels.append(pixels)
-        small = max(height, width) <= THUMBNAIL_SIDE
         row = (
             image_id,
             uri,
@@ -107,7 +110,7 @@ class ImageRows:
             height,
             channels,
             _DTYPES[pixels.dtype.itemsize],
-            None if small else thumbnail(pixels, THUMBNAIL_SIDE),
+            preview,
             size,
             attributes,
             source_time,
@@ -138,9 +141,10 @@ class ImageRows:
 
         ``image_chunks`` and the others are in the order in which they must be written.
         """
+        pixels = undone(self._pixels)
         taken = {
-            "image_chunks": self._chunk_table(),
-            "images": self._image_table(),
+            "image_chunks": self._chunk_table(pixels),
+            "images": self._image_table(pixels),
             "annotations": self._table(self._annotations, _ANNOTATION_TYPES, "annotated_at"),
             "quarantine": self._table(self._bad, _QUARANTINE_TYPES, "quarantined_at"),
         }
@@ -149,30 +153,29 @@ class ImageRows:
 
     def _clear(self) -> None:
         self._bytes = 0
-        self._pixels: list[Pixels] = []
+        self._pixels: list[Pixels | FilteredRows] = []
         self._images: list[tuple[Any, ...]] = []
         self._annotations: list[tuple[Any, ...]] = []
         self._bad: list[tuple[Any, ...]] = []
 
-    def _image_table(self) -> pa.Table:
+    def _image_table(self, pictures: list[Pixels]) -> pa.Table:
         table = self._table(self._images, _IMAGE_TYPES, "ingested_at")
-        whole = [_fits_a_cell(pixels) for pixels in self._pixels]
-        sizes = [p.nbytes if fits else 0 for p, fits in zip(self._pixels, whole, strict=True)]
-        kept = [p for p, fits in zip(self._pixels, whole, strict=True) if fits]
+        whole = [pixels.nbytes <= CELL_BYTES for pixels in pictures]
+        sizes = [p.nbytes if fits else 0 for p, fits in zip(pictures, whole, strict=True)]
+        kept = [p for p, fits in zip(pictures, whole, strict=True) if fits]
         table = table.append_column("pixels", _cells(kept, sizes, whole))
-        counted = statistics_of(self._pixels)
+        counted = statistics_of(pictures).astype(np.float32)
         for place, name in enumerate(Statistics._fields):
-            values = pa.array([one[place] for one in counted], pa.float32())
-            table = table.append_column(name, values)
+            table = table.append_column(name, pa.array(counted[:, place]))
         return table
 
-    def _chunk_table(self) -> pa.Table:
+    def _chunk_table(self, pictures: list[Pixels]) -> pa.Table:
         ids: list[str] = []
         numbers: list[int] = []
         sizes: list[int] = []
         large = []
-        for row, pixels in zip(self._images, self._pixels, strict=True):
-            if not _fits_a_cell(pixels):
+        for row, pixels in zip(self._images, pictures, strict=True):
+            if pixels.nbytes > CELL_BYTES:
                 large.append(pixels)
                 full, rest = divmod(pixels.nbytes, CHUNK_BYTES)
                 count = full + bool(rest)
@@ -206,13 +209,9 @@ class ImageRows:
         return pa.table(arrays)
 
 
-def _fits_a_cell(pixels: Pixels) -> bool:
-    return pixels.nbytes <= CELL_BYTES
-
-
 def _cells(arrays: list[Pixels], sizes: list[int], there: list[bool] | None = None) -> pa.Array:
     """All arrays' bytes, little-endian, cut into cells of these sizes: copied once."""
-    data = b"".join(p.astype(p.dtype.newbyteorder("<"), copy=False) for p in arrays)  # type: ignore[misc]
+    data = b"".join(_little_endian(pixels) for pixels in arrays)  # type: ignore[misc]
     offsets = np.zeros(len(sizes) + 1, np.int32)
     np.cumsum(sizes, out=offsets[1:])
     valid = None
@@ -220,6 +219,10 @@ def _cells(arrays: list[Pixels], sizes: list[int], there: list[bool] | None = No
         valid = pa.py_buffer(np.packbits(there, bitorder="little"))
     buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(), len(sizes), buffers)
+
+
+def _little_endian(pixels: Pixels) -> Pixels:
+    return pixels if pixels.itemsize == 1 else pixels.astype("<u2", copy=False)
 
 
 def attributes_of(*texts: str | None) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from labelmill.domain.codecs import decode_image
+from labelmill.domain.codecs import read_image
 from labelmill.domain.image import image_id_of
 from labelmill.domain.labelling import Labelling
 from labelmill.domain.source import split_of_path
@@ -206,7 +206,7 @@ class _Batch:
             read_at = time.perf_counter()
             # The bytes' identity is worth having for a bad file too.
             image_id = image_id_of(data)
-            pixels = decode_image(data, self._taking.settings.pixel_cap, uri)
+            pixels = read_image(data, self._taking.settings.pixel_cap, uri)
             labelling = self._taking.labelling
             try:
                 label, split, attributes = said_of(labelling, uri, label, split, attributes, origin)
@@ -233,9 +233,12 @@ class _Batch:
     def finish(self) -> pa.RecordBatch:
         """Writes what was gathered and tells about it."""
         began = time.perf_counter()
+        rows = self._rows.take()
+        taken = time.perf_counter()
         if not self._taking.dry:
-            self._store(shared_client(self._taking.settings))
-        self._write = time.perf_counter() - began
+            self._store(shared_client(self._taking.settings), rows)
+        self._decode += taken - began
+        self._write = time.perf_counter() - taken
         summary = {
             "files": self.files,
             "ids": b"".join(self._ids),
@@ -263,8 +266,7 @@ class _Batch:
         if len(self._samples) < SAMPLES:
             self._samples.append([uri[:200], reason, message[:200]])
 
-    def _store(self, client: RowClient) -> None:
-        rows = self._rows.take()
+    def _store(self, client: RowClient, rows: dict[str, pa.Table]) -> None:
         for table in (IMAGE_CHUNKS, IMAGES, ANNOTATIONS):
             if len(rows[table.name]):
                 client.write(table, rows[table.name], "insert_ignore")

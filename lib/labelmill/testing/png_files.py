@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterator
 from itertools import product
 
+import numpy as np
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 KINDS = (
@@ -113,3 +115,11 @@ def promised_shape(data: bytes) -> tuple[int, int, int] | None:
         position += length + 12
     channels = (3 if colour == 3 else SAMPLES.get(colour, 0)) + clear
     return height, width, channels
+
+
+def noise(width: int, height: int, depth: int, colour: int, seed: int = 5) -> bytes:
+    """A file of rows of every filter by chance, with noise in them."""
+    random = np.random.default_rng(seed)
+    rows = random.integers(0, 256, (height, 1 + width * depth // 8 * SAMPLES[colour]), np.uint8)
+    rows[:, 0] = random.integers(0, 5, height)
+    return png(header(width, height, depth, colour), rows.tobytes())

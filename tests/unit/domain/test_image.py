@@ -88,7 +88,7 @@ def test_statistics_of_alike_images_are_those_of_each() -> None:
         )
     ] + [np.full((127, 129, 1), 255, np.uint8)]
     random.shuffle(images)  # type: ignore[arg-type]
-    assert statistics_of(images) == [statistics(pixels) for pixels in images]
+    assert [*map(tuple, statistics_of(images))] == [statistics(pixels) for pixels in images]
 
 
 def test_statistics_of_many_pixels_take_little_memory_beside_them() -> None:

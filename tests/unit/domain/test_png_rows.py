@@ -7,14 +7,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 
 from labelmill.domain.codecs import png_rows, png_spng
 from labelmill.domain.codecs.png import decode_png
 from labelmill.errors import ImageError
 from labelmill.testing.mutations import mutations
-from labelmill.testing.png_files import SAMPLES, every_kind, header, png
+from labelmill.testing.png_files import SAMPLES, every_kind, header, noise, png
 
 LIBSPNG_KINDS = [(8, 2), (8, 6), (16, 4)]
 """(depth, colour type) of 3 and 4 bytes a pixel."""
@@ -31,14 +30,6 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
         monkeypatch.setattr(png_rows, "_CORE_AS_EXPECTED", way != "public")
 
     return only
-
-
-def noise(width: int, height: int, depth: int, colour: int, seed: int = 5) -> bytes:
-    """A file of rows of every filter by chance, with noise in them."""
-    random = np.random.default_rng(seed)
-    rows = random.integers(0, 256, (height, 1 + width * depth // 8 * SAMPLES[colour]), np.uint8)
-    rows[:, 0] = random.integers(0, 5, height)
-    return png(header(width, height, depth, colour), rows.tobytes())
 
 
 def outcome(data: bytes) -> object:

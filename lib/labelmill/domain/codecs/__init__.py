@@ -5,18 +5,27 @@ from __future__ import annotations
 from labelmill.domain.codecs.magic import kind_of, netpbm_begins
 from labelmill.domain.codecs.netpbm import decode_netpbm
 from labelmill.domain.codecs.pixels import PIXEL_CAP, Pixels
-from labelmill.domain.codecs.png import decode_png
+from labelmill.domain.codecs.png import read_png
+from labelmill.domain.codecs.png_alike import FilteredRows, undone
 from labelmill.domain.codecs.png_chunks import SIGNATURE
 from labelmill.errors import ImageError
 
-__all__ = ["IMAGE_ENDINGS", "PIXEL_CAP", "Pixels", "decode_image"]
+__all__ = [
+    "IMAGE_ENDINGS",
+    "PIXEL_CAP",
+    "FilteredRows",
+    "Pixels",
+    "decode_image",
+    "read_image",
+    "undone",
+]
 
 IMAGE_ENDINGS = (".png", ".pgm", ".ppm", ".pam", ".pnm", ".pbm")
 """Ends of names, in lower case, of files that are images."""
 
 
-def decode_image(data: bytes, pixel_cap: int = PIXEL_CAP, name: str = "") -> Pixels:
-    """Decodes an image file of any known format.
+def read_image(data: bytes, pixel_cap: int = PIXEL_CAP, name: str = "") -> Pixels | FilteredRows:
+    """Reads an image file of any known format; what comes is free of faults.
 
     A name that ends in ``.png`` promises a PNG file; under any other name the first bytes decide.
 
@@ -26,14 +35,14 @@ def decode_image(data: bytes, pixel_cap: int = PIXEL_CAP, name: str = "") -> Pix
         name: Name or path of the file, as far as one is known; only its end counts.
 
     Returns:
-        ``(H, W, C)`` uint8 or uint16, C order, read-only.
+        ``(H, W, C)`` uint8 or uint16, C order, read-only; of a small PNG file its rows, for `undone`.
 
     Raises:
         ImageError: With ``reason`` ``not_png`` (named ``.png``, but another file), ``unknown_format``
             (neither PNG nor netpbm), ``truncated``, ``bad_header``, ``too_many_pixels`` or ``bad_data``.
     """
     if name[-4:].lower() == ".png" or (len(data) > 3 and SIGNATURE.startswith(data[:8])):
-        return decode_png(data, pixel_cap)
+        return read_png(data, pixel_cap)
     if netpbm_begins(data):
         return decode_netpbm(data, pixel_cap)
     what, advice = kind_of(data)
@@ -42,3 +51,8 @@ def decode_image(data: bytes, pixel_cap: int = PIXEL_CAP, name: str = "") -> Pix
         f"expected a PNG or netpbm image, received {what} (bytes {data[:8].hex(' ') or 'none'}); "
         f"{advice}",
     )
+
+
+def decode_image(data: bytes, pixel_cap: int = PIXEL_CAP, name: str = "") -> Pixels:
+    """`read_image` to its end, for one image by itself."""
+    return undone([read_image(data, pixel_cap, name)])[0]

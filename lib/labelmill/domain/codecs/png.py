@@ -29,6 +29,7 @@ from labelmill.domain.codecs.pixels import (
     no_memory,
     sealed,
 )
+from labelmill.domain.codecs.png_alike import FilteredRows, filtered_rows
 from labelmill.domain.codecs.png_chunks import (
     GREY,
     GREY_ALPHA,
@@ -83,7 +84,19 @@ def decode_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels:
         ImageError: With ``reason`` ``not_png`` (another file), ``truncated`` (the end is missing),
             ``bad_header``, ``too_many_pixels`` or ``bad_data`` (damaged).
     """
+    return _decoded(read_parts(data, pixel_cap))
+
+
+def read_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels | FilteredRows:
+    """`decode_png` whose last step waits for a small picture: `undone` takes many at once.
+
+    What it returns is free of faults; arguments and errors are those of `decode_png`.
+    """
     parts = read_parts(data, pixel_cap)
+    return filtered_rows(parts) or _decoded(parts)
+
+
+def _decoded(parts: PngParts) -> Pixels:
     pixels = _unfiltered(parts)
     if parts.colour == PALETTE:
         return _colours(pixels, parts)

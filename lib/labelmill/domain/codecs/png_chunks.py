@@ -11,6 +11,7 @@ blow up, and a bad profile does not cost the picture.
 
 from __future__ import annotations
 
+import functools
 from struct import Struct
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ _DEPTHS = {
 _LENGTH = Struct(">I4s")
 _CRC = Struct(">I")
 _HEADER = Struct(">IIBBBBB")
+_END = b"\0\0\0\0IEND\xaeB`\x82"
 _READ = frozenset((b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 # Deflate cannot pack more than 1,032 bytes into one, so a header that promises more than its data
 # can hold is found before memory is taken for it.
@@ -81,6 +83,9 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
         ImageError: ``not_png``, ``truncated``, ``bad_header``, ``too_many_pixels`` or ``bad_data``.
     """
     width, height, depth, colour, interlaced = _header(data, pixel_cap)
+    if colour != PALETTE and (only := _only_data(data)):
+        _check(width, height, depth, colour, None, None, len(only))
+        return PngParts(width, height, depth, colour, interlaced, None, None, only)
     palette: bytes | None = None
     transparency: bytes | None = None
     compressed: bytes | bytearray = b""
@@ -127,6 +132,15 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
     return PngParts(width, height, depth, colour, interlaced, palette, transparency, compressed)
 
 
+def _only_data(data: bytes) -> bytes | None:
+    """The image data of a file of header, one whole ``IDAT`` and end; most small ones are."""
+    length, kind = _LENGTH.unpack_from(data, 33) if len(data) > 57 else (0, b"")
+    end = 41 + length
+    if kind != b"IDAT" or data[end + 4 :] != _END:
+        return None
+    return data[41:end] if crc32(data[37:end]) == _CRC.unpack_from(data, end)[0] else None
+
+
 def _joined(compressed: bytes | bytearray, more: bytes) -> bytes | bytearray:
     if not compressed:
         return more
@@ -155,8 +169,14 @@ def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
             f"the first chunk must be IHDR of 13 bytes, received {data[8:16]!r}"
             f"{apple if data[12:16] == b'CgBI' else ''}",
         )
-    width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack_from(data, 16)
-    if crc32(data[12:29]) != _CRC.unpack_from(data, 29)[0]:
+    return _fields(data[12:33], pixel_cap)
+
+
+# The pictures of a heap are often alike.
+@functools.lru_cache(maxsize=256)
+def _fields(header: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
+    width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack_from(header, 4)
+    if crc32(header[:17]) != _CRC.unpack_from(header, 17)[0]:
         raise ImageError("bad_header", "the checksum of chunk IHDR is wrong")
     if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
         raise ImageError(

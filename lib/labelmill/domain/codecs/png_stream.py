@@ -43,12 +43,9 @@ def stored_blocks(parts: PngParts) -> Iterator[bytes]:
     """
     length = missing = raw_length(parts)
     try:
-        if length <= _LARGEST:
-            inflate = isal_zlib.decompressobj()
-            raw = inflate.decompress(parts.compressed, length + 1)
-            if len(raw) == length and inflate.eof:
-                yield b"".join((_HEADER, *_block(raw), _SUM.pack(isal_zlib.adler32(raw))))
-                return
+        if length <= _LARGEST and (whole := inflated_at_once(parts.compressed, length)):
+            yield stored(whole)
+            return
         # Larger, or not as it should be.
         inflate, checksum, before = isal_zlib.decompressobj(), 1, _HEADER
         for start in range(0, len(parts.compressed), _STEP):
@@ -76,6 +73,21 @@ def stored_blocks(parts: PngParts) -> Iterator[bytes]:
         "truncated",
         f"the image data ends early: {length - missing:,} of {length:,} bytes of rows are there",
     )
+
+
+def inflated_at_once(compressed: bytes | bytearray, length: int) -> bytes | None:
+    """The rows of a small picture; None when they are not whole, or more than `length` bytes."""
+    inflate = isal_zlib.decompressobj()
+    try:
+        raw = inflate.decompress(compressed, length + 1)
+    except isal_zlib.error:  # type: ignore[misc]
+        return None
+    return raw if len(raw) == length and inflate.eof else None
+
+
+def stored(raw: bytes) -> bytes:
+    """At most 65,535 bytes as a zlib stream of one stored block."""
+    return b"".join((_HEADER, *_block(raw), _SUM.pack(isal_zlib.adler32(raw))))
 
 
 def _block(raw: bytes, last: bool = True) -> tuple[bytes, bytes]:

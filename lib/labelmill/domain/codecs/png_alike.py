@@ -1,0 +1,103 @@
+"""Small PNG pictures of one size, their row filters undone in one call.
+
+What stands around a decoder (a picture, its memory, the way in and out) costs several times what the rows
+of a small picture cost. So small ones wait with their rows as they are, and are laid below each other
+as one tall picture. A row of nothing between two of them keeps a filter from looking at another picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.codecs.png_chunks import GREY, GREY_ALPHA, RGB, RGBA, PngParts
+from labelmill.domain.codecs.png_rows import unfiltered
+from labelmill.domain.codecs.png_stream import inflated_at_once, raw_length, stored
+
+SMALL = 1 << 13
+"""Bytes of rows up to which a picture waits for others: what a larger one saves is nothing to it."""
+
+_MODES = {GREY: ("L", 1), GREY_ALPHA: ("LA", 2), RGB: ("RGB", 3), RGBA: ("RGBA", 4)}
+_MODES_OF_CHANNELS = {channels: mode for mode, channels in _MODES.values()}
+_FILTERS = bytes(range(5))
+# One stored block of deflate; more at once leave the processor's cache.
+_AT_ONCE = 0xFFFF
+
+
+class FilteredRows(NamedTuple):
+    """A picture of 8 bits a sample whose rows are whole and have filters that exist.
+
+    Args:
+        rows: Each with its filter byte, as the file has them.
+        shape: ``(H, W, C)`` of the pixels.
+    """
+
+    rows: bytes
+    shape: tuple[int, int, int]
+
+    @property
+    def nbytes(self) -> int:
+        """About those of the pixels."""
+        return len(self.rows)
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """Of the pixels."""
+        return _UINT8
+
+
+_UINT8 = np.dtype(np.uint8)
+
+
+def filtered_rows(parts: PngParts) -> FilteredRows | None:
+    """The picture, if it is one of those that wait; None: `labelmill.domain.codecs.png` decodes it."""
+    if parts.depth != 8 or parts.interlaced or parts.transparency is not None:
+        return None
+    _, channels = _MODES.get(parts.colour, ("", 0))
+    if not channels or (length := raw_length(parts)) > SMALL:
+        return None
+    rows = inflated_at_once(parts.compressed, length)
+    if rows is None or rows[:: length // parts.height].translate(None, _FILTERS):
+        return None
+    return FilteredRows(rows, (parts.height, parts.width, channels))
+
+
+def undone(pictures: Sequence[Pixels | FilteredRows]) -> list[Pixels]:
+    """All pictures' pixels, in the same order; those that are decoded already stay what they are.
+
+    Returns:
+        ``(H, W, C)`` uint8 each where rows were given, read-only.
+    """
+    found: list[Pixels] = [one for one in pictures if not isinstance(one, FilteredRows)]
+    if len(found) == len(pictures):
+        return found
+    alike: dict[tuple[int, int, int], list[bytes]] = {}
+    for one in pictures:
+        if isinstance(one, FilteredRows):
+            alike.setdefault(one.shape, []).append(one.rows)
+    if not found and len(alike) == 1:
+        ((shape, rows),) = alike.items()
+        return list(_undone(rows, shape))
+    ready = {shape: _undone(rows, shape) for shape, rows in alike.items()}
+    others = iter(found)
+    return [
+        next(ready[one.shape]) if isinstance(one, FilteredRows) else next(others)
+        for one in pictures
+    ]
+
+
+def _undone(pictures: list[bytes], shape: tuple[int, int, int]) -> Iterator[Pixels]:
+    height, width, channels = shape
+    nothing = bytes(1 + width * channels)
+    many = max(1, _AT_ONCE // ((height + 1) * len(nothing)))
+    mode = _MODES_OF_CHANNELS[channels]
+    for start in range(0, len(pictures), many):
+        some = pictures[start : start + many]
+        stream = stored(nothing + nothing.join(some))
+        lines = len(some) * (height + 1)
+        (pixels,) = unfiltered([stream], width, lines, False, mode, (mode,))
+        tall = np.frombuffer(pixels, np.uint8).reshape(len(some), height + 1, width, channels)
+        yield from tall[:, 1:]
