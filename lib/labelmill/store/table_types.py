@@ -85,6 +85,12 @@ class Table:
         """Names of the primary key columns, in order."""
         return tuple(c.name for c in self.columns if c.key)
 
+    @property
+    def range_on(self) -> tuple[str, ...]:
+        """Columns that the tablets' range is over: none beside a hash, or clients would encode the
+        whole key of every row to find its tablet."""
+        return () if self.hash_on else self.key
+
     def column(self, name: str) -> Column:
         """The column called ``name``.
 

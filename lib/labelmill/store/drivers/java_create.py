@@ -15,7 +15,7 @@ from labelmill.store.versions import KUDU_TYPES, TYPE_WORDS, Described
 def create(client: Any, settings: Settings, table: Table, name: str) -> None:
     """Creates the table with its declared encodings; one that appears meanwhile is fine."""
     options = java("org.apache.kudu.client.CreateTableOptions")()
-    options.setRangePartitionColumns(_list(table.key))
+    options.setRangePartitionColumns(_list(table.range_on))
     if table.hash_on:
         options.addHashPartitions(_list(table.hash_on), settings.buckets)
     options.setNumReplicas(settings.replicas or replicas_for(client.listTabletServers()))

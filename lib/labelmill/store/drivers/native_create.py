@@ -33,7 +33,7 @@ def create(client: Any, settings: Settings, table: Table, name: str) -> None:
             encoding=_ENCODINGS[column.encoding],
         ).comment(column.comment)
     builder.set_primary_keys(list(table.key))
-    partitioning = Partitioning().set_range_partition_columns(list(table.key))
+    partitioning = Partitioning().set_range_partition_columns(list(table.range_on))
     if table.hash_on:
         partitioning.add_hash_partitions(list(table.hash_on), settings.buckets)
     replicas = settings.replicas or (3 if len(client.list_tablet_servers()) >= 3 else 1)
