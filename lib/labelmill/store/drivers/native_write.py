@@ -12,7 +12,7 @@ from labelmill.store.outage import SAMPLES, refused
 from labelmill.store.table_types import Table
 
 BUFFER_BYTES = 64 << 20
-"""Session buffer: a flush (at most 8 MiB of cells) always fits, with what encoding adds."""
+"""Session buffer: a flush (at most 4 MiB of cells) always fits, with what encoding adds."""
 
 
 def write(
