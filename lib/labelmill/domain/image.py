@@ -178,7 +178,7 @@ def thumbnail(pixels: Pixels, side: int = 32) -> bytes:
         scale = side / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         flat = np.ascontiguousarray(shown)
-        image = Image.frombytes(_MODES[channels], (width, height), flat)  # type: ignore[arg-type]
+        image = Image.frombytes(_MODES[channels], (width, height), flat)
         small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
         shown = np.frombuffer(small.tobytes(), np.uint8).reshape(size[1], size[0], channels)
     return encode_png(shown, level=1)
