@@ -103,6 +103,13 @@ class Race:
     def __getitem__(self, name: str) -> Timed:
         return self.timed[name]
 
+    def __ior__(self, other: Race) -> Race:
+        """Another race's times as well."""
+        self.timed |= other.timed
+        self.restless += other.restless
+        self.starts += other.starts
+        return self
+
     def fastest(self, names: Iterable[str]) -> Timed:
         """Of several ways to do the peer's work the one with the highest median rate."""
         return max((self.timed[name] for name in names), key=lambda t: statistics.median(t.rates))
