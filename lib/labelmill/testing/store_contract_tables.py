@@ -7,12 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from labelmill.errors import SchemaMismatch, StoreError, StoreUnreachable
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient, open_client
-from labelmill.store.table_types import Column
+from labelmill.store.table_types import Column, Table
 from labelmill.store.tables import IMAGES, SCHEMA_VERSIONS
 from labelmill.testing.store_samples import EVERY_TYPE, PLAIN, plain_rows
 
@@ -34,6 +35,32 @@ class TableContract:
         assert re.search(r"ingested_at UNIXTIME_MICROS NOT NULL BIT_SHUFFLE", told)
         assert "PRIMARY KEY (collection, image_id)" in told
         assert f"HASH (image_id) PARTITIONS {settings.buckets}" in told
+        assert "RANGE (collection" not in told
+
+    def test_tables_that_have_a_range_beside_their_hash(
+        self,
+        client: RowClient,
+        settings: Settings,
+        kudu_tool: Tool,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        # As all hashed tables were made once.
+        with monkeypatch.context() as then:
+            then.setattr(Table, "range_on", property(lambda table: table.key))
+            client.ensure(EVERY_TYPE)
+        name = settings.table_prefix + EVERY_TYPE.name
+        assert "RANGE (name, number)" in kudu_tool("table", "describe", name)
+        client.ensure(EVERY_TYPE)
+        rows = [{"name": f"n{i}", "number": i} for i in range(50)]
+        columns = {
+            "name": pa.array([f"n{i}" for i in range(25, 75)]),
+            "number": pa.array(range(25, 75), pa.int32()),
+        }
+        client.write(EVERY_TYPE, rows)
+        client.write(EVERY_TYPE, pa.table(columns), "insert_ignore")
+        found = client.scan(EVERY_TYPE, ["number"])
+        assert sorted(row["number"] for row in found) == list(range(75))
+        assert [row["number"] for row in client.scan(EVERY_TYPE, ["number"], {"name": "n7"})] == [7]
 
     def test_ensure_again_keeps_rows(self, client: RowClient) -> None:
         client.ensure(PLAIN)
