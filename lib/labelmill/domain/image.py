@@ -101,7 +101,10 @@ def statistics_of(images: Sequence[Pixels]) -> npt.NDArray[np.float64]:
         else:
             found[place] = statistics(pixels)
     for places in alike.values():
-        # As many as the processor's cache holds.
+        if len(places) < _FEW:
+            for place in places:
+                found[place] = statistics(images[place])
+            continue
         for start in range(0, len(places), _BLOCK // 256):
             some = places[start : start + _BLOCK // 256]
             found[some] = _together([images[place] for place in some])
@@ -138,6 +141,8 @@ _SUMS = np.array(
 )
 # From here on Pillow counts faster, and numpy would first make eight bytes of each sample.
 _MANY = 1 << 14
+# Fewer alike images are counted faster one by one.
+_FEW = 4
 _BLOCK = 1 << 16
 
 

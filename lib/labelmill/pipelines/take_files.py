@@ -232,10 +232,10 @@ class _Batch:
 
     def finish(self) -> pa.RecordBatch:
         """Writes what was gathered and tells about it."""
-        began = time.perf_counter()
-        rows = self._rows.take()
-        taken = time.perf_counter()
+        began = taken = time.perf_counter()
         if not self._taking.dry:
+            rows = self._rows.take()
+            taken = time.perf_counter()
             self._store(shared_client(self._taking.settings), rows)
         self._decode += taken - began
         self._write = time.perf_counter() - taken

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
 from labelmill.domain.codecs import FilteredRows, decode_image, png_rows, read_image, undone
 from labelmill.domain.codecs.png import decode_png, read_png
-from labelmill.domain.codecs.png_alike import SMALL
+from labelmill.domain.codecs.png_alike import SIDE
+from labelmill.domain.codecs.png_chunks import SIGNATURE
 from labelmill.errors import ImageError
 from labelmill.testing.mutations import mutations
-from labelmill.testing.png_files import SAMPLES, every_kind, header, noise, png
+from labelmill.testing.png_files import SAMPLES, chunk, every_kind, header, noise, png
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 COLOURS = [GREY, RGB, GREY_ALPHA, RGBA]
@@ -24,7 +28,7 @@ def outcome(data: bytes) -> object:
 
 
 @pytest.mark.parametrize("libspng", [True, False])
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (28, 28), (32, 32)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 32), (32, 1), (28, 28), (32, 32)])
 @pytest.mark.parametrize("colour", COLOURS)
 def test_pictures_of_one_size_come_out_as_each_by_itself(
     colour: int, size: tuple[int, int], libspng: bool, monkeypatch: pytest.MonkeyPatch
@@ -45,6 +49,7 @@ def test_pictures_of_one_size_come_out_as_each_by_itself(
 def test_pictures_of_all_kinds_keep_their_order() -> None:
     files = [*every_kind(), *every_kind(33, 5, seed=1)]
     files += [noise(3 + n % 4, 5, 8, COLOURS[n % 4], n) for n in range(40)]
+    files += [noise(1 + n, 1 + n // 2, 8, COLOURS[n % 4], n) for n in range(32)]  # one of each size
     np.random.default_rng(1).shuffle(files)  # type: ignore[arg-type]
     for pixels, data in zip(undone([read_png(data) for data in files]), files, strict=True):
         alone = decode_png(data)
@@ -57,8 +62,9 @@ def test_only_small_pictures_of_whole_bytes_wait() -> None:
     def waits(*kind: int) -> bool:
         return isinstance(read_png(noise(*kind)), FilteredRows)
 
-    assert waits(SMALL // 8 - 1, 8, 8, GREY)
-    assert not waits(SMALL // 8, 8, 8, GREY)
+    assert waits(SIDE, SIDE, 8, RGBA)
+    assert not waits(SIDE + 1, 1, 8, GREY)
+    assert not waits(1, SIDE + 1, 8, GREY)
     assert not waits(9, 9, 16, GREY)
     interlaced = png(header(1, 1, 8, GREY, 1), b"\0\7")
     assert not isinstance(read_png(interlaced), FilteredRows)
@@ -100,3 +106,40 @@ def test_a_picture_that_inflates_to_more_than_it_promises_is_judged_as_before() 
     one = read_png(data)
     assert not isinstance(one, FilteredRows)
     np.testing.assert_array_equal(one, np.zeros((4, 4, 1), np.uint8))
+
+
+def small(data: bytes, ihdr: bytes = header(4, 4, 8, GREY)) -> bytes:
+    return SIGNATURE + ihdr + chunk(b"IDAT", data) + chunk(b"IEND")
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3, 4])
+def test_whole_rows_whose_checksum_is_cut_off_are_truncated(missing: int) -> None:
+    with pytest.raises(ImageError) as raised:
+        read_png(small(zlib.compress(bytes(20))[:-missing]))
+    assert raised.value.reason == "truncated"
+
+
+def test_whole_rows_with_a_wrong_checksum_of_the_stream_are_damaged() -> None:
+    with pytest.raises(ImageError) as raised:
+        read_png(small(zlib.compress(bytes(20))[:-4] + b"\0\0\0\0"))
+    assert raised.value.reason == "bad_data"
+
+
+@pytest.mark.parametrize(("at", "reason"), [(29, "bad_header"), (-16, "bad_data")])
+def test_a_sound_file_with_one_wrong_chunk_checksum_is_refused(at: int, reason: str) -> None:
+    data = bytearray(small(zlib.compress(bytes(20))))
+    data[at] ^= 1
+    with pytest.raises(ImageError, match="checksum of chunk") as raised:
+        read_png(bytes(data))
+    assert raised.value.reason == reason
+
+
+def test_damage_beyond_the_rows_is_told_in_the_same_words_as_ever() -> None:
+    # Surplus bytes, then a block that is none: what zlib itself says at once.
+    stream = b"\x78\x01"
+    for size in (300 * 201, 6000):
+        stream += struct.pack("<BHH", 0, size, size ^ 0xFFFF) + bytes(size)
+    data = small(stream + b"\7abcdefgh", header(200, 300, 8, GREY))
+    with pytest.raises(ImageError, match="nvalid") as raised:
+        decode_png(data)
+    assert raised.value.reason == "bad_data"

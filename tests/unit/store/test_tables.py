@@ -25,6 +25,7 @@ def test_declaration_is_one_kudu_can_take(declared: Table) -> None:
     assert declared.key
     assert not any(c.nullable for c in declared.columns if c.key)
     assert set(declared.hash_on) <= set(declared.key)
+    assert declared.range_on == (() if declared.hash_on else declared.key)
     assert all(c.comment for c in declared.columns)
 
 

@@ -11,18 +11,21 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from isal import isal_zlib
 
 from labelmill.domain.codecs.pixels import Pixels
-from labelmill.domain.codecs.png_chunks import GREY, GREY_ALPHA, RGB, RGBA, PngParts
+from labelmill.domain.codecs.png_chunks import PALETTE, SAMPLES, PngParts
 from labelmill.domain.codecs.png_rows import unfiltered
 from labelmill.domain.codecs.png_stream import inflated_at_once, raw_length, stored
 
-SMALL = 1 << 13
-"""Bytes of rows up to which a picture waits for others: what a larger one saves is nothing to it."""
+SIDE = 32
+"""Most pixels of width and height of a picture that waits for others; what a larger one saves is
+little, and it is wanted at once, for its thumbnail."""
 
-_MODES = {GREY: ("L", 1), GREY_ALPHA: ("LA", 2), RGB: ("RGB", 3), RGBA: ("RGBA", 4)}
-_MODES_OF_CHANNELS = {channels: mode for mode, channels in _MODES.values()}
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _FILTERS = bytes(range(5))
+# Several times what rows of such a picture can need.
+_MOST_COMPRESSED = 1 << 14
 # One stored block of deflate; more at once leave the processor's cache.
 _AT_ONCE = 0xFFFF
 
@@ -54,14 +57,20 @@ _UINT8 = np.dtype(np.uint8)
 
 def filtered_rows(parts: PngParts) -> FilteredRows | None:
     """The picture, if it is one of those that wait; None: `labelmill.domain.codecs.png` decodes it."""
-    if parts.depth != 8 or parts.interlaced or parts.transparency is not None:
+    if parts.depth != 8 or parts.interlaced or parts.colour == PALETTE:
         return None
-    _, channels = _MODES.get(parts.colour, ("", 0))
-    if not channels or (length := raw_length(parts)) > SMALL:
+    if parts.transparency is not None:
         return None
-    rows = inflated_at_once(parts.compressed, length)
+    if max(parts.width, parts.height) > SIDE or len(parts.compressed) > _MOST_COMPRESSED:
+        return None
+    length = raw_length(parts)
+    try:
+        rows = inflated_at_once(parts.compressed, length)
+    except isal_zlib.error:  # type: ignore[misc]
+        return None
     if rows is None or rows[:: length // parts.height].translate(None, _FILTERS):
         return None
+    channels = SAMPLES[parts.colour]
     return FilteredRows(rows, (parts.height, parts.width, channels))
 
 
@@ -69,7 +78,8 @@ def undone(pictures: Sequence[Pixels | FilteredRows]) -> list[Pixels]:
     """All pictures' pixels, in the same order; those that are decoded already stay what they are.
 
     Returns:
-        ``(H, W, C)`` uint8 each where rows were given, read-only.
+        ``(H, W, C)`` uint8 each where rows were given, read-only: views of up to 64 KiB that all
+        pictures of one call share.
     """
     found: list[Pixels] = [one for one in pictures if not isinstance(one, FilteredRows)]
     if len(found) == len(pictures):
@@ -92,10 +102,14 @@ def undone(pictures: Sequence[Pixels | FilteredRows]) -> list[Pixels]:
 def _undone(pictures: list[bytes], shape: tuple[int, int, int]) -> Iterator[Pixels]:
     height, width, channels = shape
     nothing = bytes(1 + width * channels)
-    many = max(1, _AT_ONCE // ((height + 1) * len(nothing)))
-    mode = _MODES_OF_CHANNELS[channels]
+    many = _AT_ONCE // ((height + 1) * len(nothing))
+    mode = _MODES[channels]
     for start in range(0, len(pictures), many):
         some = pictures[start : start + many]
+        if len(some) == 1:
+            (pixels,) = unfiltered([stored(some[0])], width, height, False, mode, (mode,))
+            yield np.frombuffer(pixels, np.uint8).reshape(shape)
+            continue
         stream = stored(nothing + nothing.join(some))
         lines = len(some) * (height + 1)
         (pixels,) = unfiltered([stream], width, lines, False, mode, (mode,))

@@ -83,7 +83,7 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
         ImageError: ``not_png``, ``truncated``, ``bad_header``, ``too_many_pixels`` or ``bad_data``.
     """
     width, height, depth, colour, interlaced = _header(data, pixel_cap)
-    if colour != PALETTE and (only := _only_data(data)):
+    if only := _only_data(data):
         _check(width, height, depth, colour, None, None, len(only))
         return PngParts(width, height, depth, colour, interlaced, None, None, only)
     palette: bytes | None = None
@@ -136,7 +136,7 @@ def _only_data(data: bytes) -> bytes | None:
     """The image data of a file of header, one whole ``IDAT`` and end; most small ones are."""
     length, kind = _LENGTH.unpack_from(data, 33) if len(data) > 57 else (0, b"")
     end = 41 + length
-    if kind != b"IDAT" or data[end + 4 :] != _END:
+    if kind != b"IDAT" or len(data) != end + 16 or not data.endswith(_END):
         return None
     return data[41:end] if crc32(data[37:end]) == _CRC.unpack_from(data, end)[0] else None
 
@@ -169,7 +169,7 @@ def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
             f"the first chunk must be IHDR of 13 bytes, received {data[8:16]!r}"
             f"{apple if data[12:16] == b'CgBI' else ''}",
         )
-    return _fields(data[12:33], pixel_cap)
+    return _fields(bytes(data[12:33]), pixel_cap)
 
 
 # The pictures of a heap are often alike.

@@ -76,12 +76,13 @@ def stored_blocks(parts: PngParts) -> Iterator[bytes]:
 
 
 def inflated_at_once(compressed: bytes | bytearray, length: int) -> bytes | None:
-    """The rows of a small picture; None when they are not whole, or more than `length` bytes."""
+    """The rows of a small picture; None when they are not whole, or more than `length` bytes.
+
+    Raises:
+        isal_zlib.error: They are damaged.
+    """
     inflate = isal_zlib.decompressobj()
-    try:
-        raw = inflate.decompress(compressed, length + 1)
-    except isal_zlib.error:  # type: ignore[misc]
-        return None
+    raw = inflate.decompress(compressed, length + 1)
     return raw if len(raw) == length and inflate.eof else None
 
 
