@@ -24,7 +24,7 @@ from tests.e2e.standalone import executors, standalone
 from tests.integration.streams import until
 from tests.spark.heaps import write_bad_files, write_heap
 
-SMALL, LARGE = 3000, 24
+SMALL, LARGE = 3000, 120
 SPECULATION = {
     "spark.speculation": "true",
     "spark.speculation.interval": "10ms",
