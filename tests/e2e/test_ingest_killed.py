@@ -16,7 +16,7 @@ from tests.e2e.processes import running
 from tests.integration.streams import until
 from tests.spark.heaps import write_bad_files, write_heap
 
-IMAGES = 40_000
+FILES = 40_000
 """So many that there is a middle to kill it in."""
 
 
@@ -27,19 +27,19 @@ def test_killed_half_way_and_run_again(
     submit: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
 ) -> None:
-    heap = write_heap(tmp_path / "heap", images=IMAGES, classes="abcde")
+    heap = write_heap(tmp_path / "heap", images=FILES, classes="abcde")
     write_bad_files(heap)
     client.ensure(IMAGES)
     job = ["--master", "local[2]", "jobs/ingest_images.py", str(heap), "--collection"]
     with running([str(ROOT / "bin" / "submit"), *job, "killed"], settings, cluster):
         until(lambda: any(client.scan(IMAGES, ["image_id"])), 180)
     there = len(list(client.scan(IMAGES, ["image_id"], {"collection": "killed"})))
-    assert 0 < there < IMAGES, "killed in the middle of writing"
+    assert 0 < there < FILES, "killed in the middle of writing"
 
     submit(*job, "killed", "--report", tmp_path / "again.json")
     again = json.loads((tmp_path / "again.json").read_text())["results"]
     assert again["already_there"] >= there
-    assert again["new"] + again["already_there"] == IMAGES
+    assert again["new"] + again["already_there"] == FILES
     submit("--master", "local-cluster[2,1,1024]", *job[2:], "undisturbed")
     assert _digest(client, "killed") == _digest(client, "undisturbed")
 
