@@ -159,7 +159,7 @@ def test_more_than_the_driver_takes_is_asked_of_spark(
     with pytest.raises(NoRoomError):
         plain_answer(client, query, at, 100)
     limits = spark.sparkContext._jsc.sc().conf()
-    limits.set("spark.driver.maxResultSize", "1k")
+    limits.set("spark.driver.maxResultSize", "1b")
     try:
         with pytest.raises(InputError, match=r"more rows than the driver takes at once.*maxResult"):
             freeze(spark, settings, default_sql("c"), "x", snapshot_ms=at)
