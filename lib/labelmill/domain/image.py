@@ -11,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.codecs.pixels import MODES, Pixels
 from labelmill.domain.codecs.png import encode_png
 from labelmill.errors import InputError
-
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 class Statistics(NamedTuple):
@@ -183,7 +181,7 @@ def thumbnail(pixels: Pixels, side: int = 32) -> bytes:
         scale = side / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         flat = np.ascontiguousarray(shown)
-        image = Image.frombytes(_MODES[channels], (width, height), flat)
+        image = Image.frombytes(MODES[channels], (width, height), flat)
         small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
         shown = np.frombuffer(small.tobytes(), np.uint8).reshape(size[1], size[0], channels)
     return encode_png(shown, level=1)

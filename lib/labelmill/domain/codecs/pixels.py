@@ -10,6 +10,9 @@ from labelmill.errors import ImageError, InputError
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """``(H, W, C)``, C order; 1 to 4 channels: grey, grey + alpha, RGB, RGB + alpha."""
 
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Pillow's mode of 8-bit pixels, by their channels."""
+
 PIXEL_CAP = 64_000_000
 """Most pixels (width × height) of an image, unless the caller says otherwise."""
 

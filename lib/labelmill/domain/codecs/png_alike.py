@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from isal import isal_zlib
 
-from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.codecs.pixels import MODES, Pixels
 from labelmill.domain.codecs.png_chunks import PALETTE, SAMPLES, PngParts
 from labelmill.domain.codecs.png_rows import unfiltered
 from labelmill.domain.codecs.png_stream import inflated_at_once, raw_length, stored
@@ -22,7 +22,6 @@ SIDE = 32
 """Most pixels of width and height of a picture that waits for others; what a larger one saves is
 little, and it is wanted at once, for its thumbnail."""
 
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _FILTERS = bytes(range(5))
 # Several times what rows of such a picture can need.
 _MOST_COMPRESSED = 1 << 14
@@ -103,7 +102,7 @@ def _undone(pictures: list[bytes], shape: tuple[int, int, int]) -> Iterator[Pixe
     height, width, channels = shape
     nothing = bytes(1 + width * channels)
     many = _AT_ONCE // ((height + 1) * len(nothing))
-    mode = _MODES[channels]
+    mode = MODES[channels]
     for start in range(0, len(pictures), many):
         some = pictures[start : start + many]
         if len(some) == 1:
