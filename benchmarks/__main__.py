@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     from benchmarks.harness import results
     from labelmill.errors import LabelmillError
     from labelmill.settings import default_home
-    from labelmill.stopping import CODE, Terminated, raise_when_stopped
+    from labelmill.signals import CODE, Terminated, raise_when_stopped
 
     folder = given.output or (default_home() / "bench" if given.quick else results.FOLDER)
     if given.name == "page":

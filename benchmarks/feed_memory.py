@@ -11,7 +11,7 @@ from benchmarks.harness.options import Options
 from benchmarks.harness.probe import WAYS, Asked, probe
 from benchmarks.harness.results import Figure, Result, Row
 from benchmarks.harness.timing import Spread
-from labelmill.feed.manifest import read_manifest
+from labelmill.feed.files.manifest import read_manifest
 
 EPOCHS = 10
 FLAT_MIB = 10.0

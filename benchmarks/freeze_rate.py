@@ -13,9 +13,9 @@ from benchmarks.harness.processes import CpuWatch
 from benchmarks.harness.results import Figure, Result, Row
 from benchmarks.harness.timing import Contestant, race
 from labelmill.feed.training_set import TrainingSet
-from labelmill.pipelines.freeze import default_sql, freeze, truth_sql
-from labelmill.store import spark as store
-from labelmill.store.tables import IMAGES
+from labelmill.pipelines.freeze.driver import default_sql, freeze, truth_sql
+from labelmill.store.schema.tables import IMAGES
+from labelmill.store.spark import frames as store
 
 SUM, KEYS, WHOLE = "sum of lengths", "freeze, keys and classes", "freeze, all columns"
 RUN = "freeze, keys and classes that Spark selects"

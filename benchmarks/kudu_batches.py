@@ -13,11 +13,11 @@ from benchmarks.harness.options import Options
 from benchmarks.harness.processes import CpuWatch
 from benchmarks.harness.results import Figure, Result, Row
 from benchmarks.harness.timing import Contestant, race
-from labelmill.pipelines.freeze import truth_sql
-from labelmill.pipelines.kudu_batches import READERS, KuduBatches
-from labelmill.pipelines.kudu_read import PIXELS
-from labelmill.store.client import shared_client
-from labelmill.store.tables import IMAGES
+from labelmill.live.kudu.batches import READERS, KuduBatches
+from labelmill.live.kudu.reader import PIXELS
+from labelmill.pipelines.freeze.driver import truth_sql
+from labelmill.store.connect import shared_client
+from labelmill.store.schema.tables import IMAGES
 
 BATCH, AT_LEAST = 128, 0.8
 PASSES = 5

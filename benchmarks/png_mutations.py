@@ -48,7 +48,7 @@ def run(options: Options) -> Result:
     result.notes += [f"Crash: {one}" for one in crashes[:5]]
     result.notes += [f"Wrong size: {one}" for one in wrong_size[:5]]
     result.notes.append(
-        f"`labelmill.testing.mutations`, seed {SEED}, of one small file of every colour type, depth and "
+        f"`labelmill.testing.png.mutations`, seed {SEED}, of one small file of every colour type, depth and "
         f"interlace method, with and without tRNS, and the {len(suite)} files of PngSuite."
     )
     result.limit = "Nothing here is about speed."

@@ -13,7 +13,7 @@ from benchmarks.harness.png_reference import REFERENCE, SUITES, agreeing, refere
 from benchmarks.harness.results import Figure, Result, Row
 from benchmarks.harness.timing import Spread
 from labelmill.domain.codecs import Pixels
-from labelmill.domain.image import from_bytes
+from labelmill.domain.images.image import from_bytes
 
 HANG = 120.0
 """Seconds after which the whole lot hangs; it takes less than one."""
@@ -61,10 +61,10 @@ def _ingested(
     options: Options, kudu: Kudu, data: Path
 ) -> tuple[dict[tuple[str, str], Pixels], dict[str, str]]:
     """(suite, image_id) → pixels as stored; path → reason of quarantine."""
-    from labelmill.pipelines.catalogue import with_pixels
-    from labelmill.pipelines.ingest import ingest
-    from labelmill.store import spark as store
-    from labelmill.store.tables import IMAGES, QUARANTINE
+    from labelmill.pipelines.ingest.driver import ingest
+    from labelmill.sql.pixels import with_pixels
+    from labelmill.store.schema.tables import IMAGES, QUARANTINE
+    from labelmill.store.spark import frames as store
 
     stored: dict[tuple[str, str], Pixels] = {}
     reasons: dict[str, str] = {}

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from labelmill.pipelines.evaluate import Slice, evaluate
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.report import Report
+from labelmill.pipelines.evaluate.driver import Slice, evaluate
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
 
 
 def evaluate_models(

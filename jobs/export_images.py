@@ -7,10 +7,10 @@ from typing import Annotated, get_args
 import typer
 
 from labelmill.errors import UnknownName
-from labelmill.pipelines.export import ExportOptions, export
-from labelmill.pipelines.export_names import Format, Layout
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.report import Report
+from labelmill.pipelines.export.driver import ExportOptions, export
+from labelmill.pipelines.export.file_names import Format, Layout
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
 
 
 def export_images(

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from labelmill.domain.dividing import Division
+from labelmill.domain.splits.assign import Division
 from labelmill.errors import InputError
-from labelmill.pipelines.freeze import freeze, truth_sql
-from labelmill.pipelines.freeze_options import Options
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.named_slices import load
-from labelmill.pipelines.report import Report
-from labelmill.pipelines.snapshot import moment
-from labelmill.pipelines.sql_parameters import given
+from labelmill.pipelines.freeze.driver import freeze, truth_sql
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
+from labelmill.sql.named_slices import load
+from labelmill.sql.parameters import given
+from labelmill.sql.snapshot import moment
+from labelmill.training_sets.assembly.options import Options
 
 _SPLITS, _ROWS = "Splits", "Rows and classes"
 

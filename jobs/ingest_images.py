@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from labelmill.pipelines.ingest import IngestOptions, ingest
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.report import Report
+from labelmill.pipelines.ingest.driver import IngestOptions, ingest
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
 
 
 def ingest_images(

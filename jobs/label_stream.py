@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from labelmill.domain.labels import DEFAULT_BOUND
-from labelmill.pipelines import label
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.report import Report
+from labelmill.domain.models.decisions import DEFAULT_BOUND
+from labelmill.pipelines.label import driver as label
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
 
 
 def label_stream(

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from labelmill.domain.labels import DEFAULT_BOUND
+from labelmill.domain.models.decisions import DEFAULT_BOUND
 from labelmill.errors import InputError
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.predict import collection_sql
-from labelmill.pipelines.predict import predict_images as predict
-from labelmill.pipelines.report import Report
+from labelmill.pipelines.predict.driver import collection_sql
+from labelmill.pipelines.predict.driver import predict_images as predict
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
 
 
 def predict_images(

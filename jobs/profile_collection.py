@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from labelmill.pipelines import profile
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.profile_plan import DISTANCE, LIKENESS, ProfilePlan
-from labelmill.pipelines.report import Report
-from labelmill.pipelines.schema_file import check_writable, write_schema
+from labelmill.pipelines.profile import driver as profile
+from labelmill.pipelines.profile.plan import DISTANCE, LIKENESS, ProfilePlan
+from labelmill.pipelines.profile.schema_file import check_writable, write_schema
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
 
 
 def profile_collection(

@@ -7,16 +7,12 @@ from typing import Annotated
 
 import typer
 
+from labelmill.bus.kafka import require_or_create
 from labelmill.errors import InputError
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.publish import (
-    publish_folder,
-    publish_slice,
-    publish_split,
-    require_or_create,
-)
-from labelmill.pipelines.report import Report
-from labelmill.pipelines.training_sets import find
+from labelmill.pipelines.publish.driver import publish_folder, publish_slice, publish_split
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
+from labelmill.training_sets.registry import find
 
 
 def publish_images(

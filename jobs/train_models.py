@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from labelmill.pipelines.job import Job, run_job
-from labelmill.pipelines.report import Report
-from labelmill.pipelines.sweep import read_plan, sweep
-from labelmill.pipelines.training_sets import find
+from labelmill.pipelines.train.driver import read_plan, sweep
+from labelmill.spark.job import Job, run_job
+from labelmill.spark.report import Report
+from labelmill.training_sets.registry import find
 
 
 def train_models(

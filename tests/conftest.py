@@ -124,7 +124,7 @@ def settings(cluster: Servers) -> Iterator[Settings]:
 @pytest.fixture(scope="session")
 def spark(cluster: Servers) -> Iterator[SparkSession]:
     """One session for all tests, two task slots."""
-    from labelmill.pipelines.session import session
+    from labelmill.spark.session import session
 
     made = session("labelmill-tests", master="local[2]", home=cluster.home)
     yield made
@@ -134,7 +134,7 @@ def spark(cluster: Servers) -> Iterator[SparkSession]:
 @pytest.fixture
 def client(settings: Settings) -> Iterator[RowClient]:
     """A row client for this test's tables."""
-    from labelmill.store.client import open_client
+    from labelmill.store.connect import open_client
 
     opened = open_client(settings)
     yield opened

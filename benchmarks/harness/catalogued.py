@@ -12,8 +12,8 @@ from benchmarks.harness import heaps, places
 from benchmarks.harness.options import Options
 from benchmarks.harness.places import Kudu
 from benchmarks.harness.timing import Race
-from labelmill.pipelines.ingest import ingest
-from labelmill.pipelines.snapshot import settled
+from labelmill.pipelines.ingest.driver import ingest
+from labelmill.sql.snapshot import settled
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -21,8 +21,8 @@ from typing import Any
 from benchmarks.harness.machine import ROOT
 from labelmill.domain.codecs import PIXEL_CAP, decode_image
 from labelmill.errors import ImageError
-from labelmill.testing.mutations import mutations
-from labelmill.testing.png_files import every_kind, promised_shape
+from labelmill.testing.png.files import every_kind, promised_shape
+from labelmill.testing.png.mutations import mutations
 
 
 def decode(name: str, data: bytes) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.harness.digits import Digits
-from labelmill.feed.digest import SetDigest
-from labelmill.feed.manifest import FORMAT, MANIFEST, Manifest, Shard
-from labelmill.feed.rows import About, columns_of, with_about
+from labelmill.feed.files.columns import About, columns_of, with_about
+from labelmill.feed.files.digest import SetDigest
+from labelmill.feed.files.manifest import FORMAT, MANIFEST, Manifest, Shard
 
 COLLECTION, SPLIT = "bench", "train"
 ROWS_OF_A_SHARD, BYTES_OF_A_SHARD = 8192, 64 << 20

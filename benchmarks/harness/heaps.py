@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from labelmill.domain.codecs.png import encode_png
+from labelmill.domain.codecs.png.codec import encode_png
 
 MNIST = "mnist/mnist_png.tar.gz"
 KODAK = "images/kodak"

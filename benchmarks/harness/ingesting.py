@@ -17,9 +17,9 @@ from benchmarks.harness.places import Kudu
 from benchmarks.harness.processes import CpuWatch
 from benchmarks.harness.results import Figure, Result, Row
 from benchmarks.harness.timing import Contestant, race
-from labelmill.pipelines.ingest import ingest
-from labelmill.store import spark as store
-from labelmill.store.tables import IMAGES
+from labelmill.pipelines.ingest.driver import ingest
+from labelmill.store.schema.tables import IMAGES
+from labelmill.store.spark import frames as store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from labelmill.errors import InputError, UnknownName
-from labelmill.feed import augment
-from labelmill.feed.maps import ArrayMap, prepared
+from labelmill.feed.maps import augment
+from labelmill.feed.maps.base import ArrayMap, prepared
 
 MAPS: dict[str, Callable[..., ArrayMap]] = {
     "prepared": lambda *steps: prepared(*steps),

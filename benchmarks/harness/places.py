@@ -15,9 +15,9 @@ from benchmarks.harness.machine import ROOT
 from labelmill.devcluster import DevCluster, resolve
 from labelmill.errors import NoData
 from labelmill.settings import Settings, load
-from labelmill.store import spark as store
-from labelmill.store.client import open_client
-from labelmill.store.tables import TABLES
+from labelmill.store.connect import open_client
+from labelmill.store.schema.tables import TABLES
+from labelmill.store.spark import frames as store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -109,7 +109,7 @@ def kudu(folder: Path, say: Callable[[str], None]) -> Iterator[Kudu]:
 @contextlib.contextmanager
 def spark(cores: int, settings: Settings, **conf: str) -> Iterator[SparkSession]:
     """A session with so many task slots, as a job on this machine has it."""
-    from labelmill.pipelines.session import session, stop_now
+    from labelmill.spark.session import session, stop_now
 
     made = session("labelmill bench", f"local[{cores}]", settings.home, **conf)
     try:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.harness.machine import ROOT
-from labelmill.domain.parameters import resolve
-from labelmill.feed.maps import prepared
+from labelmill.domain.models.parameters import resolve
+from labelmill.feed.maps.base import prepared
 from labelmill.feed.training_set import TrainingSet
 from labelmill.learning.families import FAMILIES
 from labelmill.learning.runtime import keras, tensorflow

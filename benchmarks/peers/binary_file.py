@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from labelmill.settings import Settings
-from labelmill.store import spark as store
-from labelmill.store.tables import IMAGES
+from labelmill.store.schema.tables import IMAGES
+from labelmill.store.spark import frames as store
 
 DECODED = "image_id string, height int, width int, channels int, pixels binary"
 

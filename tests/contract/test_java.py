@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from labelmill.settings import Settings
-from labelmill.store.client import RowClient, open_client
-from labelmill.store.drivers import java_source
+from labelmill.store.client import RowClient
+from labelmill.store.connect import open_client
+from labelmill.store.drivers.java import compile as java_source
 from labelmill.testing.store_contract import StoreContract
-from labelmill.testing.store_contract_batches import BatchContract
+from labelmill.testing.store_contract.batches import BatchContract
 
 
 class TestJava(StoreContract):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labelmill.store.drivers import native
+from labelmill.store.drivers.native import client as native
 from labelmill.testing.store_contract import StoreContract
 
 if native.missing():

@@ -10,16 +10,16 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from labelmill.feed.training_set import TrainingSet
-from labelmill.pipelines.freeze import freeze, truth_sql
-from labelmill.pipelines.freeze_options import Options
+from labelmill.pipelines.freeze.driver import freeze, truth_sql
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
-from labelmill.store.spark import ensure_all
-from labelmill.store.tables import TRAINING_SETS
+from labelmill.store.schema.tables import TRAINING_SETS
+from labelmill.store.spark.frames import ensure_all
+from labelmill.training_sets.assembly.options import Options
 from tests.conftest import ROOT, Servers
-from tests.e2e.processes import running
-from tests.integration.streams import until
-from tests.spark.catalogues import annotate, drawn, put_images
+from tests.helpers.catalogues import annotate, drawn, put_images
+from tests.helpers.processes import running
+from tests.helpers.streams import until
 
 IMAGES = 12_000
 

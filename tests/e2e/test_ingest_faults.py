@@ -11,18 +11,19 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.devcluster import DevCluster
-from labelmill.domain.codecs.png import encode_png
+from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.errors import StoreError
-from labelmill.pipelines.ingest import ingest
+from labelmill.pipelines.ingest.driver import ingest
 from labelmill.settings import Settings
-from labelmill.store.client import RowClient, open_client
-from labelmill.store.digest import table_digest
-from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
+from labelmill.store.client import RowClient
+from labelmill.store.connect import open_client
+from labelmill.store.records.digest import table_digest
+from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
 from tests.conftest import ROOT, Servers
-from tests.e2e.processes import running
-from tests.e2e.standalone import executors, standalone
-from tests.integration.streams import until
-from tests.spark.heaps import write_bad_files, write_heap
+from tests.helpers.image_folders import write_bad_files, write_heap
+from tests.helpers.processes import running
+from tests.helpers.standalone import executors, standalone
+from tests.helpers.streams import until
 
 SMALL, LARGE = 3000, 120
 SPECULATION = {

@@ -7,14 +7,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from labelmill.domain.digest import rows_digest
+from labelmill.domain.row_digest import rows_digest
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
-from labelmill.store.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
+from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
 from tests.conftest import ROOT, Servers
-from tests.e2e.processes import running
-from tests.integration.streams import until
-from tests.spark.heaps import write_bad_files, write_heap
+from tests.helpers.image_folders import write_bad_files, write_heap
+from tests.helpers.processes import running
+from tests.helpers.streams import until
 
 FILES = 40_000
 """So many that there is a middle to kill it in."""

@@ -12,15 +12,17 @@ from pyspark.sql import SparkSession
 
 from labelmill.devcluster import DevCluster, addresses, ports
 from labelmill.errors import ScannerExpired, StoreUnreachable
-from labelmill.pipelines import kudu_batches, kudu_planning
-from labelmill.pipelines.kudu_batches import KuduBatches
+from labelmill.live.kudu import batches as kudu_batches
+from labelmill.live.kudu import planner as kudu_planning
+from labelmill.live.kudu.batches import KuduBatches
 from labelmill.settings import Settings
-from labelmill.store.client import RowClient, open_client
-from labelmill.store.drivers import java_scan
-from labelmill.store.tables import IMAGES
+from labelmill.store.client import RowClient
+from labelmill.store.connect import open_client
+from labelmill.store.drivers.java import scan as java_scan
+from labelmill.store.schema.tables import IMAGES
 from labelmill.testing.faults import StallingClient
-from tests.integration.streams import until
-from tests.spark.live_images import drawn, put, query, told
+from tests.helpers.live_images import drawn, put, query, told
+from tests.helpers.streams import until
 
 COUNT, EACH = 600, 40 * 40
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from labelmill.pipelines.ingest import ingest
+from labelmill.pipelines.ingest.driver import ingest
 from labelmill.settings import Settings
 from tests.conftest import ROOT, Servers, environment_for
-from tests.spark.heaps import write_heap
+from tests.helpers.image_folders import write_heap
 
 
 @pytest.fixture

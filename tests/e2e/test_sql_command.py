@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from labelmill.pipelines import catalogue
-from labelmill.pipelines.ingest import ingest
+from labelmill.pipelines.ingest.driver import ingest
 from labelmill.settings import Settings
+from labelmill.sql import catalogue
 from labelmill.store.client import RowClient
-from labelmill.store.digest import collection_digest
-from labelmill.store.tables import TABLES
+from labelmill.store.records.digest import collection_digest
+from labelmill.store.schema.tables import TABLES
 from tests.conftest import ROOT, Servers, environment_for
-from tests.spark.heaps import write_heap
+from tests.helpers.image_folders import write_heap
 
 
 @pytest.fixture

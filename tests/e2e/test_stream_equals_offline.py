@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from labelmill.domain.codecs.png import encode_png
-from labelmill.pipelines.ingest import ingest
-from labelmill.pipelines.publish import publish_folder
+from labelmill.domain.codecs.png.codec import encode_png
+from labelmill.pipelines.ingest.driver import ingest
+from labelmill.pipelines.publish.driver import publish_folder
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
-from tests.integration.streams import Place
+from tests.helpers.streams import Place
 
 QUICK = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 """Halves the time of jobs that live for seconds."""

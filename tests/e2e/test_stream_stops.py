@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from labelmill.domain.digest import rows_digest
-from labelmill.pipelines.label import label_stream
+from labelmill.domain.row_digest import rows_digest
+from labelmill.pipelines.label.driver import label_stream
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from tests.conftest import ROOT, Servers
-from tests.e2e.processes import running
-from tests.integration.streams import Place, drawn_images, offline, report_of, until
+from tests.helpers.processes import running
+from tests.helpers.streams import Place, drawn_images, offline, report_of, until
 
 
 @pytest.fixture

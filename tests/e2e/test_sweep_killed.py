@@ -10,14 +10,15 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.feed.training_set import TrainingSet
-from labelmill.pipelines.sweep import read_plan, sweep
+from labelmill.pipelines.train.driver import read_plan, sweep
 from labelmill.settings import Settings
-from labelmill.store.client import RowClient, open_client
-from labelmill.store.tables import SWEEPS, TRIALS
+from labelmill.store.client import RowClient
+from labelmill.store.connect import open_client
+from labelmill.store.schema.tables import SWEEPS, TRIALS
 from tests.conftest import ROOT, Servers
-from tests.e2e.processes import running
-from tests.integration.streams import report_of, until
-from tests.integration.sweeps import digest, two_bars
+from tests.helpers.processes import running
+from tests.helpers.streams import report_of, until
+from tests.helpers.sweeps import digest, two_bars
 
 PLAN = """
 name: many

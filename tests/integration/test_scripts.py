@@ -109,7 +109,7 @@ def test_set_up_refuses_other_pythons_with_the_reason(
 
 
 def test_spark_defaults_are_those_of_the_session() -> None:
-    from labelmill.pipelines.session import DEFAULTS, LOCAL_DEFAULTS
+    from labelmill.spark.session import DEFAULTS, LOCAL_DEFAULTS
 
     text = (ROOT / "conf" / "spark-defaults.conf").read_text()
     written = dict(re.findall(r"^(spark\.\S+)\s+(\S.*)$", text, re.MULTILINE))

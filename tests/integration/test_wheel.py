@@ -97,7 +97,7 @@ def test_an_installed_package_knows_its_jars_and_its_command(
     assert answer.stdout.split() == [
         f"{installed}/labelmill/devcluster/{name}" for name in ("ivy.xml", "ivysettings.xml")
     ]
-    code = "from labelmill.pipelines.named_slices import folder; from labelmill.settings import load; print(folder(load()))"
+    code = "from labelmill.sql.named_slices import folder; from labelmill.settings import load; print(folder(load()))"
     answer = run(installed, "-c", code, cwd=tmp_path)
     assert answer.stdout.strip() == f"{installed}/labelmill/slices", answer.stderr
     assert {path.name for path in (installed / "labelmill/slices").iterdir()} == {

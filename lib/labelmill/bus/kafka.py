@@ -20,6 +20,7 @@ from labelmill.bus.topics import (
     unreachable,
 )
 from labelmill.errors import BusError
+from labelmill.settings import Settings
 
 __all__ = ["Sender", "end_offsets", "ensure_topic", "message_cap", "messages", "require_topic"]
 
@@ -185,3 +186,16 @@ def _partition(
             yield message.key(), message.value()
         if message.offset() + 1 >= end:
             return
+
+
+def require_or_create(settings: Settings, topic: str, create: bool, partitions: int = 2) -> int:
+    """The topic's partitions; creates it first when asked to.
+
+    Raises:
+        UnknownTopic: It does not exist and was not to be created.
+        BusUnreachable: No broker answered.
+    """
+    brokers, timeout = settings.brokers(), settings.timeout_seconds
+    if create:
+        ensure_topic(brokers, topic, partitions, timeout)
+    return require_topic(brokers, topic, timeout)

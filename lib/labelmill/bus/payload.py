@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from labelmill.bus.envelope import Envelope
-from labelmill.domain.codecs.png import decode_png, encode_png
-from labelmill.domain.codecs.png_chunks import SAMPLES, SIGNATURE
-from labelmill.domain.image import from_bytes, image_id_of
+from labelmill.domain.codecs.png.chunks import SAMPLES, SIGNATURE
+from labelmill.domain.codecs.png.codec import decode_png, encode_png
+from labelmill.domain.images.image import from_bytes, image_id_of
 from labelmill.errors import EnvelopeError, InputError
 
 ENCODINGS = ("png", "raw", "pixels-png")

@@ -26,9 +26,9 @@ def digest(
     The same rows give the same digest, whatever wrote them in whatever order; times of writing do
     not count.
     """
-    from labelmill.store.client import open_client
-    from labelmill.store.digest import CATALOGUE, collection_digest
-    from labelmill.store.tables import IMAGES
+    from labelmill.store.connect import open_client
+    from labelmill.store.records.digest import CATALOGUE, collection_digest
+    from labelmill.store.schema.tables import IMAGES
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     client = open_client(settings)

@@ -9,7 +9,7 @@ import typer
 
 from labelmill import __version__
 from labelmill.cli import cluster, digest, doctor, models, pages, slices, sql
-from labelmill.cli.outcome import verb
+from labelmill.cli.exit_codes import verb
 from labelmill.errors import LabelmillError
 
 EXIT_CODES = (

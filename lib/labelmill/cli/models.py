@@ -9,14 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from labelmill import settings as settings_module
-from labelmill.cli.listing import Json, Masters, Prefix
-from labelmill.cli.listing import show as show_rows
-from labelmill.cli.outcome import verb
+from labelmill.cli.exit_codes import verb
+from labelmill.cli.output import Json, Masters, Prefix
+from labelmill.cli.output import show as show_rows
 from labelmill.errors import MissingRow
-from labelmill.store import aliases
-from labelmill.store import models as store
-from labelmill.store.client import RowClient, open_client
-from labelmill.store.tables import (
+from labelmill.store.client import RowClient
+from labelmill.store.connect import open_client
+from labelmill.store.records import aliases
+from labelmill.store.records import models as store
+from labelmill.store.schema.tables import (
     ALIASES,
     EVALUATIONS,
     MODEL_CHUNKS,
@@ -76,7 +77,7 @@ def show(
     table_prefix: Prefix = None,
 ) -> None:
     """Show one version: verifies its bytes and its canary, then everything known about it."""
-    from labelmill.domain.artifact import unpack
+    from labelmill.domain.models.artifact import unpack
     from labelmill.inference.predictor import Predictor
 
     with _client(kudu_masters, table_prefix) as client:
@@ -107,7 +108,7 @@ def alias(
     """Point an alias to a version: streams that follow it swap with their next micro-batch."""
     with _client(kudu_masters, table_prefix) as client:
         # A version that cannot be served would be refused by every stream; better here and now.
-        from labelmill.domain.artifact import unpack
+        from labelmill.domain.models.artifact import unpack
         from labelmill.inference.predictor import Predictor
 
         _, data = store.load(client, model, version)

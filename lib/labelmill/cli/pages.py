@@ -24,9 +24,9 @@ def report(
 ) -> None:
     """Write one self-contained page: sweep, confusion matrix, swap on a time line, labelled images."""
     # Spark and matplotlib take a second to import; other verbs need neither.
-    from labelmill.pipelines.session import session
-    from labelmill.serving import page
-    from labelmill.serving.gather import gather
+    from labelmill.serving import run_page as page
+    from labelmill.serving.run_data import gather
+    from labelmill.spark.session import session
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     console = Console()

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from labelmill import settings as settings_module
 from labelmill.cli import training_sets
-from labelmill.cli.listing import Json, Masters, Prefix
-from labelmill.cli.listing import show as show_rows
-from labelmill.cli.outcome import verb
+from labelmill.cli.exit_codes import verb
+from labelmill.cli.output import Json, Masters, Prefix
+from labelmill.cli.output import show as show_rows
 from labelmill.errors import InputError, LabelmillError, NoData, QueryRefused, UnknownName
 from labelmill.settings import Settings
 
@@ -47,7 +47,7 @@ app = typer.Typer(
 def list_slices(as_json: Json = False) -> None:
     """List the named slices: what each is for and what it asks for (in brackets: has a default)."""
     # pipelines import Spark, which takes a second; --help need not wait.
-    from labelmill.pipelines import named_slices
+    from labelmill.sql import named_slices
 
     settings = settings_module.load()
     rows = []
@@ -76,9 +76,10 @@ def show(
 ) -> None:
     """Show what a slice holds: its first rows, and a contact sheet to look it over by eye."""
     from labelmill.cli.sql import Format, write
-    from labelmill.pipelines import named_slices, sql_parameters
-    from labelmill.pipelines.answer_slice import answer_slice
-    from labelmill.pipelines.snapshot import moment
+    from labelmill.pipelines.slices.preview import answer_slice
+    from labelmill.sql import named_slices
+    from labelmill.sql import parameters as sql_parameters
+    from labelmill.sql.snapshot import moment
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     named = named_slices.load(name, settings)
@@ -97,7 +98,7 @@ def show(
             rows = answer.rows.limit(limit + 1).toLocalIterator()
             write(rows, answer.rows.columns, Format.table, limit, sys.stdout)
         if sheet is not None:
-            from labelmill.pipelines.slice_sheet import gather
+            from labelmill.pipelines.slices.contact_sheet import gather
             from labelmill.serving import contact_sheet
 
             try:
@@ -124,8 +125,9 @@ def check(
     A parameter that has no default and is not given counts as null. Ends with 7 when a slice is
     refused, else with 2 when one cannot be meant.
     """
-    from labelmill.pipelines import named_slices, sql_parameters
-    from labelmill.pipelines.check_slice import check_slice
+    from labelmill.pipelines.slices.check import check_slice
+    from labelmill.sql import named_slices
+    from labelmill.sql import parameters as sql_parameters
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     given = sql_parameters.given(param or [])
@@ -162,7 +164,7 @@ for _name, _function in (
 
 @contextlib.contextmanager
 def _spark(settings: Settings) -> Iterator[SparkSession]:
-    from labelmill.pipelines.session import session, stop_now
+    from labelmill.spark.session import session, stop_now
 
     settings.masters()  # says what to do before Spark starts, when no Kudu is known
     spark = session("labelmill-slice", "local[2]", settings.home)

@@ -60,9 +60,9 @@ def sql(
     Bytes are shown by their size in a table and as base64 in CSV and JSON; times are UTC.
     """
     # Spark takes a second to import; other verbs need it not.
-    from labelmill.pipelines.catalogue import query as ask
-    from labelmill.pipelines.session import session, stop_now
-    from labelmill.pipelines.sql_parameters import given
+    from labelmill.spark.session import session, stop_now
+    from labelmill.sql.catalogue import query as ask
+    from labelmill.sql.parameters import given
 
     parameters = given(param or [])
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)

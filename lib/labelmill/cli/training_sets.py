@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from labelmill import settings as settings_module
-from labelmill.cli.listing import Json, Masters, Prefix
-from labelmill.cli.listing import show as show_rows
-from labelmill.domain.pruning import Frozen, Rule, choose
+from labelmill.cli.output import Json, Masters, Prefix
+from labelmill.cli.output import show as show_rows
+from labelmill.domain.retention import Frozen, Rule, choose
 from labelmill.errors import InputError, LabelmillError
 
 
@@ -23,8 +23,8 @@ def sets(
     table_prefix: Prefix = None,
 ) -> None:
     """List training sets, the newest first: how large they are, where they lie, who points to them."""
-    from labelmill.pipelines.prune_training_sets import known
-    from labelmill.store.client import open_client
+    from labelmill.store.connect import open_client
+    from labelmill.training_sets.prune import known
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     client = open_client(settings)
@@ -58,8 +58,8 @@ def prune(
     Who points: a model that learned from it, an evaluation on it, a sweep that has not ended.
     Interrupted, run it again.
     """
-    from labelmill.pipelines import prune_training_sets as pruning
-    from labelmill.store.client import open_client
+    from labelmill.store.connect import open_client
+    from labelmill.training_sets import prune as pruning
 
     rule = Rule(older_than, keep, name, force)
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
@@ -93,7 +93,7 @@ def _ask(count: int) -> None:
 
 
 def _row(one: Frozen, as_json: bool) -> dict[str, object]:
-    from labelmill.pipelines.training_set_files import size_of
+    from labelmill.training_sets.removal import size_of
 
     size = size_of(one.location)
     return {

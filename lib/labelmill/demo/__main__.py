@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from labelmill import settings as settings_module
-from labelmill.cli.outcome import verb
-from labelmill.demo import story
+from labelmill.cli.exit_codes import verb
+from labelmill.demo import run as story
 from labelmill.errors import InputError
 
 

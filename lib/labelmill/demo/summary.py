@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from labelmill.demo.stage import Stages
-from labelmill.serving.gather import Run, chosen
+from labelmill.demo.console import Stages
+from labelmill.serving.run_data import Run, chosen
 from labelmill.settings import Settings
 
 

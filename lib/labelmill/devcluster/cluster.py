@@ -16,7 +16,7 @@ from labelmill.devcluster.ready import Progress, locked, silent, wait_ready
 from labelmill.devcluster.server import Server, ServerStatus
 from labelmill.errors import ClusterError, InputError
 from labelmill.settings import CLUSTER_FILE
-from labelmill.stopping import held
+from labelmill.signals import held
 
 CREATED = "created"
 """File in a server's folder: it has been ready once, so its data are whole."""

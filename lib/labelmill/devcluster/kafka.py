@@ -10,7 +10,7 @@ from pathlib import Path
 from labelmill.devcluster.addresses import Addresses
 from labelmill.devcluster.server import Server
 from labelmill.errors import ClusterError
-from labelmill.stopping import held
+from labelmill.signals import held
 
 HEAP_MIB = 512
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from labelmill.errors import ClusterError
-from labelmill.stopping import held
+from labelmill.signals import held
 
 STOP_SECONDS = 20.0
 """How long a server may take to end after SIGTERM before it is killed."""

@@ -14,16 +14,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.errors import ArtifactError, InputError
-from labelmill.feed.feeding import Feeding, Map, blocks_of, in_numpy, in_tensorflow
-from labelmill.feed.frozen import Frozen
-from labelmill.feed.manifest import Manifest, read_manifest
-from labelmill.feed.maps import ArrayMap
-from labelmill.feed.numpy_batches import NumpyBatches
-from labelmill.feed.order import checked_shard
-from labelmill.feed.places import bring, find, local_path
-from labelmill.feed.rows import Images
-from labelmill.feed.verify import verify
-from labelmill.feed.weights import class_weights_of
+from labelmill.feed.batches.numpy_batches import NumpyBatches
+from labelmill.feed.batches.options import Feeding, Map, blocks_of, in_numpy, in_tensorflow
+from labelmill.feed.files.columns import Images
+from labelmill.feed.files.locations import bring, find, local_path
+from labelmill.feed.files.manifest import Manifest, read_manifest
+from labelmill.feed.files.verify import verify
+from labelmill.feed.maps.base import ArrayMap
+from labelmill.feed.order.permutation import checked_shard
+from labelmill.feed.rows.class_weights import class_weights_of
+from labelmill.feed.rows.shards import Frozen
 
 
 class TrainingSet(Frozen):
@@ -107,7 +107,7 @@ class TrainingSet(Frozen):
             InputError: No such split.
             NoData: It has no rows.
         """
-        from labelmill.feed.specs import row_spec
+        from labelmill.feed.tf.specs import row_spec
 
         return row_spec(self.split_rows(split))
 
@@ -226,7 +226,7 @@ class TrainingSet(Frozen):
                 that is not in the class list.
             NoData: The split has no rows, or no batch of that size.
         """
-        from labelmill.feed.tensors import dataset
+        from labelmill.feed.tf.dataset import dataset
 
         feeding = Feeding(
             batch, split, shuffle, seed, balance, cache, map, repeat, drop_remainder, prefetch

@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from labelmill.domain.artifact import sha256_of, unpack
+from labelmill.domain.models.artifact import sha256_of, unpack
 from labelmill.errors import ArtifactError
 from labelmill.inference.predictor import Predictor
 

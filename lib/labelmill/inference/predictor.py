@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.domain.artifact import Artifact
 from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.models.artifact import Artifact
 from labelmill.errors import ArtifactError, InputError
 from labelmill.inference.session import BATCH, OnnxSession
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.domain.artifact import Artifact
 from labelmill.domain.codecs.pixels import Pixels
-from labelmill.domain.parameters import resolve
-from labelmill.domain.preparation import Preparation
+from labelmill.domain.models.artifact import Artifact
+from labelmill.domain.models.parameters import resolve
+from labelmill.domain.models.preparation import Preparation
 from labelmill.errors import ArtifactError, NoData
 from labelmill.inference.session import OnnxSession
 from labelmill.learning.fit import Fitted
-from labelmill.learning.graph import onnx_of
+from labelmill.learning.onnx_graph import onnx_of
 
 CANARIES = 8
 """Images kept in an artifact, with their answers."""

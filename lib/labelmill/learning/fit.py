@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.domain.parameters import check_values, resolve
+from labelmill.domain.models.parameters import check_values, resolve
 from labelmill.errors import InputError, LabelmillError, NoData
-from labelmill.learning.epoch import Epochs
+from labelmill.learning.compiled_epoch import Epochs
 from labelmill.learning.families import FAMILIES
 
 Examples: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]

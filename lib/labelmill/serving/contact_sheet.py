@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labelmill import __version__
-from labelmill.domain.profile import UNSPLIT
-from labelmill.pipelines.named_slices import NamedSlice
-from labelmill.pipelines.sheet_columns import SheetColumns
-from labelmill.pipelines.slice_sheet import Sheet
+from labelmill.domain.profiles.profile import UNSPLIT
+from labelmill.pipelines.slices.contact_sheet import Sheet
+from labelmill.pipelines.slices.sheet_columns import SheetColumns
 from labelmill.serving import html
+from labelmill.sql.named_slices import NamedSlice
 
 
 def render(

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from labelmill.serving.gather import Batch, Measured, Run, best
+from labelmill.serving.run_data import Batch, Measured, Run, best
 
 # Okabe and Ito's palette: distinguishable with every common kind of colour blindness.
 VERSION_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")

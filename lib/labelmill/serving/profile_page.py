@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelmill import __version__
-from labelmill.domain.profile import UNSPLIT
-from labelmill.pipelines.profile_pictures import Shown
-from labelmill.pipelines.profile_plan import Profiled
+from labelmill.domain.profiles.profile import UNSPLIT
+from labelmill.pipelines.profile.examples import Shown
+from labelmill.pipelines.profile.plan import Profiled
 from labelmill.serving import html
 
 MOST_CLASSES = 200

@@ -6,22 +6,17 @@ Six methods. Rows are dicts, or Arrow columns where there are many.
 
 from __future__ import annotations
 
-import gc
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from labelmill.archives import keep_unchanged
-from labelmill.errors import StoreError
-from labelmill.settings import Settings
 from labelmill.store.scans import Scan
-from labelmill.store.table_types import Table
+from labelmill.store.schema.types import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Rows: TypeAlias = "Iterable[Mapping[str, object]] | pa.RecordBatch | pa.Table"
-"""Rows to write: dicts, or columns (`labelmill.store.columnar.checked_batch` says which)."""
+"""Rows to write: dicts, or columns (`labelmill.store.schema.columns.checked_batch` says which)."""
 
 Operation = Literal["upsert", "insert", "insert_ignore", "delete_ignore"]
 """What a write does with a row whose key exists: replace, refuse, leave, or delete it."""
@@ -105,54 +100,3 @@ class RowClient(Protocol):
     def close(self) -> None:
         """Ends the connection; a second call is fine."""
         ...
-
-
-def open_client(settings: Settings) -> RowClient:
-    """Connects to Kudu with the driver that ``settings.row_driver`` names.
-
-    ``auto`` takes ``native`` when kudu-python can be imported, else ``java``.
-
-    Raises:
-        StoreUnreachable: No master answered within ``settings.timeout_seconds``.
-        StoreError: The driver's own parts (kudu-python; a JVM and Kudu's jar) are missing.
-    """
-    return _opener(settings)(settings)
-
-
-def shared_client(settings: Settings) -> RowClient:
-    """This process' client for these settings, opened once. Do not close it.
-
-    For executor workers, which live through many tasks: one client per task would overload the
-    masters. This is the one documented per-process cache of connections; a forked child opens
-    its own.
-
-    Raises:
-        StoreUnreachable: No master answered in time.
-        StoreError: See `open_client`.
-    """
-    key = (os.getpid(), settings.masters(), settings.table_prefix, settings.row_driver)
-    if key not in _SHARED:
-        _SHARED[key] = open_client(settings)
-        # A full collection takes 40 ms, mostly over modules and the JVM's bridge, and Spark asks for one
-        # after every task. What is there now stays for the life of the process.
-        gc.collect()
-        gc.freeze()
-        keep_unchanged()
-    return _SHARED[key]
-
-
-_SHARED: dict[tuple[int, str, str, str], RowClient] = {}
-
-
-def _opener(settings: Settings) -> Callable[[Settings], RowClient]:
-    from labelmill.store.drivers import java, native
-
-    missing = native.missing()
-    if settings.row_driver == "native" and missing:
-        raise StoreError(
-            f"row_driver is 'native', but kudu-python cannot be used: {missing}. Install "
-            "labelmill[kudu-python] (it needs Kudu's C++ client), or set row_driver to 'java'."
-        )
-    if settings.row_driver == "java" or missing:
-        return java.JavaClient
-    return native.NativeClient

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from labelmill.errors import InputError
-from labelmill.store.conditions import Condition, conditions_of
-from labelmill.store.rows import checked_columns
-from labelmill.store.table_types import Column, Table
+from labelmill.store.schema.conditions import Condition, conditions_of
+from labelmill.store.schema.rows import checked_columns
+from labelmill.store.schema.types import Column, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,7 +100,7 @@ class Scan(Iterator[dict[str, object]]):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as Arrow columns, no Python object for any cell.
 
-        Types are those of `labelmill.store.columnar.schema_of`; a batch holds about 8 MiB, may be
+        Types are those of `labelmill.store.schema.columns.schema_of`; a batch holds about 8 MiB, may be
         a view of what the server sent, and is never empty.
 
         Raises:

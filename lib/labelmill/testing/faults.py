@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from labelmill.store.client import Operation, RowClient
 from labelmill.store.scans import Scan
-from labelmill.store.table_types import Table
-from labelmill.store.tables import MODEL_CHUNKS
+from labelmill.store.schema.tables import MODEL_CHUNKS
+from labelmill.store.schema.types import Table
 
 
 def alter_chunk(client: RowClient, sha256: str, chunk: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labelmill.domain.codecs.png import encode_png
+from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.errors import InputError
 
 

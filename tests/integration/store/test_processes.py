@@ -12,9 +12,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.settings import Settings
-from labelmill.store.client import RowClient, shared_client
-from labelmill.store.drivers import java_source, jvm
-from labelmill.testing.store_samples import PLAIN, plain_rows
+from labelmill.store.client import RowClient
+from labelmill.store.connect import shared_client
+from labelmill.store.drivers.java import compile as java_source
+from labelmill.store.drivers.java import jvm
+from labelmill.testing.store_contract.samples import PLAIN, plain_rows
 
 CHILD = """
 import gc, os, signal, sys, time
@@ -22,7 +24,7 @@ from labelmill.errors import StoreError
 from labelmill.settings import load
 from labelmill.store.client import open_client
 from labelmill.store.drivers import java_source, jvm
-from labelmill.testing.store_samples import PLAIN
+from labelmill.testing.store_contract.samples import PLAIN
 
 what = sys.argv[1]
 if what == "terminate":  # set before the Java machine starts, which would take it over

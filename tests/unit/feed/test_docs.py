@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.feed.sets import image_row, write
+from tests.helpers.training_sets import image_row, write
 
 ROOT = Path(__file__).parents[3]
 

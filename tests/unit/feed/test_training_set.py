@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from labelmill.errors import ArtifactError, InputError
-from labelmill.feed.frozen import open_files
-from labelmill.feed.manifest import MANIFEST
-from labelmill.feed.rows import About
+from labelmill.feed.files.columns import About
+from labelmill.feed.files.manifest import MANIFEST
+from labelmill.feed.rows.shards import open_files
 from labelmill.feed.training_set import TrainingSet
-from tests.unit.feed.sets import image_row, numbered, scattered, write
+from tests.helpers.training_sets import image_row, numbered, scattered, write
 
 ROOT = Path(__file__).parents[3]
 

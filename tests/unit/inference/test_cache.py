@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from labelmill.domain.artifact import pack, sha256_of
+from labelmill.domain.models.artifact import pack, sha256_of
 from labelmill.errors import ArtifactError
 from labelmill.inference import cache
 from labelmill.inference.cache import predictor_of

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelmill.domain.artifact import Artifact, unpack
-from labelmill.domain.preparation import Preparation
+from labelmill.domain.models.artifact import Artifact, unpack
+from labelmill.domain.models.preparation import Preparation
 from labelmill.errors import ArtifactError, InputError
 from labelmill.inference.predictor import Predictor
 from labelmill.inference.session import BATCH

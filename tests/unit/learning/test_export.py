@@ -5,8 +5,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from labelmill.domain.artifact import pack, unpack
-from labelmill.domain.preparation import Preparation
+from labelmill.domain.models.artifact import pack, unpack
+from labelmill.domain.models.preparation import Preparation
 from labelmill.errors import ArtifactError, NoData
 from labelmill.inference.predictor import Predictor
 from labelmill.learning import export as export_module

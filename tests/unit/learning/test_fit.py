@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelmill.domain.parameters import FAMILY_NAMES
+from labelmill.domain.models.parameters import FAMILY_NAMES
 from labelmill.errors import InputError, LabelmillError, NoData, UnknownName
 from labelmill.learning.families import FAMILIES
 from labelmill.learning.fit import Examples, fit
-from tests.unit.learning.train_once import artifact_hash
+from tests.helpers.train_once import artifact_hash
 
 pytestmark = [
     pytest.mark.train,
@@ -73,7 +73,7 @@ def test_the_reference_net() -> None:
 
 
 def fit_parameters() -> dict[str, object]:
-    from labelmill.domain.parameters import resolve
+    from labelmill.domain.models.parameters import resolve
 
     return resolve("mlp", {})
 
@@ -123,7 +123,7 @@ def test_images_that_are_measured_teach_nothing() -> None:
 
 
 def test_cosine_ends_near_nought_and_constant_does_not() -> None:
-    from labelmill.learning.epoch import Epochs
+    from labelmill.learning.compiled_epoch import Epochs
 
     parameters = {**fit_parameters(), "epochs": 4, "batch_size": 10, "learning_rate": 1.0}
     model = FAMILIES["mlp"]((4, 4, 1), 3, parameters)
@@ -187,7 +187,7 @@ def test_the_same_training_gives_the_same_artifact_in_every_process() -> None:
     hashes: dict[str, set[str]] = {family: set() for family in FAMILY_NAMES}
     for order in (["mlp", "softmax", "mlp"], ["softmax", "softmax", "mlp"]):
         run = subprocess.run(
-            [sys.executable, "-m", "tests.unit.learning.train_once", *order],
+            [sys.executable, "-m", "tests.helpers.train_once", *order],
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
         for family, found in zip(order, run.stdout.split(), strict=True):

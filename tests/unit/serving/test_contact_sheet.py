@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelmill.domain.codecs.png import decode_png, encode_png
-from labelmill.pipelines.named_slices import NamedSlice, Parameter
-from labelmill.pipelines.sheet_columns import SheetColumns
-from labelmill.pipelines.sheet_pictures import stretched
-from labelmill.pipelines.slice_sheet import Card, Sheet
+from labelmill.domain.codecs.png.codec import decode_png, encode_png
+from labelmill.pipelines.slices.contact_sheet import Card, Sheet
+from labelmill.pipelines.slices.sheet_columns import SheetColumns
+from labelmill.pipelines.slices.sheet_rows import stretched
 from labelmill.serving import contact_sheet
+from labelmill.sql.named_slices import NamedSlice, Parameter
 
 PNG = encode_png(np.arange(64, dtype=np.uint8).reshape(8, 8, 1) * 3)
 NAMED = NamedSlice(

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelmill.domain.codecs.png import encode_png
-from labelmill.domain.deviations import Deviation
-from labelmill.domain.near_groups import NearGroup, NearGroups
-from labelmill.domain.profile import Duplicates
-from labelmill.domain.schema import infer
-from labelmill.pipelines.profile_duplicates import ExactGroup, Found
-from labelmill.pipelines.profile_outliers import Outlier
-from labelmill.pipelines.profile_pictures import Shown
-from labelmill.pipelines.profile_plan import Profiled
+from labelmill.domain.codecs.png.codec import encode_png
+from labelmill.domain.profiles.deviations import Deviation
+from labelmill.domain.profiles.near_groups import NearGroup, NearGroups
+from labelmill.domain.profiles.profile import Duplicates
+from labelmill.domain.profiles.schema import infer
+from labelmill.pipelines.profile.duplicates import ExactGroup, Found
+from labelmill.pipelines.profile.examples import Shown
+from labelmill.pipelines.profile.outliers import Outlier
+from labelmill.pipelines.profile.plan import Profiled
 from labelmill.serving import profile_page
-from tests.unit.domain.profiles import profile
+from tests.unit.domain.profiles.samples import profile
 
 PNG = encode_png(np.arange(64, dtype=np.uint8).reshape(8, 8, 1) * 3)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from labelmill.domain.codecs.magic import kind_of, netpbm_begins
-from labelmill.domain.codecs.netpbm import decode_netpbm
+from labelmill.domain.codecs.netpbm.codec import decode_netpbm
 from labelmill.domain.codecs.pixels import PIXEL_CAP, Pixels
-from labelmill.domain.codecs.png import read_png
-from labelmill.domain.codecs.png_alike import FilteredRows, undone
-from labelmill.domain.codecs.png_chunks import SIGNATURE
+from labelmill.domain.codecs.png.batched import FilteredRows, undone
+from labelmill.domain.codecs.png.chunks import SIGNATURE
+from labelmill.domain.codecs.png.codec import read_png
 from labelmill.errors import ImageError
 
 __all__ = [

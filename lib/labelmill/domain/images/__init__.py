@@ -1,0 +1,1 @@
+"""Images: identity, metadata, labelling rules and paths."""

@@ -1,0 +1,1 @@
+"""Models: artifact, preparation, settings, metrics and verdicts."""

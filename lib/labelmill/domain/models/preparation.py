@@ -1,0 +1,193 @@
+"""The declared, recorded pixel pipeline between image and model.
+
+Training, sweeps, evaluation, batch prediction and the stream all prepare through this one module,
+and the steps travel inside the model's artifact: a model never meets pixels prepared otherwise.
+
+Steps run in the order given. Pixels become float32 first, divided by their dtype's range (so 0..1)
+or by ``scale``:
+
+================================  ==============================================================
+``grey``                          one channel: ITU-R BT.601 luma (0.299 R + 0.587 G + 0.114 B, the
+                                  weights of Pillow's ``L``); alpha is laid on black
+``resize: [height, width]``       bilinear; shrinking averages over all source pixels (Pillow)
+``invert``                        1 − x
+``threshold: t``                  1 where x ≥ t, else 0
+``scale: d``                      divide raw samples by d instead of the range; before any of
+                                  ``invert``, ``threshold``, ``standardise``
+``standardise: [mean, std]``      (x − mean) / std
+================================  ==============================================================
+
+Every step works on one image by itself, with no sums whose order could depend on neighbours: an
+image gets the same bits alone and in any batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from labelmill.array_pool import empty
+from labelmill.domain.codecs.pixels import Pixels
+from labelmill.domain.models import preparation_steps as steps_of
+from labelmill.domain.models.preparation_steps import STEPS, Step
+from labelmill.errors import InputError, UnknownName
+
+Prepared: TypeAlias = npt.NDArray[np.float32]
+Shape: TypeAlias = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A sequence of steps; equal when the steps are.
+
+    Args:
+        steps: Checked steps, in order. Use :meth:`parse`.
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    @classmethod
+    def parse(cls, steps: Sequence[object] | None) -> Preparation:
+        """Reads steps as written in a sweep file: names, or one-key mappings name → argument.
+
+        Raises:
+            UnknownName: No such step; the near one is suggested.
+            InputError: An argument that cannot be meant, a step twice, or ``scale`` too late.
+        """
+        if steps is None:
+            return cls()
+        if isinstance(steps, (str, bytes, dict)) or not isinstance(steps, Sequence):
+            raise InputError(f"expected a list of preparation steps, received {steps!r}")
+        parsed = tuple(_step(item) for item in steps)
+        names = [step.name for step in parsed]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(
+                    f"preparation step {name!r} stands {names.count(name)} times; once is enough"
+                )
+        if "scale" in names:
+            late = [n for n in names[: names.index("scale")] if n in steps_of.ON_SCALED]
+            if late:
+                raise InputError(f"preparation step 'scale' must stand before {late[0]!r}")
+        return cls(parsed)
+
+    @classmethod
+    def from_json(cls, text: str) -> Preparation:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            InputError: Not JSON, or not steps.
+        """
+        try:
+            steps = json.loads(text)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"expected a JSON list of preparation steps: {error}") from None
+        if not isinstance(steps, list):
+            raise InputError(f"expected a JSON list of preparation steps, received {text[:80]!r}")
+        return cls.parse(steps)
+
+    def to_list(self) -> list[object]:
+        """The steps as a sweep file writes them."""
+        return [
+            step.name if step.argument is None else {step.name: _plain(step.argument)}
+            for step in self.steps
+        ]
+
+    def to_json(self) -> str:
+        """Canonical JSON list of the steps."""
+        return json.dumps(self.to_list(), separators=(",", ":"))
+
+    def output_shape(self, input_shape: Sequence[int]) -> Shape:
+        """``(H, W, C)`` after preparation of images of ``(H, W, C)``."""
+        height, width, channels = (int(n) for n in input_shape)
+        for step in self.steps:
+            if step.name == "grey":
+                channels = 1
+            elif step.name == "resize":
+                height, width = (int(n) for n in steps_of.pair(step))
+        return height, width, channels
+
+    def apply(self, images: Sequence[Pixels] | Pixels) -> Prepared:
+        """Prepares images for a model.
+
+        Args:
+            images: ``(N, H, W, C)``, or a sequence of ``(H, W, C)``; uint8 or uint16, 1..4 channels.
+
+        Returns:
+            ``(N, H, W, C)`` float32; ``N`` is 0 for no images when the array says the other sizes,
+            or when ``resize`` and ``grey`` do.
+
+        Raises:
+            InputError: Another dtype or shape, or images of mixed shapes after preparation.
+        """
+        if isinstance(images, np.ndarray) and images.ndim == 4:
+            _check(images.dtype, images.shape[1:])
+            return self._apply(images)
+        if len(images) == 0:
+            return np.zeros((0, *self.output_shape((1, 1, 1))), np.float32)
+        for image in images:
+            _check(image.dtype, image.shape)
+        kinds = {(image.dtype, image.shape) for image in images}
+        if len(kinds) == 1:
+            return self._apply(np.stack(list(images)))
+        shapes = {self.output_shape(shape) for _, shape in kinds}
+        if len(shapes) > 1:
+            raise InputError(
+                f"images of mixed shapes {_some(shapes)} cannot go into one model; add the preparation "
+                "steps `resize: [height, width]` and `grey`"
+            )
+        out = np.empty((len(images), *shapes.pop()), np.float32)
+        for kind in kinds:
+            places = [i for i, image in enumerate(images) if (image.dtype, image.shape) == kind]
+            out[places] = self._apply(np.stack([images[i] for i in places]))
+        return out
+
+    def _apply(self, batch: Pixels) -> Prepared:
+        divisor = next(
+            (float(steps_of.number(s)) for s in self.steps if s.name == "scale"),
+            float(np.iinfo(batch.dtype).max),
+        )
+        full = np.float32(np.iinfo(batch.dtype).max / divisor)
+        prepared: Prepared = empty(batch.shape, np.float32)
+        np.divide(batch, np.float32(divisor), out=prepared)
+        for step in self.steps:
+            prepared = STEPS[step.name](prepared, step, full)
+        return np.ascontiguousarray(prepared)
+
+
+def _step(item: object) -> Step:
+    if isinstance(item, dict):
+        if len(item) != 1:
+            raise InputError(f"expected one preparation step a line, received {item!r}")
+        ((name, argument),) = item.items()
+    else:
+        name, argument = item, None
+    if not isinstance(name, str):
+        raise InputError(f"expected the name of a preparation step, received {item!r}")
+    if name not in STEPS:
+        raise UnknownName("preparation step", name, STEPS)
+    return steps_of.checked(name, argument)
+
+
+def _plain(argument: float | tuple[float, ...]) -> object:
+    return list(argument) if isinstance(argument, tuple) else argument
+
+
+def _check(dtype: np.dtype[np.generic], shape: Sequence[int]) -> None:
+    if dtype not in (np.uint8, np.uint16) or len(shape) != 3 or shape[2] not in (1, 2, 3, 4):
+        raise InputError(
+            f"expected pixels (height, width, 1 to 4 channels) of uint8 or uint16, received {tuple(shape)} of {dtype}"
+        )
+    if 0 in shape:
+        raise InputError(f"an image of shape {tuple(shape)} holds no pixels")
+
+
+def _some(shapes: set[Shape]) -> str:
+    listed = sorted(shapes)
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return ", ".join(str(shape) for shape in listed[:3]) + more

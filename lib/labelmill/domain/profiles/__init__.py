@@ -1,0 +1,1 @@
+"""Profiles of collections, their schemas, and near duplicates."""

@@ -1,0 +1,1 @@
+"""Blocks of rows, cut into batches, with a state to resume from."""

@@ -1,0 +1,1 @@
+"""Training sets on disk: manifest, columns, digest."""

@@ -1,0 +1,1 @@
+"""What is done to batches on their way: preparation, augmentation."""

@@ -1,0 +1,1 @@
+"""The order of rows and random numbers: pure functions of a seed."""

@@ -1,0 +1,1 @@
+"""Rows of a training set in a memory map."""

@@ -1,0 +1,1 @@
+"""Batches as a `tf.data.Dataset`."""

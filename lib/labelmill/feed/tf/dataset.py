@@ -1,0 +1,143 @@
+"""Batches as a ``tf.data.Dataset``.
+
+A block of many batches is one trip from Python, in arrays that TensorFlow takes over without a copy;
+it cuts the batches out of them by itself. Blocks are made ahead by a thread of ours: TensorFlow takes
+``prefetch`` out of a dataset that runs Python when its operations are deterministic.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy.typing as npt
+
+from labelmill.feed.batches.blocks import Block, Blocks
+from labelmill.feed.batches.options import Feeding, Map
+from labelmill.feed.batches.state import Passes, Progress
+from labelmill.feed.maps.base import Batched, Rows
+from labelmill.feed.maps.elements import shaped
+from labelmill.feed.tf.eager_iterator import tensors_of
+from labelmill.feed.tf.resumable_dataset import Taken, dataset_class
+from labelmill.feed.tf.specs import batch_spec
+from labelmill.learning.runtime import unset_tensorflow as tensorflow
+
+T = TypeVar("T")
+
+
+class Ahead(Protocol):
+    """Where batches come from: `Blocks`, or what does as they do."""
+
+    def one(self, row: int) -> Rows:
+        """One row after the maps."""
+
+    def ahead(
+        self, start: Any, end: Any, batches: int, change: Callable[[Block], T]
+    ) -> Iterator[T]:
+        """Batches from where the progress begins to where it ends, changed, some made ahead."""
+
+
+def dataset(
+    blocks: Blocks, identity: Mapping[str, Any], feeding: Feeding, maps: Sequence[Map]
+) -> Any:
+    """The dataset, of a class of `tf.data.Dataset` with ``state()`` and ``restore(state)``.
+
+    Args:
+        blocks: Where batches come from.
+        identity: What they are; goes into states.
+        feeding: What was asked for.
+        maps: Functions of TensorFlow, in order.
+    """
+    epochs = feeding.epochs
+    length = None if epochs is None else blocks.per_epoch * epochs
+
+    def progress(taken: Callable[[], int]) -> Progress:
+        return Progress(identity, blocks.per_epoch, epochs, taken)
+
+    return resumable(blocks, progress, feeding, maps, length)
+
+
+def resumable(
+    blocks: Ahead,
+    progress_of: Callable[[Callable[[], int]], Passes],
+    feeding: Feeding,
+    maps: Sequence[Map],
+    length: int | None,
+) -> Any:
+    """A dataset of batches from anywhere.
+
+    Args:
+        blocks: Where batches come from.
+        progress_of: Makes the passes, given how many batches were taken.
+        feeding: What was asked for.
+        maps: Functions of TensorFlow, in order.
+        length: Batches of a pass; None: without end; `labelmill.feed.tf.resumable_dataset.UNKNOWN`.
+    """
+    prefetch = feeding.prefetch
+    taken = Taken()
+    progress = progress_of(taken)
+
+    def pass_of(change: Callable[[Block], T]) -> Iterator[T]:
+        start = progress.begin()
+        yield from blocks.ahead(start, progress.last_epoch(), prefetch, change)
+
+    def looped() -> Iterator[list[Any]]:
+        return pass_of(tensors_of)
+
+    size = feeding.batch if feeding.drop_remainder else None
+    spec = batch_spec(blocks.one(0).element(), size)
+
+    def make(trips: Callable[[], Iterator[Any]] = lambda: pass_of(_trip)) -> Any:
+        return _made(trips, spec, maps, size, prefetch)
+
+    # What functions of TensorFlow make of batches comes from TensorFlow alone.
+    return dataset_class()(make, spec, progress, taken, length, None if maps else looped)
+
+
+def _made(
+    trips: Callable[[], Iterator[Any]],
+    spec: Any,
+    maps: Sequence[Map],
+    size: int | None,
+    prefetch: int,
+) -> Any:
+    tf = tensorflow()
+    signature = tf.nest.map_structure(
+        lambda leaf: tf.TensorSpec((None, *leaf.shape), leaf.dtype), spec
+    )
+    made = tf.data.Dataset.from_generator(trips, output_signature=signature)
+    # `unbatch` is the same as `flat_map` without maps, but one kernel and no function to trace.
+    made = (
+        made.flat_map(functools.partial(_batches, maps=maps, size=size)) if maps else made.unbatch()
+    )
+    if maps and prefetch:
+        made = made.prefetch(prefetch)
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_optimization.inject_prefetch = False
+    options.autotune.enabled = bool(maps)
+    return made.with_options(options)
+
+
+def _trip(block: Block) -> Any:
+    def cut(leaf: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return leaf.reshape(block.batches, block.size, *leaf.shape[1:])
+
+    return shaped(block.rows.element(), cut)
+
+
+def _batches(*block: Any, maps: Sequence[Map], size: int | None) -> Any:
+    # From here on a block is one element; nothing crosses its ends, so neither do batches epochs' ends.
+    tf = tensorflow()
+    value = block if len(block) > 1 else block[0]
+    made = tf.data.Dataset.from_tensor_slices(value)
+    # Where all batches are full, their size is known when a model is built.
+    rows = size or tf.shape(tf.nest.flatten(value)[0], out_type=tf.int64)[1]
+    for function in maps:
+        if isinstance(function, Batched):
+            made = made.map(function)
+        else:
+            made = made.unbatch().map(function, num_parallel_calls=tf.data.AUTOTUNE)
+            made = made.batch(rows, drop_remainder=size is not None)
+    return made

@@ -1,0 +1,58 @@
+"""What a row, or a batch, is as TensorFlow says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from labelmill.feed.maps.elements import mixed, shaped
+from labelmill.feed.rows.pixels import Pixels
+from labelmill.feed.rows.split import SplitRows
+from labelmill.learning.runtime import unset_tensorflow as tensorflow
+
+
+def row_spec(rows: SplitRows) -> Any:
+    """What one row is, as ``tf.TensorSpec``: inputs and target without the batch's dimension."""
+    pixels = (rows.images if rows.about.kind == "images" else None, rows.target)
+    parts = [
+        _image_spec(column) if isinstance(column, Pixels) else _specs(leaf, ())
+        for column, leaf in zip(pixels, rows.take(np.zeros(1, np.int64)), strict=True)
+        if leaf is not None
+    ]
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+def batch_spec(row: Any, size: int | None) -> Any:
+    """What a batch is, as ``tf.TensorSpec``.
+
+    Args:
+        row: An element of one row.
+        size: Rows of every batch; None: they differ.
+
+    Raises:
+        InputError: Rows of mixed shapes.
+    """
+    return _specs(row, (size,))
+
+
+def _specs(element: Any, before: tuple[int | None, ...]) -> Any:
+    spec = tensorflow().TensorSpec
+    return shaped(element, lambda leaf: spec((*before, *leaf.shape[1:]), _dtype(leaf)))
+
+
+def _image_spec(column: Pixels) -> Any:
+    sides = [
+        only[0] if len(only) == 1 else None
+        for only in ([*set(side)] for side in zip(*column.shapes, strict=True))
+    ]
+    if sides[3] is None:
+        raise mixed("mixed dtypes")
+    return tensorflow().TensorSpec(sides[:3], sides[3])
+
+
+def _dtype(leaf: Any) -> Any:
+    if isinstance(leaf, list):
+        raise mixed("mixed shapes")
+    tf = tensorflow()
+    return tf.string if leaf.dtype == np.object_ else tf.as_dtype(leaf.dtype)

@@ -1,0 +1,1 @@
+"""Batches that no file holds: straight from Kudu and from Kafka."""

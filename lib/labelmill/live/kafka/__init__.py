@@ -1,0 +1,1 @@
+"""Training batches from the labelled messages of a topic."""

@@ -1,0 +1,1 @@
+"""Training batches straight from Kudu's scan tokens."""

@@ -1,0 +1,1 @@
+"""Versions are measured, judged and promoted."""

@@ -1,0 +1,1 @@
+"""A slice becomes files that can be ingested again."""

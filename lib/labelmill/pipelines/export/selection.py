@@ -1,0 +1,181 @@
+"""A slice as rows to export: what the query says of each image, its shape, and whether names clash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from labelmill.errors import InputError
+from labelmill.pipelines.export.file_names import Format, Layout, Named, clash_key
+from labelmill.pipelines.export.output_folder import Claim
+from labelmill.settings import Settings
+from labelmill.sql import catalogue
+from labelmill.store.schema.tables import IMAGES
+from labelmill.store.spark import frames as store
+
+NEEDED = ("collection", "image_id")
+TAKEN = ("class", "split", "uri", "source_time", "attributes")
+"""Columns that a query may have; they go to the manifest. All others are left alone."""
+
+_ROW = (
+    "collection", "image_id", "label", "split", "source_uri", "source_time", "attributes", "width",
+    "height", "channels", "dtype",
+)  # fmt: skip
+_FEW = 50
+_IMAGE_ID = "^[0-9a-f]{64}$"
+
+
+def asked_for(spark: SparkSession, settings: Settings, claim: Claim) -> DataFrame:
+    """What the query says: each row once, the columns `NEEDED` and those of `TAKEN` that it has.
+
+    Args:
+        spark: The session.
+        settings: Where Kudu is.
+        claim: Query, snapshot, layout, limit.
+
+    Raises:
+        QueryRefused: The query does more than read, or would not answer the same again.
+        InputError: It lacks a column, has one twice, or one of a type that cannot be meant.
+    """
+    asked = catalogue.query(spark, settings, claim.sql, claim.snapshot_ms, repeatable=True)
+    wanted = asked.select(*_columns(asked, claim.layout)).distinct()
+    if claim.limit is not None:
+        wanted = wanted.orderBy("image_id", *(c for c in wanted.columns if c != "image_id"))
+        wanted = wanted.limit(claim.limit)
+    return wanted
+
+
+def with_shapes(wanted: DataFrame, settings: Settings, claim: Claim) -> DataFrame:
+    """The rows with the shapes of their images in the catalogue, and all columns of `_ROW`.
+
+    Pixels are not among them, and a query's own ``pixels``, ``width`` and so on are not looked at.
+
+    Args:
+        wanted: Rows of `asked_for`; persisted, they are read twice.
+        settings: Where Kudu is.
+        claim: The snapshot.
+
+    Returns:
+        ``width``, ``height``, ``channels`` and ``dtype`` are null where there is no such image.
+    """
+    images = store.read(
+        wanted.sparkSession,
+        settings,
+        IMAGES,
+        [*NEEDED, "uri", "width", "height", "channels", "dtype"],
+        snapshot_ms=claim.snapshot_ms,
+    )
+    # An id that is none never gets a name.
+    images = images.where(F.col("image_id").rlike(_IMAGE_ID))
+    found = wanted.select("collection").distinct().limit(_FEW + 1).collect()
+    if len(found) <= _FEW:
+        # Kudu gives these collections only; by itself Spark would read all and join.
+        images = images.where(F.col("collection").isin([row["collection"] for row in found]))
+    rows = wanted.join(images, [*NEEDED], "left")
+    if "source_uri" not in wanted.columns:
+        rows = rows.withColumn("source_uri", F.col("uri"))
+    for name in ("label", "split", "source_time", "attributes"):
+        if name not in wanted.columns:
+            rows = rows.withColumn(name, F.lit(None).cast("string"))
+    return rows.select(*_ROW)
+
+
+def with_clashes(rows: DataFrame, format: Format, layout: Layout) -> DataFrame:
+    """The rows with ``clash``: whether other things would get the same name (`export_names`).
+
+    Args:
+        rows: Columns of `rows_of`; persisted, they are read twice.
+        format: Kind of files.
+        layout: Kind of names.
+    """
+    if layout == "id":
+        return rows.withColumn("clash", F.lit(False))
+    keyed = rows.select(*_ROW).mapInArrow(
+        Keys(format, layout),  # type: ignore[arg-type]
+        f"{_row_sql()}, key string, behind string",
+    )
+    clashes = (
+        keyed.groupBy("key").agg((F.min("behind") < F.max("behind")).alias("clash")).where("clash")
+    )
+    return (
+        keyed.join(clashes, "key", "left")
+        .withColumn("clash", F.coalesce("clash", F.lit(False)))
+        .select(*_ROW, "clash")
+    )
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Runs on executors: adds ``key`` and ``behind`` of `clash_key`."""
+
+    format: Format
+    layout: Layout
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            pairs = [self._pair(row) for row in batch.to_pylist()]
+            columns = [
+                *batch.columns,
+                *(pa.array(c, pa.string()) for c in zip(*pairs, strict=True)),
+            ]
+            if pairs:
+                yield pa.RecordBatch.from_arrays(columns, [*_ROW, "key", "behind"])
+
+    def _pair(self, row: dict[str, object]) -> tuple[str, str]:
+        if row["channels"] is None:
+            return "", ""
+        return clash_key(
+            self.layout,
+            self.format,
+            Named(
+                str(row["image_id"]),
+                int(str(row["channels"])),
+                row["label"],  # type: ignore[arg-type]
+                row["split"],  # type: ignore[arg-type]
+                str(row["source_uri"] or ""),
+            ),
+        )
+
+
+def _row_sql() -> str:
+    numbers = ("width", "height", "channels")
+    return ", ".join(f"{name} {'int' if name in numbers else 'string'}" for name in _ROW)
+
+
+def _columns(asked: DataFrame, layout: str) -> list[Column]:
+    for name in (*NEEDED, *(["class"] if layout == "class" else [])):
+        if name not in asked.columns:
+            advice = (
+                "join the view truth, or choose --layout id"
+                if name == "class"
+                else "an export needs collection and image_id"
+            )
+            raise InputError(
+                f"the query has no column {name!r}, it gives {', '.join(asked.columns)}; {advice}"
+            )
+    columns = []
+    for name in (*NEEDED, *TAKEN):
+        if asked.columns.count(name) > 1:
+            raise InputError(f"the query gives the column {name!r} twice; name it once")
+        if name in asked.columns:
+            renamed = {"class": "label", "uri": "source_uri"}.get(name, name)
+            columns.append(_text(asked, name).alias(renamed))
+    return columns
+
+
+def _text(asked: DataFrame, name: str) -> Column:
+    kind, column = asked.schema[name].dataType, F.col(f"`{name}`")
+    if name == "source_time" and not isinstance(kind, T.NullType):
+        if not isinstance(kind, (T.TimestampType, T.DateType)):
+            raise InputError(
+                f"the query's source_time is {kind.simpleString()}; expected a timestamp"
+            )
+        return F.date_format(column, "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'")
+    if isinstance(kind, (T.StructType, T.MapType)):
+        return F.to_json(column)
+    return column.cast("string")

@@ -1,0 +1,1 @@
+"""A slice at a snapshot becomes a training set."""

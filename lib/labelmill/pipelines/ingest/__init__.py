@@ -1,0 +1,1 @@
+"""Files of a source become rows of the catalogue, once."""

@@ -1,0 +1,1 @@
+"""A stream is labelled; the version is pinned per micro-batch."""

@@ -1,0 +1,106 @@
+"""What a labelling stream has done: a line a micro-batch, a report at the end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+
+from labelmill.spark.report import Report
+
+_LATENCIES = 10_000
+"""Micro-batches whose times are kept: a stream that runs for months must not grow."""
+
+
+@dataclass
+class Span:
+    """Successive micro-batches of one version."""
+
+    version: int
+    first_batch: int
+    last_batch: int
+    batches: int
+    rows: int
+
+
+class Tally:
+    """Counts.
+
+    Args:
+        query: Name of the stream.
+        console: For the lines.
+
+    Attributes:
+        seen: Messages labelled or refused.
+    """
+
+    def __init__(self, query: str, console: Console) -> None:
+        self._query, self._console = query, console
+        self._report = Report("label_stream")
+        self._reasons: Counter[str] = Counter()
+        self._spans: list[Span] = []
+        self._milliseconds: deque[int] = deque(maxlen=_LATENCIES)
+        self._warnings: dict[str, int] = {}
+        self._replayed = 0
+        self._rows = 0
+        self.seen = 0
+
+    def add(
+        self,
+        batch_id: int,
+        version: int,
+        rows: int,
+        reasons: Sequence[str],
+        milliseconds: int,
+        replay: bool,
+    ) -> None:
+        """One micro-batch that is done."""
+        self._rows += rows
+        self.seen += rows + len(reasons)
+        self._reasons.update(reasons)
+        self._milliseconds.append(milliseconds)
+        self._replayed += replay
+        if not self._spans or self._spans[-1].version != version:
+            self._spans.append(Span(version, batch_id, batch_id, 0, 0))
+        span = self._spans[-1]
+        span.last_batch, span.batches, span.rows = batch_id, span.batches + 1, span.rows + rows
+        speed = 1000 * (rows + len(reasons)) / max(milliseconds, 1)
+        dead = f", {len(reasons):,} dead" if reasons else ""
+        self._line(
+            f"batch {batch_id}: version {version}, {rows:,} labelled{dead}, "
+            f"{milliseconds:,} ms, {speed:,.0f}/s{' (replay)' if replay else ''}"
+        )
+
+    def warn(self, text: str) -> None:
+        """Something a person should know now and read again in the report."""
+        if text not in self._warnings and len(self._warnings) < 20:
+            self._warnings[text] = len(self._milliseconds)
+        self._line(f"warning: {text}")
+
+    def report(self, ended: str) -> Report:
+        """The closing report."""
+        report = self._report
+        report.put("query", self._query)
+        report.put("ended", ended)
+        report.put("batches", sum(span.batches for span in self._spans))
+        report.put("labelled", self._rows)
+        report.put("dead_letters", sum(self._reasons.values()))
+        report.put("dead_letters_by_reason", dict(sorted(self._reasons.items())))
+        report.put("replayed_batches", self._replayed)
+        if self._milliseconds:
+            ordered = sorted(self._milliseconds)
+            report.put("batch_milliseconds_median", ordered[len(ordered) // 2])
+            report.put("batch_milliseconds_max", ordered[-1])
+        report.table("versions", [asdict(span) for span in self._spans[-100:]])
+        for text in self._warnings:
+            report.note(text)
+        return report
+
+    def _line(self, text: str) -> None:
+        # A reader that has gone must not end the stream: rich raises SystemExit then, and in the
+        # thread that Spark calls `foreachBatch` on, that would leave the query waiting for good.
+        with contextlib.suppress(SystemExit, OSError):
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""One model version labels a slice; how a label is decided is written here once."""

@@ -1,0 +1,148 @@
+"""Labels for a slice, by one model version. The rows' function is shared with the stream.
+
+What decides a label is `labelmill.pipelines.predict.decide.label_columns`, in the stream and here, so
+that both give an image the same bits.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from labelmill.domain.models.decisions import DEFAULT_BOUND
+from labelmill.errors import AllFailed, InputError, NoData
+from labelmill.inference.cache import predictor_of
+from labelmill.pipelines.predict.decide import broadcast_bytes
+from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, LABELLED_SQL, predict_batches
+from labelmill.settings import Settings
+from labelmill.spark.progress import SparkProgress
+from labelmill.spark.report import Report
+from labelmill.sql import catalogue
+from labelmill.sql.image_columns import typed
+from labelmill.sql.pixels import with_pixels
+from labelmill.store.connect import open_client
+from labelmill.store.records import aliases, models
+from labelmill.store.schema.tables import LABELS
+from labelmill.store.spark import frames as store
+
+
+def collection_sql(collection: str) -> str:
+    """All images of a collection."""
+    return f"select * from images where collection = {catalogue.literal(collection)}"
+
+
+def predict_images(
+    spark: SparkSession,
+    settings: Settings,
+    sql: str,
+    model: str,
+    version: int | None = None,
+    alias: str = "production",
+    bound: float = DEFAULT_BOUND,
+    dry_run: bool = False,
+) -> Report:
+    """Labels every image of a slice and upserts ``labels``.
+
+    Args:
+        spark: The session.
+        settings: Where Kudu is.
+        sql: A query with the columns `IMAGE_COLUMNS`; repeated images are labelled once.
+        model: Model name.
+        version: Version; default: what `alias` points to.
+        alias: Used when `version` is None.
+        bound: Least probability that is accepted, 0..1; below it the decision is ``review``.
+        dry_run: Predict and report, write nothing.
+
+    Returns:
+        The report: ``rows``, ``model``, ``version``, ``accepted``, ``review``, ``failed``,
+        ``classes`` (class → rows).
+
+    Raises:
+        QueryRefused: The query does more than read.
+        NoData: The slice has no rows.
+        MissingRow: No such model, version or alias.
+        ArtifactError: The stored model is not what was published.
+        AllFailed: No image of the slice can be prepared for this model.
+    """
+    if not 0 <= bound <= 1:
+        raise InputError(f"--bound {bound}; expected 0 to 1")
+    report = Report("predict_images")
+    client = open_client(settings)
+    try:
+        client.ensure(LABELS)
+        chosen = version if version is not None else aliases.resolve(client, model, alias)
+        header, data = models.load(client, model, chosen)
+    finally:
+        client.close()
+    sha256 = str(header["sha256"])
+    predictor_of(sha256, partial(bytes, data))  # the canary, before any task starts
+    images = typed(catalogue.query(spark, settings, sql), IMAGE_COLUMNS)
+    artifact = spark.sparkContext.broadcast(data)
+    predicting = partial(
+        predict_batches, artifact=partial(broadcast_bytes, artifact), sha256=sha256, bound=bound
+    )
+    with SparkProgress(spark, f"predict with {model} {chosen}"):
+        labelled = (
+            with_pixels(images, settings)
+            .select(*IMAGE_COLUMNS)
+            .mapInArrow(predicting, LABELLED_SQL)
+            .dropDuplicates(["collection", "image_id"])
+            .persist(StorageLevel.MEMORY_AND_DISK)
+        )
+        try:
+            # Predicts everything; the write below has only writing to do.
+            counts = labelled.groupBy("class", "decision", "error").count().collect()
+            _reported(report, [row.asDict() for row in counts], model, chosen)
+            if not dry_run:
+                _write(labelled, settings, model, chosen)
+        finally:
+            labelled.unpersist()
+            artifact.destroy()
+    report.put("written", not dry_run)
+    return report
+
+
+def _write(labelled: DataFrame, settings: Settings, model: str, version: int) -> None:
+    good = labelled.where(F.col("error").isNull()).drop("error")
+    store.write(
+        good.select(
+            "*",
+            F.lit(model).alias("model"),
+            F.lit(version).cast("int").alias("version"),
+            F.lit("").alias("query"),
+            F.lit(datetime.now(timezone.utc)).alias("labelled_at"),
+        ),
+        settings,
+        LABELS,
+        "upsert",
+    )
+
+
+def _reported(report: Report, counts: list[dict[str, Any]], model: str, version: int) -> None:
+    rows = sum(row["count"] for row in counts)
+    failed = [row for row in counts if row["error"] is not None]
+    if not rows:
+        raise NoData(
+            "the slice has no images; look at what is there with "
+            'labelmill sql "select collection, count(*) from images group by collection"'
+        )
+    report.put("model", model)
+    report.put("version", version)
+    report.put("rows", rows)
+    for decision in ("accepted", "review"):
+        report.put(decision, sum(r["count"] for r in counts if r["decision"] == decision))
+    report.put("failed", sum(row["count"] for row in failed))
+    classes: dict[str, int] = defaultdict(int)
+    for row in counts:
+        if row["class"] is not None:
+            classes[row["class"]] += row["count"]
+    report.put("classes", dict(sorted(classes.items())))
+    report.table("failures", [{"images": r["count"], "error": r["error"]} for r in failed[:10]])
+    if report.results["failed"] == rows:
+        raise AllFailed(f"none of the {rows:,} images could be labelled: {failed[0]['error']}")

@@ -1,0 +1,225 @@
+"""Images far outside, each with its reason. Two passes over thumbnails that are cached anyway.
+
+Far is a modified z-score of `FAR` or more: the distance from the median in robust standard
+deviations (B. Iglewicz, D. Hoaglin, "How to Detect and Handle Outliers", 1993). ``unlike`` is the
+distance of a thumbnail from the mean thumbnail of its class, compared within the class.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark import Broadcast
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from labelmill.domain.profiles.quantiles import Centre, centre
+from labelmill.pipelines.profile.statistics import BINNED, DOUBLING, STEPS, Counts, Means
+from labelmill.pipelines.profile.worker import greys_of
+
+FAR = 3.5
+"""Iglewicz and Hoaglin's recommendation."""
+
+LISTED = 8
+"""Images shown for each reason."""
+
+LEAST_IMAGES = 10
+"""Classes with fewer images have no mean worth comparing with."""
+
+SIMPLE = ("brightness", "contrast", "ink", "area", "shape")
+"""Quantities of `BINNED` that can lie far outside."""
+
+FEATURES = (*SIMPLE, "unlike")
+
+COUNTED = pa.schema([("class", pa.string()), ("step", pa.int64()), ("images", pa.int64())])
+COUNTED_SQL = "class string, step long, images long"
+
+FAR_ROWS = pa.schema(
+    [
+        ("feature", pa.string()),
+        ("image_id", pa.string()),
+        ("class", pa.string()),
+        ("step", pa.int64()),
+        ("score", pa.float64()),
+        ("images", pa.int64()),
+    ]
+)
+"""An image far outside; or, where image_id is null, how many there are."""
+
+FAR_SQL = "feature string, image_id string, class string, step long, score double, images long"
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """One image far outside.
+
+    Args:
+        feature: One of `FEATURES`.
+        image_id: Which.
+        klass: Its class, if known.
+        score: Robust standard deviations from the median; its sign says the side.
+        reason: Sentence.
+    """
+
+    feature: str
+    image_id: str
+    klass: str | None
+    score: float
+    reason: str
+
+
+def outliers(
+    described: DataFrame, counts: Counts, classes: Mapping[str, int], means: Means
+) -> tuple[dict[str, int], list[Outlier]]:
+    """Finds them.
+
+    Args:
+        described: Rows of `DESCRIBED` with ``class``; persisted.
+        counts: Quantity → step → images.
+        classes: Class → images.
+        means: Mean thumbnails.
+
+    Returns:
+        Feature → images far outside, and the farthest of each.
+    """
+    compared = {
+        c: mean for c, mean in means.items() if c is None or classes.get(c, 0) >= LEAST_IMAGES
+    }
+    if not compared:
+        return {}, []
+    columns = ["image_id", "class", "grey"]
+    rows = described.where(F.col("grey").isNotNull()).select(
+        *columns, *(F.expr(BINNED[name]).alias(name) for name in SIMPLE)
+    )
+    shared = described.sparkSession.sparkContext.broadcast(compared)
+    try:
+        counting = partial(distance_batches, means=shared)
+        parts = rows.select("class", "grey").mapInArrow(counting, COUNTED_SQL)
+        unlike: dict[str | None, dict[int, int]] = defaultdict(dict)
+        for name, step, images in parts.groupBy("class", "step").agg(F.sum("images")).collect():
+            unlike[name][step] = images
+        simple = {name: centre(counts[name]) for name in SIMPLE}
+        within = {name: centre(steps) for name, steps in unlike.items()}
+        finding = partial(far_batches, means=shared, simple=simple, within=within)
+        found = rows.mapInArrow(finding, FAR_SQL).collect()
+    finally:
+        shared.destroy()
+    number: Counter[str] = Counter()
+    listed: dict[str, list[Any]] = {name: [] for name in FEATURES}
+    for row in found:
+        if row["image_id"] is None:
+            number[row["feature"]] += row["images"]
+        else:
+            listed[row["feature"]].append(row)
+    shown = []
+    for name, group in listed.items():
+        for row in sorted(group, key=lambda r: (-abs(r["score"]), r["image_id"]))[:LISTED]:
+            middle = simple.get(name) or within[row["class"] if row["class"] in within else None]
+            reason = _reason(name, row["step"], middle, row["class"], row["class"] in within)
+            shown.append(Outlier(name, row["image_id"], row["class"], row["score"], reason))
+    return {name: number[name] for name in FEATURES if number[name]}, shown
+
+
+def distance_batches(
+    batches: Iterator[pa.RecordBatch], means: Broadcast[Means]
+) -> Iterator[pa.RecordBatch]:
+    """Runs on executors: columns ``class``, ``grey`` (no nulls) to one batch of `COUNTED`.
+
+    ``class`` is null for images that are compared with the mean of all.
+    """
+    counts: Counter[tuple[str | None, int]] = Counter()
+    for batch in batches:
+        names, steps = _unlike(batch, means.value)
+        counts.update(zip(names, steps.tolist(), strict=True))
+    rows = [{"class": c, "step": step, "images": n} for (c, step), n in counts.items()]
+    yield pa.RecordBatch.from_pylist(rows, schema=COUNTED)
+
+
+def far_batches(
+    batches: Iterator[pa.RecordBatch],
+    means: Broadcast[Means],
+    simple: Mapping[str, Centre],
+    within: Mapping[str | None, Centre],
+) -> Iterator[pa.RecordBatch]:
+    """Runs on executors: images to one batch of `FAR_ROWS`: the farthest, and how many are far.
+
+    Args:
+        batches: Columns ``image_id``, ``class``, ``grey`` (no nulls) and `SIMPLE`.
+        means: Mean thumbnails.
+        simple: Feature → its middle.
+        within: Class → middle of ``unlike``.
+    """
+    number: Counter[str] = Counter()
+    best: dict[str, list[dict[str, Any]]] = {name: [] for name in FEATURES}
+    for batch in batches:
+        ids, classes = batch.column("image_id"), batch.column("class")
+        for name in FEATURES:
+            if name == "unlike":
+                groups, steps = _unlike(batch, means.value)
+                middles = [within[group] for group in groups]
+            else:
+                steps = batch.column(name).to_numpy()
+                middles = [simple[name]] * len(steps)
+            scores = _scores(steps, middles)
+            far = np.flatnonzero(np.abs(scores) >= FAR)
+            number[name] += len(far)
+            for place in far.tolist():
+                best[name].append(
+                    {
+                        "feature": name,
+                        "image_id": ids[place].as_py(),
+                        "class": classes[place].as_py(),
+                        "step": int(steps[place]),
+                        "score": float(scores[place]),
+                    }
+                )
+            best[name].sort(key=lambda row: (-abs(row["score"]), row["image_id"]))
+            del best[name][LISTED:]
+    rows = [row for listed in best.values() for row in listed]
+    rows += [{"feature": name, "images": n} for name, n in number.items() if n]
+    yield pa.RecordBatch.from_pylist(rows, schema=FAR_ROWS)
+
+
+def _unlike(batch: pa.RecordBatch, means: Means) -> tuple[list[str | None], npt.NDArray[np.int64]]:
+    """What each image is compared with, and its root mean square distance in steps."""
+    names = [c if c in means else None for c in batch.column("class").to_pylist()]
+    away = greys_of(batch.column("grey")) - np.stack([means[name] for name in names])
+    distance = np.sqrt((away * away).mean(axis=1)) / 255
+    return names, np.floor(distance * STEPS + 0.5).astype(np.int64)
+
+
+def _scores(steps: npt.NDArray[np.int64], middles: list[Centre]) -> npt.NDArray[np.float64]:
+    table = np.array(middles, np.float64).reshape(-1, 2)
+    away = steps - table[:, 0]
+    return np.divide(away, table[:, 1], out=np.zeros(len(away)), where=table[:, 1] > 0)
+
+
+def _reason(name: str, step: int, middle: Centre | None, klass: str | None, own_mean: bool) -> str:
+    assert middle is not None
+    if name == "area":
+        times = 2.0 ** ((step - middle.median) / DOUBLING)
+        size = f"{_rounded(times)} times" if times >= 1 else f"1/{_rounded(1 / times)} of"
+        return f"{size} the usual number of pixels"
+    if name == "shape":
+        return f"{_ratio(step)} wide to high, usual is {_ratio(int(middle.median))}"
+    if name == "unlike":
+        whom = f"class {klass}" if own_mean and klass is not None else "all images"
+        return (
+            f"unlike the mean of {whom}: {step / STEPS:.2f}, usual is {middle.median / STEPS:.2f}"
+        )
+    return f"{name} {step / STEPS:.2f}, usual is {middle.median / STEPS:.2f}"
+
+
+def _ratio(step: int) -> str:
+    return f"{2.0 ** (step / DOUBLING):.2f}"
+
+
+def _rounded(times: float) -> str:
+    return f"{times:,.0f}" if times >= 10 else f"{times:.1f}"

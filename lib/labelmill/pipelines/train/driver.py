@@ -1,0 +1,128 @@
+"""sweep: many settings → one model per executor task, asynchronous; every trial a row.
+
+Driver threads, as many as there are executor slots, each submit one-task Spark jobs. The task
+trains and hands back artifact and metrics; the driver publishes them as they come. Finished trials
+are skipped when the sweep is run again, so a sweep that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from labelmill.domain.models.sweep_plan import SweepPlan
+from labelmill.errors import InputError, NoData
+from labelmill.feed.training_set import TrainingSet
+from labelmill.pipelines.train.record import SweepRecord
+from labelmill.pipelines.train.report import line, sweep_report
+from labelmill.pipelines.train.scheduler import LOST, outcomes
+from labelmill.pipelines.train.worker import TrialTask
+from labelmill.settings import Settings
+from labelmill.spark.progress import SparkProgress
+from labelmill.spark.report import Report
+from labelmill.spark.shared_files import shared_shards
+from labelmill.store.connect import open_client
+
+
+def read_plan(path: Path) -> SweepPlan:
+    """Reads a sweep file.
+
+    Raises:
+        InputError: Not a file, not YAML, or values that cannot be meant.
+        UnknownName: A key or name that does not exist; the near one is suggested.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"sweep file {str(path)!r} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"sweep file {str(path)!r} is no YAML: {error}") from None
+    try:
+        return SweepPlan.parse(data)
+    except InputError as error:
+        error.args = (f"sweep file {str(path)!r}: {error}",)
+        raise
+
+
+def sweep(
+    spark: SparkSession,
+    settings: Settings,
+    plan: SweepPlan,
+    training_set: TrainingSet,
+    parallel: int | None = None,
+    retry_failed: bool = False,
+    trial_timeout: float | None = None,
+    console: Console | None = None,
+) -> Report:
+    """Trains every setting of the plan that has no result yet.
+
+    Args:
+        plan: The sweep file.
+        training_set: What is learned from; needs the splits ``train`` and, when the objective is
+            measured there, ``validation``.
+        parallel: Trials at a time; default: the executors' slots.
+        retry_failed: Run trials again that failed before, or whose stored model is damaged.
+        trial_timeout: Seconds after which a trial counts as failed.
+
+    Returns:
+        The report; failed (exit code 10) when no trial of the sweep succeeded.
+
+    Raises:
+        NoData: A split is missing.
+        InputError: The executors lack TensorFlow.
+    """
+    _require_splits(training_set, plan)
+    context = spark.sparkContext
+    client = open_client(settings)
+    try:
+        record = SweepRecord.open(client, plan, training_set.digest)
+        ended = record.trials()
+        skip = {t for t, row in ended.items() if _stays(record, row, retry_failed)}
+        todo = [s for s in plan.settings() if s.trial_id not in skip]
+        slots = min(parallel or context.defaultParallelism, max(len(todo), 1))
+        title = f"sweep {plan.name}"
+        with SparkProgress(None, title, console, unit="trials") as progress:
+            progress.line(
+                f"{title}: {len(plan.settings())} trials on {training_set.digest[:12]}, "
+                f"{len(skip)} done before, {len(todo)} to run, {slots} at a time"
+            )
+            shards = shared_shards(context, training_set.files(), training_set.digest)
+            tasks = [
+                TrialTask(s, training_set.digest, shards, tuple(training_set.classes)) for s in todo
+            ]
+            failed = 0
+            executors: set[tuple[str, int]] = set()
+            for number, outcome in enumerate(outcomes(context, tasks, slots, trial_timeout), 1):
+                if outcome.unable:
+                    raise InputError(outcome.error)
+                setting = next(s for s in todo if s.number == outcome.number)
+                row = record.write(setting, outcome)
+                ended[setting.trial_id] = row
+                failed += row["state"] == "failed"
+                executors.add((outcome.host, outcome.executor))
+                progress.advance(number, len(todo), f"({failed} failed)")
+                progress.line(line(plan, row))
+        record.write_state("done")
+        return sweep_report(plan, record, ended, len(todo), executors)
+    finally:
+        client.close()
+
+
+def _require_splits(training_set: TrainingSet, plan: SweepPlan) -> None:
+    needed = ["train"] + (["validation"] if plan.metric.startswith("validation_") else [])
+    for split in needed:
+        if not sum(training_set.manifest.histogram.get(split, {}).values()):
+            raise NoData(
+                f"training set {training_set.digest[:12]} has no rows in split {split!r}, which "
+                f"the objective {plan.metric} needs; freeze it with other --fractions"
+            )
+
+
+def _stays(record: SweepRecord, row: dict[str, Any], retry_failed: bool) -> bool:
+    if row["state"] == "done":
+        return not retry_failed or record.is_whole(int(row["version"]))
+    return not (retry_failed or str(row["error"]).startswith(LOST))

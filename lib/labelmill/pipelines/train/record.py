@@ -1,0 +1,145 @@
+"""A sweep's rows: what is known before, what is written as trials end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from labelmill.domain.models.artifact import pack, sha256_of, unpack
+from labelmill.domain.models.sweep_plan import Setting, SweepPlan
+from labelmill.errors import ArtifactError, MissingRow
+from labelmill.pipelines.train.worker import Outcome
+from labelmill.store.client import RowClient
+from labelmill.store.records import models, reservations
+from labelmill.store.schema.tables import (
+    MODEL_CHUNKS,
+    MODELS,
+    SWEEPS,
+    TRAINING_SETS,
+    TRIAL_METRICS,
+    TRIALS,
+)
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """One sweep in the store.
+
+    Attributes:
+        sweep_id: Hash of plan and training set.
+        first_version: Version of trial 0; trial *i* becomes ``first_version + i``.
+    """
+
+    client: RowClient
+    plan: SweepPlan
+    digest: str
+    sweep_id: str
+    first_version: int
+
+    @classmethod
+    def open(cls, client: RowClient, plan: SweepPlan, digest: str) -> SweepRecord:
+        """Finds the sweep's row, or writes it and reserves its range of versions."""
+        for table in (TRAINING_SETS, SWEEPS, TRIALS, TRIAL_METRICS, MODELS, MODEL_CHUNKS):
+            client.ensure(table)
+        sweep_id = plan.sweep_id(digest)
+        found = list(client.scan(SWEEPS, ["first_version"], {"sweep_id": sweep_id}))
+        if found:
+            return cls(client, plan, digest, sweep_id, int(str(found[0]["first_version"])))
+        first = reservations.reserve(client, plan.model, sweep_id, len(plan.settings()))
+        record = cls(client, plan, digest, sweep_id, first)
+        record.write_state("running", datetime.now(timezone.utc))
+        return record
+
+    def write_state(self, state: str, created_at: datetime | None = None) -> None:
+        """Writes the sweep's row; ``created_at`` of an existing row stays."""
+        if created_at is None:
+            (row,) = self.client.scan(SWEEPS, ["created_at"], {"sweep_id": self.sweep_id})
+            stored = row["created_at"]
+            assert isinstance(stored, datetime)
+            created_at = stored
+        row = {
+            "sweep_id": self.sweep_id,
+            "name": self.plan.name,
+            "model": self.plan.model,
+            "training_set": self.digest,
+            "plan": self.plan.to_json(),
+            "first_version": self.first_version,
+            "trials": len(self.plan.settings()),
+            "state": state,
+            "created_at": created_at,
+        }
+        self.client.write(SWEEPS, [row])
+
+    def trials(self) -> dict[str, dict[str, object]]:
+        """The trials that have ended, by trial id."""
+        rows = self.client.scan(TRIALS, where={"sweep_id": self.sweep_id})
+        return {str(row["trial_id"]): row for row in rows}
+
+    def is_whole(self, version: int) -> bool:
+        """Whether this version is there, its header and every chunk."""
+        try:
+            models.load(self.client, self.plan.model, version)
+        except (MissingRow, ArtifactError):
+            return False
+        return True
+
+    def write(self, setting: Setting, outcome: Outcome) -> dict[str, object]:
+        """Writes what came of a trial: model, metrics, and the trial's row last.
+
+        The driver does all of it: executors need no Kudu connection, and a trial whose row is
+        there is whole. Each write may be repeated.
+
+        Returns:
+            The trial's row.
+        """
+        key = {"sweep_id": self.sweep_id, "trial_id": setting.trial_id}
+        version = self.first_version + setting.number
+        error = outcome.error
+        if outcome.artifact is not None:
+            error = self._publish(setting, version, outcome.artifact)
+        done = outcome.artifact is not None and not error
+        self.client.write(
+            TRIAL_METRICS,
+            [
+                {**key, "step": step, "metric": name, "value": value}
+                for step, metrics in enumerate(outcome.history, 1)
+                for name, value in metrics.items()
+            ],
+        )
+        row: dict[str, object] = {
+            **key,
+            "number": setting.number,
+            "setting": setting.to_json(),
+            "state": "done" if done else "failed",
+            "metric": outcome.history[-1].get(self.plan.metric) if outcome.history else None,
+            "model": self.plan.model,
+            "version": version if done else None,
+            "error": error or None,
+            "host": outcome.host or None,
+            "seconds": outcome.seconds,
+            "finished_at": datetime.now(timezone.utc),
+        }
+        self.client.write(TRIALS, [row])
+        return row
+
+    def _publish(self, setting: Setting, version: int, data: bytes) -> str:
+        """Stores the model, or leaves what a run that was cut off has stored.
+
+        Returns:
+            Why the version is not this trial's; empty when it is.
+        """
+        artifact, model = unpack(data), self.plan.model
+        stored = models.header_of(self.client, model, version)
+        if stored is None or stored["sha256"] == sha256_of(pack(artifact)):
+            models.publish(self.client, model, version, artifact, self.digest, setting.trial_id)
+            return ""
+        # Other bytes: training repeats them on one machine, but not on every machine.
+        if (stored["trial_id"], stored["training_set"]) != (setting.trial_id, self.digest):
+            return f"version {version} of model {model!r} belongs to another trial; versions stay"
+        if self.is_whole(version):
+            return ""
+        return (
+            f"version {version} of model {model!r} is damaged, and training gave other bytes than "
+            "were stored, here or with these libraries; versions are immutable. Run the sweep where "
+            "it ran before, or change its seed or name to get new versions"
+        )

@@ -1,0 +1,91 @@
+"""A sweep for people: a line a trial, the closing report."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from labelmill.domain.models.sweep_plan import SweepPlan
+from labelmill.errors import AllFailed
+from labelmill.pipelines.train.record import SweepRecord
+from labelmill.spark.report import Report
+
+_NOTED = 10
+"""Failed trials that the report spells out; the table `trials` has all."""
+
+
+def line(plan: SweepPlan, row: dict[str, Any]) -> str:
+    """One trial in a line."""
+    shown = _shown(row)
+    what = f"trial {row['number']} {shown}"
+    if row["state"] == "failed":
+        return f"{what}: failed: {row['error']}"
+    return (
+        f"{what}: {plan.metric} {row['metric']:.4f}, version {row['version']}, "
+        f"{row['seconds']:.1f} s on {row['host']}"
+    )
+
+
+def _shown(row: dict[str, Any]) -> str:
+    setting = json.loads(str(row["setting"]))
+    parameters = setting["parameters"]
+    keys = [k for k in ("learning_rate", "epochs", "batch_size", "hidden") if k in parameters]
+    return f"{setting['family']} " + " ".join(f"{k}={parameters[k]}" for k in keys)
+
+
+def sweep_report(
+    plan: SweepPlan,
+    record: SweepRecord,
+    ended: dict[str, dict[str, Any]],
+    ran: int,
+    executors: set[tuple[str, int]],
+) -> Report:
+    """The report of a sweep; failed when no trial succeeded.
+
+    Args:
+        plan: The sweep file.
+        record: The sweep in the store.
+        ended: Rows of `trials` by trial id.
+        ran: How many of them ran now.
+        executors: Where they ran.
+    """
+    report = Report("train_models")
+    rows = [ended[s.trial_id] for s in plan.settings() if s.trial_id in ended]
+    done = [row for row in rows if row["state"] == "done"]
+    report.put("sweep_id", record.sweep_id)
+    report.put("model", plan.model)
+    report.put("training_set", record.digest)
+    report.put("trials", len(rows))
+    report.put("ran", ran)
+    report.put("skipped", len(rows) - ran)
+    report.put("failed", len(rows) - len(done))
+    report.put("executors", len(executors))
+    if done:
+        best = done[0]
+        for row in done[1:]:
+            if plan.better(row["metric"], best["metric"]):
+                best = row
+        report.put("metric", plan.metric)
+        report.put("best_metric", best["metric"])
+        report.put("best_version", best["version"])
+        report.put("best_setting", json.loads(str(best["setting"])))
+    report.table(
+        "trials",
+        [
+            {
+                "number": row["number"],
+                "setting": _shown(row),
+                "state": row["state"],
+                plan.metric: row["metric"],
+                "version": row["version"],
+                "seconds": row["seconds"],
+            }
+            for row in rows
+        ],
+    )
+    for row in [row for row in rows if row["state"] == "failed"][:_NOTED]:
+        report.note(f"trial {row['number']} failed: {str(row['error'])[:300]}")
+    if not done:
+        error = AllFailed(f"all {len(rows)} trials failed; the first: {rows[0]['error']}")
+        report.fail(str(error), error.exit_code)
+    return report

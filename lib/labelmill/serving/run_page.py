@@ -1,0 +1,69 @@
+"""The run page: one self-contained HTML file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from labelmill import __version__
+from labelmill.domain.codecs.png.codec import encode_png
+from labelmill.serving import html, plots
+from labelmill.serving.run_data import Card, Curve, Run, best, chosen
+
+
+def render(run: Run) -> str:
+    """The page as HTML; everything is inline, so it opens offline and can be mailed."""
+    shown = chosen(run)
+    return html.template("run.html.j2").render(
+        run=run,
+        version=__version__,
+        varied=_varied(run.curves),
+        setting=_setting,
+        sweep_plot=plots.sweep(run) if any(c.values for c in run.curves) else "",
+        best=best(run.curves, run.goal),
+        shown=shown,
+        confusion_plot=plots.confusion(shown) if shown else "",
+        timeline_plot=plots.timeline(run.batches, run.production_moved_at) if run.batches else "",
+        picture=_picture,
+        mistakes=sum(1 for card in run.cards if wrong(card)),
+        wrong=wrong,
+    )
+
+
+def write(run: Run, path: Path) -> Path:
+    """Renders the page and puts it at ``path``."""
+    return html.put(render(run), path)
+
+
+def wrong(card: Card) -> bool:
+    """Whether the truth is known and the label is another class."""
+    return card.truth is not None and card.truth != card.label
+
+
+def _picture(card: Card) -> str:
+    """The image as a data URI; empty when neither pixels nor thumbnail are small enough."""
+    return html.picture(encode_png(card.pixels) if card.pixels is not None else card.thumbnail)
+
+
+def _varied(curves: list[Curve]) -> list[str]:
+    """Parameters that differ between trials: the columns worth a look."""
+    keys = dict.fromkeys(key for curve in curves for key in _flat(curve.setting))
+    return [
+        key
+        for key in keys
+        if len({json.dumps(_flat(curve.setting).get(key)) for curve in curves}) > 1
+    ]
+
+
+def _flat(setting: dict[str, Any]) -> dict[str, Any]:
+    """Setting JSON nests the learning parameters; a table wants one level."""
+    flat: dict[str, Any] = {}
+    for key, value in setting.items():
+        flat.update(value if isinstance(value, dict) else {key: value})
+    return flat
+
+
+def _setting(curve: Curve, key: str) -> str:
+    value = _flat(curve.setting).get(key, "")
+    return "-".join(str(v) for v in value) if isinstance(value, list) else str(value)

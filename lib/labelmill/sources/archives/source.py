@@ -1,0 +1,144 @@
+"""Archives of image files, streamed by the driver and never unpacked to disk.
+
+The order is that of the members in a tar archive and that of the directory at the end of a zip archive.
+Members' names are data: nothing is opened or written by them. Of two members with one name, both are
+taken.
+
+Left out, and counted as skipped: what `labelmill.sources.folder` leaves out, links and
+devices, sparse files of tar archives, names longer than `NAME_CAP`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+
+from labelmill.domain.images.paths import uri_of
+from labelmill.errors import InputError
+from labelmill.sources.archives import tar, zip_members
+from labelmill.sources.archives.zip_directory import Directory
+from labelmill.sources.base import ARCHIVED_FILE_CAP, SourceOptions, Wave, WaveBuilder
+from labelmill.sources.decompress import Damaged, Stream
+from labelmill.sources.file_filter import leave_out, why_left_out
+
+NAME_CAP = 8192
+"""Longest uri, in bytes: a key of a row in Kudu has 16 KiB."""
+
+_LONG = 512
+
+
+class ArchiveHeap:
+    """See `labelmill.sources.base.Heap`."""
+
+    def __init__(self, options: SourceOptions, endings: tuple[str, ...]) -> None:
+        """Looks at the archive; of a zip archive the directory is read, to count.
+
+        Args:
+            options: The archive's path, and how many files of it.
+            endings: Endings of names that are taken, in small letters.
+
+        Raises:
+            InputError: There is no such file, or its zip directory is damaged.
+        """
+        self.name, self.root = options.source, ""
+        self.skipped: Counter[str] = Counter()
+        self.total: int | None = None
+        self._limit = options.limit
+        self._endings = endings
+        self._directory: Directory | None = None
+        try:
+            if self.name.lower().endswith(".zip"):
+                self._directory = Directory(self.name)
+                choose = _Chooser(self._endings, Counter())
+                number = sum(1 for _ in zip_members.images(self._directory, choose, Counter()))
+                self.total = number if self._limit is None else min(number, self._limit)
+            else:
+                with Stream(self.name):
+                    pass
+        except (OSError, Damaged) as error:
+            raise InputError(f"cannot read {self.name}: {error}") from error
+
+    def waves(self) -> Iterator[Wave]:
+        """See `Heap.waves`."""
+        wave, seen = WaveBuilder(), 0
+        try:
+            for uri, size, data, fault in self._members():
+                carried = len(data) if data is not None else 0
+                if not wave.has_room(carried):
+                    yield wave.take()
+                wave.add(uri, size, pixel_bytes(data or b"", carried), data=data, fault=fault)
+                seen += 1
+                if seen == self._limit:
+                    break
+                if wave.is_full():
+                    yield wave.take()
+        except Damaged as error:
+            if wave.count:
+                yield wave.take()
+            raise InputError(
+                f"{self.name} is damaged after {seen:,} images: {error}; those are taken, what "
+                "follows cannot be read"
+            ) from error
+        if wave.count:
+            yield wave.take()
+
+    def _members(self) -> Iterator[tuple[str, int, bytes | None, str | None]]:
+        choose = _Chooser(self._endings, self.skipped)
+        if self._directory is not None:
+            yield from zip_members.members(self._directory, choose, self.skipped, ARCHIVED_FILE_CAP)
+            return
+        with Stream(self.name) as stream:
+            for uri, size, data in tar.members(stream, choose, self.skipped, ARCHIVED_FILE_CAP):
+                yield uri, size, data, None
+
+
+class _Chooser:
+    """From a member's name to its uri; None, counted, when it is no image."""
+
+    def __init__(self, endings: tuple[str, ...], skipped: Counter[str]) -> None:
+        self._endings, self._skipped = endings, skipped
+
+    def __call__(self, name: str) -> str | None:
+        # Nearly all names are plain, and there are many.
+        if (
+            name.isascii()
+            and len(name) < _LONG
+            and name.lower().endswith(self._endings)
+            and not ("/." in name or "//" in name or "\\" in name or name[0] in "./")
+        ):
+            return name
+        # "./train/5/1.png" and "train/5/1.png" are the same place.
+        uri = uri_of("/".join(part for part in name.split("/") if part not in ("", ".")))
+        reason = why_left_out(uri, self._endings)
+        if not reason and len(uri.encode()) > NAME_CAP:
+            reason = f"name above {NAME_CAP:,} bytes"
+        if not reason:
+            return uri
+        leave_out(self._skipped, reason)
+        return None
+
+
+_HEADER = struct.Struct(">IIBB")
+
+
+_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+
+
+_MOST = 8 * 1032
+"""Bytes of pixels that one byte of a PNG can stand for: deflate packs 1,032 into one, and there are up to
+eight pixels in a byte. Who promises more lies."""
+
+
+def pixel_bytes(data: bytes, size: int) -> int:
+    """Bytes of the decoded array, as far as a PNG's header tells; `size` for other files.
+
+    Args:
+        data: The file, or its first 26 bytes at least.
+        size: Bytes of the file.
+    """
+    if data[12:16] != b"IHDR" or len(data) < 26:
+        return size
+    width, height, depth, colour = _HEADER.unpack_from(data, 16)
+    promised: int = width * height * _SAMPLES.get(colour, 4) * (2 if depth == 16 else 1)
+    return min(promised, size * _MOST)

@@ -1,0 +1,79 @@
+"""Fields of tar headers, and records of PAX headers."""
+
+from __future__ import annotations
+
+from zlib import adler32
+
+from labelmill.sources.decompress import Damaged
+
+_GNU = b"ustar  \0"
+
+
+def sum_is_right(header: bytes) -> bool:
+    """Whether a header of 512 bytes has the sum of its bytes in its field for that."""
+    # Adler-32's low half is a sum of bytes, modulo 65,521: exact for 256 of them.
+    expected = (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) - 2
+    field = header[148:156]
+    expected += 256 - (adler32(field) & 0xFFFF) + 1
+    try:
+        found = number_of(field)
+    except Damaged:
+        return False
+    if found == expected:
+        return True
+    # Some old archivers added up signed bytes.
+    others = header[:148] + header[156:]
+    return found == expected - 256 * sum(byte > 127 for byte in others)
+
+
+def number_of(field: bytes) -> int:
+    """A number of a header: octal text, or binary where it is too large for that.
+
+    Raises:
+        Damaged: Neither, or below zero.
+    """
+    if field[0] == 0o200:
+        return int.from_bytes(field[1:], "big")
+    try:
+        number = int(field.partition(b"\0")[0].strip() or b"0", 8)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise Damaged(f"a header has {field!r} for a number")
+    return number
+
+
+def name_of(header: bytes) -> str:
+    """The name that a header itself has; bytes that are not UTF-8 become lone surrogates."""
+    name = header[:100].partition(b"\0")[0]
+    # Where POSIX has the first part of a long name, GNU has times.
+    if header[345] and header[257:265] != _GNU:
+        name = header[345:500].partition(b"\0")[0] + b"/" + name
+    return name.decode("utf-8", "surrogateescape")
+
+
+def records_of(body: bytes) -> dict[str, str]:
+    """``LENGTH KEY=VALUE`` lines of a PAX header; LENGTH counts the whole line.
+
+    Raises:
+        Damaged: A length that cannot be.
+    """
+    records: dict[str, str] = {}
+    at = 0
+    while at < len(body) and body[at]:
+        space = body.find(b" ", at, at + 20)
+        length = decimal_of(body[at : max(space, at)].decode("ascii", "replace"))
+        equals = body.find(b"=", space, at + length)
+        if space < 0 or equals < 0 or at + length > len(body):
+            raise Damaged("a PAX header is not made of LENGTH KEY=VALUE lines")
+        key = body[space + 1 : equals].decode("utf-8", "surrogateescape")
+        records[key] = body[equals + 1 : at + length - 1].decode("utf-8", "surrogateescape")
+        at += length
+    return records
+
+
+def decimal_of(text: str) -> int:
+    """A number of a PAX header; raises `Damaged` when it is none."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise Damaged(f"a PAX header has {text[:40]!r} for a number")
+    return int(text)

@@ -1,0 +1,198 @@
+"""What every source of images gives: waves of files, in a fixed order and of bounded size.
+
+A source is one heap of files. It is read once, in waves; what is held of it in memory does not grow
+with the heap. Names of files are data: they are never resolved, except below the heap's root where a
+worker opens them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+WAVE_FILES = 65_536
+"""Most files of a wave: what the driver knows of a file at once is small but not nothing."""
+
+WAVE_BYTES = 64 << 20
+"""Most file bytes of a wave, except that one file is always a wave."""
+
+WAVE_PIXELS = 512 << 20
+"""About so many bytes of decoded pixels in a wave: files may be packed a thousandfold."""
+
+ARCHIVED_FILE_CAP = 96 << 20
+"""Largest file that travels with a wave: its bytes go to a worker inside a task, and Spark aborts on
+a task of 128 MiB (spark.rpc.message.maxSize). A wave of more than one file holds less."""
+
+FILE_CAP = 512 << 20
+"""Largest file that a worker opens; no image within the default pixel cap needs more."""
+
+FILES = pa.schema(
+    [
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("data", pa.binary()),
+        pa.field("class", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("origin", pa.string()),
+        pa.field("attributes", pa.string()),
+        pa.field("source_time", pa.timestamp("us", "UTC")),
+        pa.field("fault", pa.string()),
+    ]
+)
+"""One row a file.
+
+``uri``         path below the root, POSIX, as `labelmill.domain.images.paths.uri_of` writes it; or what else
+                names the file for people (``images.idx#12``, ``topic/0/17``)
+``size``        bytes of the file; 0 where only the worker that opens it finds out
+``data``        the bytes; null where the worker reads ``root/uri`` (or the file is above
+                `ARCHIVED_FILE_CAP`, which the worker quarantines)
+``class``       as the source gives it; null: none, or the labelling rule's when ``origin`` is null
+``split``       ``train``, ``validation``, ``test``; null: what the path says
+``origin``      who gives the class: ``manifest``, ``idx``, ``message``; null: the labelling rule
+``attributes``  JSON object, or null
+``source_time`` when the image was made, UTC, or null
+``fault``       ``REASON: message`` of a file that the source already knows to be bad, or null
+"""
+
+FILES_SQL = (
+    "uri string, size bigint, data binary, class string, split string, origin string, "
+    "attributes string, source_time timestamp, fault string"
+)
+"""`FILES` for Spark."""
+
+
+@dataclass
+class Wave:
+    """Files that are decoded and written together.
+
+    Attributes:
+        files: Rows of `FILES`: a table made on the driver, or a DataFrame that executors read.
+        count: Number of files; None where only executors know.
+        bytes: Bytes of the files, as far as known.
+        pixels: Bytes of decoded pixels, as far as headers or a sample of them tell.
+        parts: For a DataFrame: the same files in smaller waves. To be taken in its place when
+            executors bring fewer than `count`, or end with an error of the file system: Spark's
+            readers do not say which file it was.
+        through: For a DataFrame of other rows: makes rows of `FILES` of them, in the worker that
+            takes the files. Picklable.
+    """
+
+    files: pa.Table | DataFrame
+    count: int | None = None
+    bytes: int = 0
+    pixels: int = 0
+    parts: Callable[[], Iterator[Wave]] | None = None
+    through: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]] | None = None
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a user says of a source.
+
+    Attributes:
+        source: Folder, archive, IDX file, manifest, URI or ``kafka:TOPIC``.
+        limit: At most so many files, the first in order.
+        uri: For a manifest without a column of paths: how a row's path is made of its columns, for
+            example ``train/{id}.png``.
+    """
+
+    source: str
+    limit: int | None = None
+    uri: str = ""
+
+
+class Heap(Protocol):
+    """One heap of files.
+
+    Attributes:
+        name: As the user wrote it; for reports.
+        root: Folder or URI below which workers open files; empty where the bytes travel along.
+        total: Number of files, when known before reading.
+        skipped: What was left out so far: reason → number.
+    """
+
+    name: str
+    root: str
+    total: int | None
+    skipped: Counter[str]
+
+    def waves(self) -> Iterator[Wave]:
+        """The files, in order; call it once.
+
+        Raises:
+            InputError: The source is damaged or unreadable from here on; the waves before were good.
+        """
+        ...
+
+
+@dataclass
+class WaveBuilder:
+    """Collects files until a wave is full.
+
+    Columns that a source never fills stay null.
+    """
+
+    rows: dict[str, list[Any]] = field(default_factory=dict)
+    count: int = 0
+    bytes: int = 0
+    pixels: int = 0
+    names: int = 0
+
+    def add(self, uri: str, size: int, pixels: int = 0, **columns: Any) -> None:
+        """Adds one file.
+
+        Args:
+            uri: See `FILES`.
+            size: Bytes of the file.
+            pixels: Bytes of its decoded array, as far as known.
+            columns: Further columns of `FILES`; the same ones for every file of a source.
+        """
+        for name, value in {"uri": uri, "size": size, **columns}.items():
+            self.rows.setdefault(name, []).append(value)
+        self.count += 1
+        self.bytes += len(columns.get("data") or b"") if "data" in columns else size
+        self.pixels += pixels
+        self.names += len(uri)
+
+    def add_named(self, uris: list[str]) -> None:
+        """Adds files of which only the name is known."""
+        self.rows.setdefault("uri", []).extend(uris)
+        self.rows.setdefault("size", []).extend([0] * len(uris))
+        self.count += len(uris)
+        self.names += sum(map(len, uris))
+
+    @property
+    def room(self) -> int:
+        """How many files fit by number."""
+        return WAVE_FILES - self.count
+
+    def has_room(self, size: int) -> bool:
+        """Whether a further file of `size` bytes keeps the wave within `WAVE_BYTES`, names included."""
+        return not self.count or self.bytes + self.names + size <= WAVE_BYTES
+
+    def is_full(self) -> bool:
+        """Whether no further file should be added."""
+        return (
+            self.count >= WAVE_FILES
+            or self.bytes + self.names >= WAVE_BYTES
+            or self.pixels >= WAVE_PIXELS
+        )
+
+    def take(self) -> Wave:
+        """The wave so far; the builder is empty again."""
+        columns = [
+            pa.array(self.rows[f.name], f.type)
+            if f.name in self.rows
+            else pa.nulls(self.count, f.type)
+            for f in FILES
+        ]
+        wave = Wave(
+            pa.Table.from_arrays(columns, schema=FILES), self.count, self.bytes, self.pixels
+        )
+        self.rows, self.count, self.bytes, self.pixels, self.names = {}, 0, 0, 0, 0
+        return wave

@@ -1,0 +1,31 @@
+"""Which files are not images, and why they are left out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+from labelmill.domain.codecs import IMAGE_ENDINGS
+
+NOT_LISTED = "folder that cannot be listed"
+"""Begins the reason of a folder whose files could not be seen."""
+
+
+_REASONS, _LONG_REASON = 100, 80
+
+
+def why_left_out(uri: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> str:
+    """Why a file of this name is no image to take; empty when it is one."""
+    if any(part.startswith(".") and part not in (".", "..") for part in uri.split("/")):
+        return "hidden"
+    name = uri.rsplit("/", 1)[-1].lower()
+    if not name.endswith(endings):
+        return f"not named like an image: {os.path.splitext(name)[1] or 'no ending'}"
+    return ""
+
+
+def leave_out(skipped: Counter[str], reason: str) -> None:
+    """Counts a file that is left out; kinds of names beyond a hundred count together."""
+    if reason not in skipped and (len(reason) > _LONG_REASON or len(skipped) > _REASONS):
+        reason = "not named like an image"
+    skipped[reason] += 1

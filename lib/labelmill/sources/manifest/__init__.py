@@ -1,0 +1,1 @@
+"""Images that a table lists: CSV, TSV or Parquet."""

@@ -1,0 +1,106 @@
+"""What else a source says of an image, as the JSON text of ``images.attributes``."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from labelmill.domain.splits.hashing import SPLITS_SHOWN
+
+# As labelmill.domain.images.label_rules writes them; json.dumps would build an encoder each time.
+_written = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False).encode
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+def attributes_of(values: Mapping[str, Any], texts: bool = False) -> str | None:
+    """One JSON object, keys sorted; None when nothing is left.
+
+    Args:
+        values: Name → value; None and NaN are left out.
+        texts: The values are texts whose types nobody wrote down, as in CSV: what is a number of
+            JSON becomes one, digit by digit as it stands there (``007`` and ``1e999`` stay text).
+
+    Raises:
+        ValueError: A value that JSON cannot hold, such as bytes.
+    """
+    parts = []
+    for name in sorted(values):
+        value = values[name]
+        if texts and _NUMBER.fullmatch(value) and math.isfinite(float(value)):
+            parts.append(f"{_written(name)}: {value}")
+        elif (value := _plain(name, value)) is not None:
+            parts.append(f"{_written(name)}: {_written(value)}")
+    return "{" + ", ".join(parts) + "}" if parts else None
+
+
+def _plain(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, (float, Decimal)):
+        number = float(value)
+        if not math.isfinite(number):
+            return None
+        return int(value) if isinstance(value, Decimal) and value == int(value) else number
+    if isinstance(value, Mapping):
+        return {str(key): _plain(name, one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, one) for one in value]
+    if isinstance(value, (date, time)):  # datetime is a date
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise ValueError(
+        f"column {name!r} holds {type(value).__name__}, which cannot be an attribute; leave it out"
+    )
+
+
+def merged_attributes(*texts: str | None) -> str | None:
+    """JSON objects as one; a later one's keys win; None when there is none."""
+    given = [text for text in texts if text]
+    if len(given) < 2:
+        return given[0] if given else None
+    merged: dict[str, Any] = {}
+    for text in given:
+        merged |= json.loads(text)
+    return json.dumps(merged, sort_keys=True, ensure_ascii=False)
+
+
+def quotable(uri: str) -> str:
+    """The uri as tables and terminals can hold it: no file is named with a NUL."""
+    return uri.replace("\0", "\\x00")
+
+
+def class_named(value: Any) -> str | None:
+    """The class that a value of a table or of JSON names; None stays None.
+
+    Raises:
+        ValueError: Neither text nor a whole number.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        # pandas writes whole numbers as floats where some are missing.
+        return str(int(value))
+    raise ValueError(f"label {repr(value)[:40]}; expected text or a whole number")
+
+
+def split_named(value: Any) -> str | None:
+    """The split that a value names, in any case; None stays None.
+
+    Raises:
+        ValueError: No split.
+    """
+    split = {"val": "validation", "valid": "validation"}.get(str(value).lower(), str(value).lower())
+    if value is None or split in SPLITS_SHOWN:
+        return None if value is None else split
+    raise ValueError(
+        f"split {str(value)[:40]!r}; expected {', '.join(SPLITS_SHOWN)} or an empty cell (under another name "
+        "the column becomes an attribute)"
+    )

@@ -1,0 +1,1 @@
+"""Images behind URIs, through Hadoop or pyarrow."""

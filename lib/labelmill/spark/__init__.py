@@ -1,0 +1,1 @@
+"""Sessions, jobs, progress, reports, errors that cross to the driver, and worker processes."""

@@ -1,0 +1,43 @@
+"""Bringing a training set's files to the executors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark import SparkContext, SparkFiles
+
+
+def shared_shards(context: SparkContext, shards: Sequence[str], digest: str) -> tuple[str, ...]:
+    """What executors find the shards by (see `labelmill.pipelines.train.worker`).
+
+    Local files travel through Spark, under names that carry the digest: two training sets in one
+    session must not meet under one name. Sharing a training set again, in the same session, costs
+    nothing. In ``local[…]`` mode, and for URIs, the paths are enough.
+    """
+    here = str(context.master).startswith("local") and "cluster" not in str(context.master)
+    if any("://" in shard for shard in shards):
+        return tuple(shards)
+    if here:
+        return tuple(os.path.abspath(shard) for shard in shards)
+    # Executors fetch a file when their next task starts, so it lives as long as the session: Spark
+    # deletes its own folder of files when it stops.
+    folder = Path(SparkFiles.getRootDirectory()) / "labelmill-shards"
+    folder.mkdir(exist_ok=True)
+    names = []
+    for shard in shards:
+        name = f"{digest[:16]}-{os.path.basename(shard)}"
+        if not (folder / name).exists():
+            _link(Path(shard), folder / name)
+            context.addFile(str(folder / name))
+        names.append(name)
+    return tuple(names)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)

@@ -1,0 +1,1 @@
+"""Spark's parsed plan as plain nodes."""

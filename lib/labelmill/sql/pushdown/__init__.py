@@ -1,0 +1,1 @@
+"""Queries that the store answers instead of Spark."""

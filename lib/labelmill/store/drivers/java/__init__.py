@@ -1,0 +1,1 @@
+"""Kudu's Java client, in this process through jpype."""

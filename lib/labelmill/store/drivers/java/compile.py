@@ -1,0 +1,42 @@
+"""Java of our own, compiled inside the machine that runs it: no JDK, by the compiler in Spark."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jpype
+
+from labelmill.store.drivers.jars import spark_jars
+from labelmill.store.drivers.java.jvm import java
+
+_COMPILER = ("janino-*.jar", "commons-compiler-*.jar")
+
+
+@cache
+def compiled(name: str) -> Any:
+    """The class of ``NAME.java`` beside this file, for `jpype`.
+
+    Returns:
+        ``None`` where Spark's jars, or classes of Kudu's client that it names, are not there: the
+        caller has another way, which is slower.
+    """
+    jars = [jar for pattern in _COMPILER for jar in spark_jars(pattern)]
+    if len(jars) < len(_COMPILER):
+        return None
+    source = files("labelmill.store.drivers.java").joinpath(f"{name}.java").read_text("utf-8")
+    kudu = java("org.apache.kudu.client.KuduClient").class_.getClassLoader()
+    url = java("java.net.URL")
+    urls = [java("java.io.File")(str(jar)).toURI().toURL() for jar in jars]
+    # Apart from the class path: nobody else meets this compiler.
+    loader = java("java.net.URLClassLoader")(jpype.JArray(url)(urls), kudu)
+    try:
+        compiler = jpype.JClass("org.codehaus.janino.SimpleCompiler", loader=loader)()
+        compiler.setParentClassLoader(kudu)
+        compiler.cook(f"{name}.java", java("java.io.StringReader")(source))
+        return jpype.JClass(
+            f"labelmill.store.drivers.java.{name}", loader=compiler.getClassLoader()
+        )
+    except (jpype.JException, TypeError):
+        return None

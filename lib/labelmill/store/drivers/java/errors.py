@@ -1,0 +1,59 @@
+"""Kudu's Java exceptions as errors of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jpype
+
+from labelmill.errors import StoreError
+from labelmill.store.errors import expired, forgotten, is_expired, is_forgotten, short, unreachable
+
+
+@contextmanager
+def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[None]:
+    """Turns an exception of Kudu's client into one of ours.
+
+    Args:
+        doing: What was tried, for the message.
+        masters: Masters that were asked.
+        timeout_seconds: How long they were given.
+
+    Raises:
+        StoreUnreachable: Nobody answered in time.
+        ScannerExpired: A scan was left alone for too long.
+        InputError: A snapshot that Kudu has forgotten.
+        StoreError: Anything else that Kudu refused.
+    """
+    try:
+        yield
+    except jpype.JException as error:
+        text = str(error.getMessage() or error.toString())
+        status = _status(error)
+        if status is None and "UnknownHost" not in str(error.toString()):
+            raise StoreError(f"{doing} at {masters}: {error.toString()}") from None
+        if status is None or any(
+            (status.isTimedOut(), status.isServiceUnavailable(), status.isNetworkError())
+        ):
+            raise unreachable(doing, masters, timeout_seconds, text) from None
+        if is_forgotten(text):
+            raise forgotten(doing, masters) from None
+        if is_expired(text):
+            raise expired(doing, masters) from None
+        if status.isNotFound():
+            raise StoreError(
+                f"{doing} at {masters}: it does not exist ({short(text)}). Tables are made by the "
+                "first job that uses them, or by `ensure`; is the table prefix the right one?"
+            ) from None
+        raise StoreError(f"{doing} at {masters}: {short(text)}") from None
+
+
+def _status(error: Any) -> Any:
+    cause = error
+    while cause is not None:
+        if hasattr(cause, "getStatus"):
+            return cause.getStatus()
+        cause = cause.getCause()
+    return None

@@ -1,0 +1,1 @@
+"""Kudu's C++ client through kudu-python."""

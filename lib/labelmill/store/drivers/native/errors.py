@@ -1,0 +1,44 @@
+"""kudu-python's exceptions as errors of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from labelmill.errors import LabelmillError, StoreError
+from labelmill.store.errors import expired, forgotten, is_expired, is_forgotten, short, unreachable
+
+_SILENT = ("Timed out", "Network error", "Service unavailable")
+"""Beginnings of Kudu's statuses that mean nobody answered."""
+
+
+@contextmanager
+def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[None]:
+    """Turns an exception of kudu-python into one of ours.
+
+    Raises:
+        StoreUnreachable: Nobody answered in time.
+        ScannerExpired: A scan was left alone for too long.
+        InputError: A snapshot that Kudu has forgotten.
+        StoreError: Anything else that Kudu refused.
+    """
+    import kudu
+
+    try:
+        yield
+    except LabelmillError:
+        raise
+    except kudu.KuduNotFound as error:
+        if is_expired(str(error)):
+            raise expired(doing, masters) from None
+        raise StoreError(
+            f"{doing} at {masters}: it does not exist ({short(str(error))}). Tables are made by the "
+            "first job that uses them, or by `ensure`; is the table prefix the right one?"
+        ) from None
+    except kudu.KuduException as error:
+        text = str(error)
+        if is_forgotten(text):
+            raise forgotten(doing, masters) from None
+        if any(mark in text for mark in _SILENT):
+            raise unreachable(doing, masters, timeout_seconds, text) from None
+        raise StoreError(f"{doing} at {masters}: {short(text)}") from None

@@ -1,0 +1,104 @@
+"""Rows read through kudu-python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timezone
+from typing import TYPE_CHECKING, Any
+
+from labelmill.errors import InputError
+from labelmill.store.drivers.native.timestamps import exact
+from labelmill.store.scans import Request
+from labelmill.store.schema.columns import schema_of
+from labelmill.store.schema.conditions import Between, Condition
+from labelmill.store.schema.rows import moment_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_BYTES = 8 << 20
+
+
+def tokens(handle: Any, request: Request, timeout_ms: int) -> list[bytes]:
+    """One token a tablet that may hold such rows.
+
+    Scans go by tokens too, because a plain scanner has no batch size.
+    """
+    builder = handle.scan_token_builder()
+    builder.set_projected_column_names([column.name for column in request.columns])
+    builder.set_batch_size_bytes(BATCH_BYTES)
+    builder.set_timeout_millis(timeout_ms)
+    for condition in request.conditions:
+        for predicate in _predicates(handle, condition):
+            builder.add_predicate(predicate)
+    if request.snapshot_ms is not None:
+        builder.set_read_mode("snapshot")
+        builder.set_snapshot(moment_of(request.snapshot_ms * 1000))
+    return [bytes(token.serialize()) for token in builder.build()]
+
+
+def batches(client: Any, token: bytes, request: Request) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows of one tablet, a batch at a time.
+
+    Raises:
+        InputError: The token is none, or reads other columns.
+    """
+    import kudu
+
+    try:
+        scanner = client.deserialize_token_into_scanner(token)
+    except kudu.KuduInvalidArgument as error:
+        raise InputError(
+            f"{len(token)} bytes that are no scan token ({error}); expected what Scan.tokens() gave"
+        ) from None
+    request.check_token(scanner.get_projection_schema().names)
+    try:
+        scanner.open()
+        for batch in scanner.xbatches():
+            rows = [tuple(values) for values in batch]
+            if rows:
+                yield rows
+    finally:
+        scanner.close()
+
+
+def dicts(request: Request, batch: list[tuple[Any, ...]]) -> Iterator[dict[str, object]]:
+    """Rows as they are given to callers."""
+    names = [column.name for column in request.columns]
+    moments = [i for i, column in enumerate(request.columns) if column.type == "timestamp"]
+    for values in batch:
+        row = list(values)
+        for i in moments:
+            row[i] = row[i] and row[i].astimezone(timezone.utc)
+        yield dict(zip(names, row, strict=True))
+
+
+def arrow(request: Request, batch: list[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
+    """Rows as one Arrow batch; kudu-python gives cells only."""
+    import pyarrow as pa
+
+    if not request.columns:
+        yield pa.RecordBatch.from_struct_array(pa.array([{}] * len(batch), pa.struct([])))
+        return
+    rows = list(dicts(request, batch))
+    yield pa.RecordBatch.from_pylist(rows, schema=schema_of(request.columns))
+
+
+def _predicates(handle: Any, condition: Condition) -> Iterator[Any]:
+    name, kind, values = condition
+    column = handle[name]
+
+    def sent(value: object) -> object:
+        return exact(value) if kind == "timestamp" else value
+
+    if values is None:
+        yield column.is_null()
+    elif isinstance(values, Between):
+        if values.low is not None:
+            yield column >= sent(values.low)
+        if values.high is not None:
+            yield column < sent(values.high)
+    elif len(values) == 1:
+        yield column == sent(values[0])
+    else:
+        yield column.in_list([sent(value) for value in values])

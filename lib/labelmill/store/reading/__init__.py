@@ -1,0 +1,1 @@
+"""Scans in parallel, with retries."""

@@ -1,0 +1,1 @@
+"""Rows with a meaning of their own: models, aliases, micro-batches, profiles."""

@@ -1,0 +1,54 @@
+"""Movable pointers to model versions. Moving one is the hot swap."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from labelmill.errors import MissingRow
+from labelmill.store.client import RowClient
+from labelmill.store.records import models
+from labelmill.store.schema.tables import ALIASES
+
+
+def resolve(client: RowClient, model: str, alias: str) -> int:
+    """The version that the alias points to now.
+
+    Raises:
+        MissingRow: No such alias; says which aliases and versions the model has.
+    """
+    known = {
+        str(row["alias"]): int(str(row["version"]))
+        for row in client.scan(ALIASES, ["alias", "version"], {"model": model})
+    }
+    if alias in known:
+        return known[alias]
+    aliases = ", ".join(f"{a} → {v}" for a, v in sorted(known.items())) or "none"
+    raise MissingRow(
+        f"model {model!r} has no alias {alias!r}. Aliases: {aliases}; versions: "
+        f"{_versions(client, model)}. Set it with `evaluate_models.py --promote` or "
+        f"`labelmill models alias`."
+    )
+
+
+def move(client: RowClient, model: str, alias: str, version: int) -> None:
+    """Points the alias to an existing version.
+
+    Raises:
+        MissingRow: No such version.
+    """
+    if version not in models.versions(client, model):
+        raise MissingRow(
+            f"model {model!r} has no version {version}, so alias {alias!r} stays where it is; "
+            f"versions: {_versions(client, model)}"
+        )
+    row = {
+        "model": model,
+        "alias": alias,
+        "version": version,
+        "moved_at": datetime.now(timezone.utc),
+    }
+    client.write(ALIASES, [row])
+
+
+def _versions(client: RowClient, model: str) -> str:
+    return ", ".join(map(str, models.versions(client, model))) or "none"

@@ -1,0 +1,184 @@
+"""Model versions: artifact bytes in content-addressed chunks, the header row written last.
+
+Kudu has no atomicity across rows, so the header row is the commit marker: a publish that dies
+before it leaves chunks that nobody refers to, and no version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from labelmill.domain.models.artifact import Artifact, chunks_of, pack, sha256_of
+from labelmill.errors import ArtifactError, MissingRow, RowsRefused, StoreError
+from labelmill.store.client import RowClient
+from labelmill.store.schema.tables import MODEL_CHUNKS, MODELS, SWEEPS, VERSION_RESERVATIONS
+
+_MEND = (
+    "Publish this version again (run its sweep again with --retry-failed, or `models.publish` with "
+    "the same artifact): chunks are written again under the same names. Until then move the alias "
+    "to another version."
+)
+
+
+def publish(
+    client: RowClient,
+    model: str,
+    version: int,
+    artifact: Artifact,
+    training_set: str,
+    trial_id: str | None,
+    parent: int | None = None,
+) -> str:
+    """Stores a model version.
+
+    Args:
+        client: Open client.
+        model: Name.
+        version: Immutable number; publishing the same artifact under it again is fine.
+        artifact: What is stored.
+        training_set: Digest of the training set it learned from.
+        trial_id: Trial it came from.
+        parent: Version it went on from.
+
+    Returns:
+        SHA-256 (hex) of the artifact's bytes.
+
+    Raises:
+        StoreError: Another artifact is stored under this version.
+        StoreUnreachable: Kudu did not answer in time.
+    """
+    header: dict[str, object] = {
+        "family": artifact.family,
+        "parameters": json.dumps(artifact.parameters, sort_keys=True),
+        "preparation": artifact.preparation.to_json(),
+        "classes": json.dumps(list(artifact.classes)),
+        "training_set": training_set,
+        "parent": parent,
+        "trial_id": trial_id,
+    }
+    return publish_bytes(client, model, version, header, pack(artifact))
+
+
+def publish_bytes(
+    client: RowClient, model: str, version: int, header: Mapping[str, object], data: bytes
+) -> str:
+    """Stores artifact bytes and their header row; see `publish`.
+
+    Args:
+        client: Open client.
+        model: Name.
+        version: Immutable number.
+        header: The descriptive columns of ``models`` (family, parameters, preparation, classes,
+            training_set; parent and trial_id when known).
+        data: The artifact's bytes.
+
+    Raises:
+        StoreError: Another artifact is stored under this version.
+    """
+    client.ensure(MODEL_CHUNKS)
+    client.ensure(MODELS)
+    sha256 = sha256_of(data)
+    _refuse_other(client, model, version, sha256)
+    chunks = chunks_of(data)
+    # Upsert, not insert-ignore: publishing again also mends a chunk that was altered.
+    client.write(
+        MODEL_CHUNKS,
+        [
+            {
+                "sha256": sha256,
+                "chunk": number,
+                "data": chunk,
+                "data_sha256": hashlib.sha256(chunk).hexdigest(),
+            }
+            for number, chunk in enumerate(chunks)
+        ],
+    )
+    row = {
+        **header,
+        "model": model,
+        "version": version,
+        "sha256": sha256,
+        "bytes": len(data),
+        "chunks": len(chunks),
+        "created_at": datetime.now(timezone.utc),
+    }
+    try:
+        client.write(MODELS, [row], "insert")
+    except RowsRefused:
+        # Published before, or by another process just now: the same bytes are the same version.
+        _refuse_other(client, model, version, sha256)
+    return sha256
+
+
+def load(client: RowClient, model: str, version: int) -> tuple[dict[str, object], bytes]:
+    """The header row and the verified artifact bytes of a version.
+
+    Raises:
+        MissingRow: No such version.
+        ArtifactError: A chunk is missing or altered; names it and how to mend it.
+    """
+    row = header_of(client, model, version)
+    if row is None:
+        known = ", ".join(map(str, versions(client, model))) or "none"
+        raise MissingRow(f"model {model!r} has no version {version}; versions: {known}")
+    sha256, expected = str(row["sha256"]), int(str(row["chunks"]))
+    what = f"model {model!r} version {version} (sha256 {sha256[:12]}…)"
+    chunks: dict[int, bytes] = {}
+    for chunk in client.scan(MODEL_CHUNKS, where={"sha256": sha256}):
+        number, data = int(str(chunk["chunk"])), chunk["data"]
+        assert isinstance(data, bytes)
+        if hashlib.sha256(data).hexdigest() != chunk["data_sha256"]:
+            raise ArtifactError(f"{what}: chunk {number} of {expected} is altered. {_MEND}")
+        chunks[number] = data
+    for number in range(expected):
+        if number not in chunks:
+            raise ArtifactError(f"{what}: chunk {number} of {expected} is missing. {_MEND}")
+    if extra := sorted(set(chunks) - set(range(expected))):
+        raise ArtifactError(f"{what}: chunk {extra[0]} is beyond the {expected} expected. {_MEND}")
+    data = b"".join(chunks[number] for number in range(expected))
+    if sha256_of(data) != sha256:
+        raise ArtifactError(f"{what}: the {expected} chunks add up to other bytes. {_MEND}")
+    return row, data
+
+
+def header_of(client: RowClient, model: str, version: int) -> dict[str, object] | None:
+    """The header row of a version; ``None`` when there is none."""
+    rows = list(client.scan(MODELS, where={"model": model, "version": version}))
+    return rows[0] if rows else None
+
+
+def versions(client: RowClient, model: str) -> list[int]:
+    """Existing versions, ascending."""
+    return sorted(
+        int(str(r["version"])) for r in client.scan(MODELS, ["version"], {"model": model})
+    )
+
+
+def next_version(client: RowClient, model: str) -> int:
+    """The first version that neither a model nor a sweep (by its reserved range) has taken.
+
+    To take it, see `labelmill.store.records.reservations`: another may read the same answer.
+    """
+    client.ensure(MODELS)
+    client.ensure(SWEEPS)
+    client.ensure(VERSION_RESERVATIONS)
+    taken = versions(client, model)
+    for held in client.scan(VERSION_RESERVATIONS, ["first_version", "versions"], {"model": model}):
+        taken.append(int(str(held["first_version"])) + int(str(held["versions"])) - 1)
+    # Sweeps of releases that kept no reservations.
+    for sweep in client.scan(SWEEPS, ["first_version", "trials"], {"model": model}):
+        taken.append(int(str(sweep["first_version"])) + int(str(sweep["trials"])) - 1)
+    return max(taken, default=0) + 1
+
+
+def _refuse_other(client: RowClient, model: str, version: int, sha256: str) -> None:
+    row = header_of(client, model, version)
+    if row is not None and row["sha256"] != sha256:
+        raise StoreError(
+            f"model {model!r} version {version} is stored already with other bytes "
+            f"(sha256 {str(row['sha256'])[:12]}…, now {sha256[:12]}…). Versions are immutable: "
+            f"publish as version {next_version(client, model)}."
+        )

@@ -1,0 +1,199 @@
+"""DataFrames in and out of Kudu, and the catalogue as Spark SQL views.
+
+A write must be the only work of its stage: persist and count the DataFrame first. An executor
+whose heartbeat meets a write task before its first write can die of KUDU-3790, so decoding,
+prediction or training must not run inside the task that writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pyspark.sql import Column as SqlColumn
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from labelmill.errors import InputError
+from labelmill.settings import Settings
+from labelmill.store.client import Operation, RowClient
+from labelmill.store.connect import open_client
+from labelmill.store.schema.tables import ANNOTATIONS, TABLES
+from labelmill.store.schema.truth import VIEWS
+from labelmill.store.schema.types import Table, Type
+from labelmill.store.spark.errors import spark_errors
+
+SQL_TYPES: dict[Type, T.DataType] = {
+    "string": T.StringType(),
+    "binary": T.BinaryType(),
+    "int8": T.ByteType(),
+    "int32": T.IntegerType(),
+    "int64": T.LongType(),
+    "float": T.FloatType(),
+    "double": T.DoubleType(),
+    "bool": T.BooleanType(),
+    "timestamp": T.TimestampType(),
+}
+"""Our types → Spark's. Timestamps show in the session's time zone, which is UTC in our sessions."""
+
+_WIDENS = {
+    "tinyint": ("smallint", "int", "bigint", "float", "double"),
+    "smallint": ("int", "bigint", "float", "double"),
+    "int": ("bigint", "double"),
+    "float": ("double",),
+    "double": ("float",),  # a probability computed in double; its precision is declared as float
+}
+"""Casts that a write does by itself: Spark type → types it may become. None of them can turn a
+value into null or another number."""
+
+
+def spark_type(table: Table) -> T.StructType:
+    """The table's rows as a Spark type, for schemas of ``mapInArrow`` and ``createDataFrame``."""
+    return T.StructType(
+        [T.StructField(c.name, SQL_TYPES[c.type], c.nullable) for c in table.columns]
+    )
+
+
+def read(
+    spark: SparkSession,
+    settings: Settings,
+    table: Table,
+    columns: Sequence[str] | None = None,
+    predicate: str | SqlColumn | None = None,
+    snapshot_ms: int | None = None,
+) -> DataFrame:
+    """Rows of a table as a DataFrame, read when an action runs.
+
+    Args:
+        spark: Session with the Kudu connector.
+        settings: Masters, prefix and timeout.
+        table: Declared table; must exist (`ensure_all`).
+        columns: Columns to read, in this order; all when ``None``. Only these leave Kudu.
+        predicate: SQL condition or Column. Kudu itself filters ``=``, ``<``, ``>``, ``IN``,
+            ``LIKE 'x%'``, ``IS [NOT] NULL`` and their ``AND``; the rest Spark filters.
+        snapshot_ms: Milliseconds since 1970 UTC; the same rows at each read. Newest when ``None``.
+
+    Raises:
+        UnknownName: A column that the table does not have.
+        StoreUnreachable: No master answered.
+        StoreError: The table is not there.
+    """
+    names = [table.column(name).name for name in columns] if columns is not None else None
+    options = _options(settings, table)
+    if snapshot_ms is not None:
+        options["kudu.snapshotTimestampMs"] = str(snapshot_ms)
+    with spark_errors(f"reading table {options['kudu.table']}", settings):
+        frame = spark.read.format("kudu").options(**options).load()
+    if predicate is not None:
+        frame = frame.where(predicate)
+    return frame.select(*names) if names is not None else frame
+
+
+def write(df: DataFrame, settings: Settings, table: Table, operation: Operation = "upsert") -> None:
+    """Writes a DataFrame, which should be persisted and counted already (see the module).
+
+    Nullable columns that the DataFrame lacks are left out. A retried Spark task sends its rows
+    again, so ``insert`` may refuse rows that the first attempt wrote; prefer the others.
+
+    Raises:
+        UnknownName: A column that the table does not have.
+        InputError: A column is missing, or of a type that would have to be cast with loss.
+        RowsRefused: Kudu refused rows; shows samples.
+        StoreUnreachable: Kudu did not answer in time.
+    """
+    ready = _as_table(df, table, keys_only=operation == "delete_ignore")
+    options = {**_options(settings, table), "kudu.operation": operation}
+    with spark_errors(f"writing to table {options['kudu.table']}", settings):
+        ready.write.format("kudu").options(**options).mode("append").save()
+
+
+def ensure_all(
+    settings: Settings, client: RowClient | None = None, used: Collection[Table] | None = None
+) -> None:
+    """Creates every declared table that is absent, and checks the others.
+
+    Args:
+        settings: Masters and prefix.
+        client: Open client; one is opened when ``None``.
+        used: Tables to check, of those that are there; each takes some calls to Kudu. All when
+            ``None``.
+
+    Raises:
+        SchemaMismatch: A table of another version or other columns.
+        StoreUnreachable: No master answered in time.
+    """
+    opened = client or open_client(settings)
+    try:
+        there = () if used is None else opened.names()
+        for table in TABLES.values():
+            if used is None or table in used or settings.table_prefix + table.name not in there:
+                opened.ensure(table)
+    finally:
+        if client is None:
+            opened.close()
+
+
+def register_views(
+    spark: SparkSession,
+    settings: Settings,
+    snapshot_ms: int | None = None,
+    only: Collection[str] | None = None,
+) -> list[str]:
+    """Makes every declared table a temporary view, and ``truth`` and ``truth_conflicts`` over them.
+
+    Args:
+        spark: Session with the Kudu connector.
+        settings: Masters and prefix.
+        snapshot_ms: Snapshot of all views; newest when ``None``.
+        only: Names of the views that are needed; each table asks Kudu for its schema, which takes
+            a while for all. Everything when ``None``.
+
+    Returns:
+        Names of the views.
+    """
+    views = [name for name in VIEWS if only is None or name in only]
+    # Both views over tables read `annotations` and nothing else.
+    tables = [n for n in TABLES if only is None or n in only or (views and n == ANNOTATIONS.name)]
+    for name in tables:
+        frame = read(spark, settings, TABLES[name], snapshot_ms=snapshot_ms)
+        frame.createOrReplaceTempView(name)
+    for name in views:
+        spark.sql(VIEWS[name]).createOrReplaceTempView(name)
+    return [*tables, *views]
+
+
+def _options(settings: Settings, table: Table) -> dict[str, str]:
+    return {
+        "kudu.master": settings.masters(),
+        "kudu.table": settings.table_prefix + table.name,
+        "kudu.scanRequestTimeoutMs": str(max(1, round(settings.timeout_seconds * 1000))),
+    }
+
+
+def _as_table(df: DataFrame, table: Table, keys_only: bool) -> DataFrame:
+    have = {field.name: field.dataType for field in df.schema.fields}
+    for name in have:
+        table.column(name)
+    wanted: list[SqlColumn] = []
+    for column in table.columns:
+        if keys_only and not column.key:
+            continue
+        if column.name not in have:
+            if column.nullable:
+                continue
+            raise InputError(
+                f"{table.name}.{column.name} is missing in the DataFrame, which has: "
+                f"{', '.join(have) or 'no columns'}"
+            )
+        found, expected = have[column.name], SQL_TYPES[column.type]
+        one = F.col(f"`{column.name}`")
+        if found != expected:
+            before, after = found.simpleString(), expected.simpleString()
+            if before != "void" and after not in _WIDENS.get(before, ()):
+                raise InputError(
+                    f"{table.name}.{column.name} is {after}, the DataFrame has {before}; a cast "
+                    f"could lose values, so do it before writing: .cast('{after}')"
+                )
+            one = one.cast(expected).alias(column.name)
+        wanted.append(one)
+    return df.select(*wanted)

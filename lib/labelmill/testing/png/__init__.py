@@ -1,0 +1,1 @@
+"""PNG files made and damaged for tests."""

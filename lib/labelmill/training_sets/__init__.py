@@ -1,0 +1,1 @@
+"""Training sets as things: written, registered, found and pruned. No Spark."""

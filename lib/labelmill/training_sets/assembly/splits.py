@@ -1,0 +1,163 @@
+"""Which rows of an index are frozen, and in which split: groups whole, classes cut where asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelmill.domain.splits.assign import divide
+from labelmill.domain.splits.balance import kept
+from labelmill.domain.splits.hashing import SPLITS, positions_of
+from labelmill.errors import InputError, LabelmillError
+from labelmill.feed.files.columns import Target
+from labelmill.training_sets.assembly.groups import GROUP, given_of, units_of
+from labelmill.training_sets.assembly.index import Labels
+from labelmill.training_sets.assembly.options import Options
+
+_KEPT_SALT = "\0kept"
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Divided:
+    """Rows of an index in the order of the training set.
+
+    Attributes:
+        order: ``(M,)`` their places in the index: by split, then as they were.
+        splits: ``(M,)`` places in ``SPLITS``, ascending.
+        told: How it came to this, and that nothing is in two splits: the manifest's ``splitting``.
+    """
+
+    order: npt.NDArray[np.int64]
+    splits: npt.NDArray[np.int8]
+    told: dict[str, Any]
+
+
+def divided(
+    rows: pa.Table,
+    key: str,
+    target: Target,
+    labels: Labels,
+    given: npt.NDArray[np.int8],
+    options: Options,
+) -> Divided:
+    """Divides an index.
+
+    Args:
+        rows: In order of collection and key.
+        key: ``image_id`` or ``record_id``.
+        target: What is learned.
+        labels: Of the rows.
+        given: ``(N,)`` of `labelmill.training_sets.assembly.index.given_splits`.
+        options: How.
+
+    Raises:
+        InputError: A group or image that the query puts into two splits; options that do not go
+            with the target or with each other.
+        LabelmillError: Something is in two splits although nothing should be.
+    """
+    _check(options, target, GROUP in rows.column_names)
+    division = options.division
+    names, units = units_of(rows, key)
+    unit_given = given_of(names, units, given, GROUP in rows.column_names)
+    strata = np.zeros(len(names), np.int32)
+    strata[units[::-1]] = labels.codes[::-1]  # of the first row, which is written last
+    positions = positions_of(texts(names), division.salt)
+    unit_splits, held_out = divide(positions, unit_given, strata, division)
+    splits = unit_splits[units]
+    stays = np.ones(len(rows), np.bool_)
+    if options.balance or options.limit_per_class is not None:
+        chosen = positions_of(texts(rows[key]), division.salt + _KEPT_SALT)
+        stays = kept(splits, labels.codes, chosen, options.limit_per_class, options.balance)
+    places = np.flatnonzero(stays)
+    order = places[np.argsort(splits[places], kind="stable")]
+    proof = _proof(rows, key, order, splits[order], one_each=names is rows[key])
+    if torn := [name for name in ("ids", "groups") if proof.get(f"{name}_in_two_splits")]:
+        raise LabelmillError(
+            f"{' and '.join(torn)} would be in two splits, which is an error of labelmill's; nothing is "
+            "frozen. Give a column split, and tell us of the query"
+        )
+    told = {
+        "fractions": list(division.fractions),
+        "salt": division.salt,
+        "given": sorted(SPLITS[code] for code in np.unique(given[given >= 0])),
+        "validation_from_train": division.validation_fraction if held_out else 0.0,
+        "stratified": division.stratify,
+        "balanced": options.balance,
+        "limit_per_class": options.limit_per_class,
+        "left_out": len(rows) - len(order),
+        **proof,
+    }
+    return Divided(order, splits[order], told)
+
+
+def texts(values: pa.ChunkedArray) -> Iterator[str]:
+    """Values one by one, few of them as objects at a time."""
+    for start in range(0, len(values), _BLOCK):
+        yield from values.slice(start, _BLOCK).to_pylist()
+
+
+def _check(options: Options, target: Target, grouped: bool) -> None:
+    if options.division.stratify and target not in ("class", "classes"):
+        raise InputError("exact shares of each class (--stratify) need a class as target")
+    if options.division.stratify and grouped:
+        raise InputError(
+            "groups stay whole, so classes cannot have exact shares; leave out --stratify or the column "
+            "that rows are grouped by"
+        )
+    if (options.balance or options.limit_per_class is not None) and target != "class":
+        raise InputError(
+            "--balance and --limit-per-class count rows of a class; this slice has "
+            + ("several classes a row" if target == "classes" else "no class")
+        )
+    if options.class_list is not None and target not in ("class", "classes"):
+        raise InputError("a class list needs a class as target")
+
+
+def _proof(
+    rows: pa.Table,
+    key: str,
+    order: npt.NDArray[np.int64],
+    splits: npt.NDArray[np.int8],
+    one_each: bool,
+) -> dict[str, Any]:
+    """Counted on the rows as they are written, whatever rule put them there.
+
+    Args:
+        rows: In order.
+        key: ``image_id`` or ``record_id``.
+        order: Places of the rows that are written.
+        splits: Theirs.
+        one_each: No two rows have the same id, which was seen when they were put in order.
+    """
+    told: dict[str, Any] = {}
+    if one_each and len(np.unique(order)) == len(order):
+        counts = np.bincount(splits, minlength=len(SPLITS)).tolist()
+        told["ids_in_two_splits"] = 0
+        told["ids"] = {s: count for s, count in zip(SPLITS, counts, strict=True) if count}
+        return told
+    for name, named in _named(rows, key).items():
+        encoded = named.take(pa.array(order)).dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+        in_split = np.zeros((len(SPLITS), len(encoded.dictionary)), np.bool_)
+        in_split[splits[codes >= 0], codes[codes >= 0]] = True
+        told[f"{name}_in_two_splits"] = int(np.count_nonzero(in_split.sum(axis=0) > 1))
+        counts = zip(SPLITS, in_split.sum(axis=1).tolist(), strict=True)
+        told[name] = {split: count for split, count in counts if count}
+    return told
+
+
+def _named(rows: pa.Table, key: str) -> dict[str, pa.Array]:
+    """What must not be in two splits, row by row."""
+    ids = rows[key].combine_chunks()
+    if key == "record_id":
+        ids = pc.binary_join_element_wise(rows["collection"].combine_chunks(), ids, "\0")
+    return {"ids": ids} | (
+        {"groups": rows[GROUP].combine_chunks()} if GROUP in rows.column_names else {}
+    )
