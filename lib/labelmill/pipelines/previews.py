@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.domain.images.image import from_bytes, thumbnail
 from labelmill.errors import InputError
+from labelmill.spark.arrow import struct_type
 from labelmill.sql.pixels import image_parts, whole_images
 
 SIDE = 96
@@ -26,9 +27,6 @@ SIZE_SQL = "width * height * channels * if(dtype = 'uint16', 2L, 1L)"
 
 
 PICTURES = pa.schema([("image_id", pa.string()), ("png", pa.binary())])
-
-
-PICTURES_SQL = "image_id string, png binary"
 
 
 def draw(own: SparkSession, collection: str, sizes: Mapping[str, int]) -> dict[str, bytes]:
@@ -47,7 +45,7 @@ def draw(own: SparkSession, collection: str, sizes: Mapping[str, int]) -> dict[s
         image_parts(own, collection, small)
         .repartition("image_id")
         .sortWithinPartitions("image_id", "chunk")
-        .mapInArrow(picture_batches, PICTURES_SQL)  # type: ignore[arg-type]
+        .mapInArrow(picture_batches, struct_type(PICTURES))  # type: ignore[arg-type]
     )
     drawn = {row["image_id"]: bytes(row["png"]) for row in parts.collect()}
     missing = [image_id for image_id in sizes if image_id not in drawn]

@@ -59,12 +59,6 @@ FILES = pa.schema(
 ``fault``       ``REASON: message`` of a file that the source already knows to be bad, or null
 """
 
-FILES_SQL = (
-    "uri string, size bigint, data binary, class string, split string, origin string, "
-    "attributes string, source_time timestamp, fault string"
-)
-"""`FILES` for Spark."""
-
 
 @dataclass
 class Wave:

@@ -26,9 +26,10 @@ from labelmill.errors import InputError, NoData, NotAccepted
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.evaluate.candidates import Candidate, candidates
 from labelmill.pipelines.evaluate.report import _reported, _row
-from labelmill.pipelines.evaluate.worker import COUNTED_SQL, confuse_batches
+from labelmill.pipelines.evaluate.worker import COUNTED, confuse_batches
 from labelmill.pipelines.predict.worker import IMAGE_COLUMNS
 from labelmill.settings import Settings
+from labelmill.spark.arrow import struct_type
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.spark.shared_files import shared_shards
@@ -170,7 +171,7 @@ def _counted(
     shared = rows.sparkSession.sparkContext.broadcast(artifacts)
     counting = partial(confuse_batches, artifacts=shared)
     try:
-        found = rows.mapInArrow(counting, COUNTED_SQL).collect()
+        found = rows.mapInArrow(counting, struct_type(COUNTED)).collect()
     finally:
         shared.destroy()
     counted: dict[int, Counter[tuple[str, str | None]]] = {v: Counter() for v in artifacts}

@@ -13,9 +13,6 @@ from labelmill.feed.rows.shards import open_files
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.predict.worker import labelled_rows
 
-COUNTED_SQL = "version int, truth string, predicted string, rows long"
-
-
 COUNTED = pa.schema(
     [
         ("version", pa.int32()),

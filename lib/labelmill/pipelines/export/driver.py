@@ -23,9 +23,10 @@ from labelmill.errors import InputError, LabelmillError, MissingRow, NoData
 from labelmill.pipelines.export.file_names import MANIFEST, Format, Layout
 from labelmill.pipelines.export.output_folder import Claim, Place
 from labelmill.pipelines.export.selection import asked_for, with_clashes, with_shapes
-from labelmill.pipelines.export.worker import EXPORTED, EXPORTED_SQL, Exporting, why_not_written
+from labelmill.pipelines.export.worker import EXPORTED, Exporting, why_not_written
 from labelmill.settings import Settings
 from labelmill.sources.manifest.columns import ABOUT_FILES
+from labelmill.spark.arrow import struct_type
 from labelmill.spark.errors import our_errors
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
@@ -111,7 +112,7 @@ def export(
         exported = (
             named.repartition(tasks, "image_id")
             .sortWithinPartitions("image_id")
-            .mapInArrow(exporting, EXPORTED_SQL)  # type: ignore[arg-type]
+            .mapInArrow(exporting, struct_type(EXPORTED))  # type: ignore[arg-type]
             .persist(StorageLevel.MEMORY_AND_DISK)
         )
         done.callback(exported.unpersist)

@@ -13,7 +13,9 @@ from pyspark.sql import types as T
 from labelmill.errors import InputError
 from labelmill.pipelines.export.file_names import Format, Layout, Named, clash_key
 from labelmill.pipelines.export.output_folder import Claim
+from labelmill.pipelines.export.worker import NAMED
 from labelmill.settings import Settings
+from labelmill.spark.arrow import struct_type
 from labelmill.sql import catalogue
 from labelmill.store.schema.tables import IMAGES
 from labelmill.store.spark import frames as store
@@ -22,10 +24,10 @@ NEEDED = ("collection", "image_id")
 TAKEN = ("class", "split", "uri", "source_time", "attributes")
 """Columns that a query may have; they go to the manifest. All others are left alone."""
 
-_ROW = (
-    "collection", "image_id", "label", "split", "source_uri", "source_time", "attributes", "width",
-    "height", "channels", "dtype",
-)  # fmt: skip
+_ROW = tuple(name for name in NAMED.names if name != "clash")
+_KEYED = pa.schema(
+    [*(NAMED.field(name) for name in _ROW), ("key", pa.string()), ("behind", pa.string())]
+)
 _FEW = 50
 _IMAGE_ID = "^[0-9a-f]{64}$"
 
@@ -97,7 +99,7 @@ def with_clashes(rows: DataFrame, format: Format, layout: Layout) -> DataFrame:
         return rows.withColumn("clash", F.lit(False))
     keyed = rows.select(*_ROW).mapInArrow(
         Keys(format, layout),  # type: ignore[arg-type]
-        f"{_row_sql()}, key string, behind string",
+        struct_type(_KEYED),
     )
     clashes = (
         keyed.groupBy("key").agg((F.min("behind") < F.max("behind")).alias("clash")).where("clash")
@@ -124,7 +126,7 @@ class Keys:
                 *(pa.array(c, pa.string()) for c in zip(*pairs, strict=True)),
             ]
             if pairs:
-                yield pa.RecordBatch.from_arrays(columns, [*_ROW, "key", "behind"])
+                yield pa.RecordBatch.from_arrays(columns, _KEYED.names)
 
     def _pair(self, row: dict[str, object]) -> tuple[str, str]:
         if row["channels"] is None:
@@ -140,11 +142,6 @@ class Keys:
                 str(row["source_uri"] or ""),
             ),
         )
-
-
-def _row_sql() -> str:
-    numbers = ("width", "height", "channels")
-    return ", ".join(f"{name} {'int' if name in numbers else 'string'}" for name in _ROW)
 
 
 def _columns(asked: DataFrame, layout: str) -> list[Column]:

@@ -33,11 +33,12 @@ from labelmill.store.schema.tables import IMAGE_CHUNKS, IMAGES
 BATCH_IMAGES, BATCH_BYTES = 512, 16 << 20
 """A worker holds about so many pixels at once, or one image."""
 
-NAMED_SQL = (
-    "collection string, image_id string, label string, split string, source_uri string, "
-    "source_time string, attributes string, width int, height int, channels int, dtype string, "
-    "clash boolean"
-)
+NAMED = pa.schema([
+    ("collection", pa.string()), ("image_id", pa.string()), ("label", pa.string()),
+    ("split", pa.string()), ("source_uri", pa.string()), ("source_time", pa.string()),
+    ("attributes", pa.string()), ("width", pa.int32()), ("height", pa.int32()),
+    ("channels", pa.int32()), ("dtype", pa.string()), ("clash", pa.bool_()),
+])  # fmt: skip
 """Rows that come in; ``width`` is null where the catalogue has no such image."""
 
 EXPORTED = pa.schema([
@@ -54,13 +55,6 @@ EXPORTED = pa.schema([
 ``shared``: the file of an earlier row; ``missing``: no pixels; ``failed``: not written, see ``message``;
 ``not_tried``, after a failure.
 """
-
-EXPORTED_SQL = (
-    "uri string, label string, split string, source_time string, attributes string, "
-    "collection string, source_uri string, image_id string, width int, height int, channels int, "
-    "dtype string, bytes bigint, sha256 string, state string, message string"
-)
-"""`EXPORTED` for Spark."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class Exporting:
     fresh: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Rows of `NAMED_SQL`, those of one image after one another, to batches of `EXPORTED`.
+        """Rows of `NAMED`, those of one image after one another, to batches of `EXPORTED`.
 
         Raises:
             InputError: This worker does not see the folder.

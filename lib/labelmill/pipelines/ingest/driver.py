@@ -24,11 +24,12 @@ from labelmill.pipelines.ingest.distinct_ids import DistinctIds
 from labelmill.pipelines.ingest.equal_files import settle
 from labelmill.pipelines.ingest.report import Counts, closed, no_images
 from labelmill.pipelines.ingest.wave_retry import whole
-from labelmill.pipelines.ingest.worker import SUMMARY_SQL, Taking, take_stream
+from labelmill.pipelines.ingest.worker import SUMMARY, Taking, take_stream
 from labelmill.read_ahead import read_ahead
 from labelmill.settings import Settings
 from labelmill.sources import open_heap
 from labelmill.sources.base import Heap, SourceOptions, Wave
+from labelmill.spark.arrow import struct_type
 from labelmill.spark.errors import our_errors
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
@@ -191,7 +192,7 @@ def _take(
     """One wave, taken by workers; the rows of `SUMMARY`."""
     if isinstance(wave.files, DataFrame):
         take = _Through(wave.through, taking) if wave.through else taking
-        summaries = wave.files.mapInArrow(take, SUMMARY_SQL)  # type: ignore[arg-type]
+        summaries = wave.files.mapInArrow(take, struct_type(SUMMARY))  # type: ignore[arg-type]
         return [row.asDict() for row in summaries.collect()]
     parts = _cut(wave.files, slots, each or _guess(wave))
     streams = spark.sparkContext.parallelize(parts, len(parts))

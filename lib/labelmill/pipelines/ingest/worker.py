@@ -61,12 +61,6 @@ SUMMARY = pa.schema(
 ones, annotations sent, bad files by reason, the first of them (uri, reason, message), and seconds by
 kind of work."""
 
-SUMMARY_SQL = (
-    "files bigint, ids binary, bytes bigint, annotations bigint, reasons map<string,bigint>, "
-    "samples array<array<string>>, read double, decode double, write double"
-)
-"""`SUMMARY` for Spark."""
-
 
 @dataclass(frozen=True)
 class Taking:

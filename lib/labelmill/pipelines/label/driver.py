@@ -25,9 +25,15 @@ from labelmill.pipelines.label.messages import Task
 from labelmill.pipelines.label.plan import StreamPlan, caps, start
 from labelmill.pipelines.label.report import Tally
 from labelmill.pipelines.label.version_pins import Pins, Served
-from labelmill.pipelines.label.worker import LABEL_COLUMNS, ROW_DDL, label_batches, records_at_once
+from labelmill.pipelines.label.worker import (
+    LABEL_COLUMNS,
+    ROW_SCHEMA,
+    label_batches,
+    records_at_once,
+)
 from labelmill.pipelines.predict.decide import broadcast_bytes
 from labelmill.settings import Settings
+from labelmill.spark.arrow import struct_type
 from labelmill.spark.report import Report
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
@@ -129,7 +135,9 @@ class MicroBatch:
         messages.sparkSession.conf.set(
             "spark.sql.execution.arrow.maxRecordsPerBatch", str(records_at_once(self._input_cap))
         )
-        rows = messages.mapInArrow(labelling, ROW_DDL).persist(StorageLevel.MEMORY_AND_DISK)
+        rows = messages.mapInArrow(labelling, struct_type(ROW_SCHEMA)).persist(
+            StorageLevel.MEMORY_AND_DISK
+        )
         try:
             # Counting first computes the stage: the Kudu write then only writes (KUDU-3790).
             counted = rows.agg(F.count("*"), F.collect_list("reason")).head()

@@ -139,12 +139,6 @@ ROW_SCHEMA = pa.schema([
 ])  # fmt: skip
 
 
-ROW_DDL = (
-    "reason string, collection string, image_id string, class string, probability float, "
-    "probabilities binary, entropy float, decision string, key binary, value binary"
-)
-
-
 LABEL_COLUMNS = (
     "collection", "image_id", "class", "probability", "probabilities", "entropy", "decision",
 )  # fmt: skip

@@ -19,8 +19,9 @@ from labelmill.domain.models.decisions import DEFAULT_BOUND
 from labelmill.errors import AllFailed, InputError, NoData
 from labelmill.inference.cache import predictor_of
 from labelmill.pipelines.predict.decide import broadcast_bytes
-from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, LABELLED_SQL, predict_batches
+from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, LABELLED, predict_batches
 from labelmill.settings import Settings
+from labelmill.spark.arrow import struct_type
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.sql import catalogue
@@ -91,7 +92,7 @@ def predict_images(
         labelled = (
             with_pixels(images, settings)
             .select(*IMAGE_COLUMNS)
-            .mapInArrow(predicting, LABELLED_SQL)
+            .mapInArrow(predicting, struct_type(LABELLED))
             .dropDuplicates(["collection", "image_id"])
             .persist(StorageLevel.MEMORY_AND_DISK)
         )

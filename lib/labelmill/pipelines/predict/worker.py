@@ -33,12 +33,6 @@ LABELLED = pa.schema(
 """What comes back; ``error`` is null for a labelled image, else it says why there is no label."""
 
 
-LABELLED_SQL = (
-    "collection string, image_id string, class string, probability float, probabilities binary, "
-    "entropy float, decision string, error string"
-)
-
-
 def predict_batches(
     batches: Iterator[pa.RecordBatch],
     artifact: Callable[[], bytes],

@@ -23,8 +23,9 @@ from labelmill.pipelines.profile.plan import Profiled, ProfilePlan
 from labelmill.pipelines.profile.report import reported
 from labelmill.pipelines.profile.schema_file import read_schema_file
 from labelmill.pipelines.profile.statistics import Figures, figures, mean_image
-from labelmill.pipelines.profile.worker import DESCRIBED_SQL, READ, describe_batches
+from labelmill.pipelines.profile.worker import DESCRIBED, READ, describe_batches
 from labelmill.settings import Settings
+from labelmill.spark.arrow import struct_type
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.sql import catalogue
@@ -156,7 +157,7 @@ def describe(own: SparkSession, collection: str) -> DataFrame:
         "pixels", F.lit(None).cast("binary")
     )
     read = small.select(*READ).unionByName(large.select(*READ))
-    described = read.mapInArrow(describe_batches, DESCRIBED_SQL)  # type: ignore[arg-type]
+    described = read.mapInArrow(describe_batches, struct_type(DESCRIBED))  # type: ignore[arg-type]
     truth = own.table("truth").where(F.col("collection") == collection)
     return described.join(truth.select("image_id", "class"), "image_id", "left")
 

@@ -26,12 +26,13 @@ from labelmill.domain.profiles.near_groups import (
 from labelmill.domain.profiles.profile import Duplicates
 from labelmill.domain.splits.hashing import SPLITS_SHOWN
 from labelmill.pipelines.profile.duplicates_worker import (
-    BANDED_SQL,
-    PAIRS_SQL,
+    BANDED,
+    PAIRS,
     band_batches,
     pair_batches,
 )
 from labelmill.pipelines.profile.exact_duplicates import candidates, pixel_digests
+from labelmill.spark.arrow import struct_type
 
 LISTED = 12
 """Groups that are shown."""
@@ -176,11 +177,13 @@ def _pairs(looks: DataFrame, distance: int, least: float) -> DataFrame:
     banded = (
         looks.where(F.col("hash").isNotNull())
         .select("look", "hash", "outline")
-        .mapInArrow(partial(band_batches, distance=distance), BANDED_SQL)
+        .mapInArrow(partial(band_batches, distance=distance), struct_type(BANDED))
     )
     # Ties are broken by the look, so that a run that is too long is always compared the same way.
     sorted_ = banded.repartition("key").sortWithinPartitions("key", "hash", "look")
-    found = sorted_.mapInArrow(partial(pair_batches, distance=distance, least=least), PAIRS_SQL)
+    found = sorted_.mapInArrow(
+        partial(pair_batches, distance=distance, least=least), struct_type(PAIRS)
+    )
     return found.groupBy("a", "b").agg(
         F.min("distance").alias("distance"),
         F.max("likeness").alias("likeness"),

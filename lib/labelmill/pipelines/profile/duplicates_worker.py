@@ -18,7 +18,6 @@ BANDED = pa.schema(
 )
 """One row an image and key; ``look`` is the image's number, ``key`` that of two bands of its hash."""
 
-BANDED_SQL = "key long, look long, hash long, outline binary"
 
 PAIRS = pa.schema(
     [
@@ -31,11 +30,8 @@ PAIRS = pa.schema(
 )
 """Near pairs, a < b; or, where a is null, how many images were not compared with all they might."""
 
-PAIRS_SQL = "a long, b long, distance int, likeness double, skipped long"
-
 
 DIGESTS = pa.schema([("image_id", pa.string()), ("digest", pa.binary())])
-DIGESTS_SQL = "image_id string, digest binary"
 
 _DIGESTS_A_BATCH = 1000
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from labelmill.pipelines.profile.duplicates_worker import DIGESTS_SQL, digest_batches
+from labelmill.pipelines.profile.duplicates_worker import DIGESTS, digest_batches
+from labelmill.spark.arrow import struct_type
 from labelmill.sql.pixels import image_parts
 
 
@@ -40,7 +41,7 @@ def pixel_digests(own: SparkSession, wanted: DataFrame, collection: str) -> Data
             image_parts(own, collection, wanted)
             .repartition("image_id")
             .sortWithinPartitions("image_id", "chunk")
-            .mapInArrow(digest_batches, DIGESTS_SQL)  # type: ignore[arg-type]
+            .mapInArrow(digest_batches, struct_type(DIGESTS))  # type: ignore[arg-type]
             .persist()
         )
         digests.count()

@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 from labelmill.domain.profiles.quantiles import Centre, centre
 from labelmill.pipelines.profile.statistics import BINNED, DOUBLING, STEPS, Counts, Means
 from labelmill.pipelines.profile.worker import greys_of
+from labelmill.spark.arrow import struct_type
 
 FAR = 3.5
 """Iglewicz and Hoaglin's recommendation."""
@@ -39,7 +40,6 @@ SIMPLE = ("brightness", "contrast", "ink", "area", "shape")
 FEATURES = (*SIMPLE, "unlike")
 
 COUNTED = pa.schema([("class", pa.string()), ("step", pa.int64()), ("images", pa.int64())])
-COUNTED_SQL = "class string, step long, images long"
 
 FAR_ROWS = pa.schema(
     [
@@ -52,8 +52,6 @@ FAR_ROWS = pa.schema(
     ]
 )
 """An image far outside; or, where image_id is null, how many there are."""
-
-FAR_SQL = "feature string, image_id string, class string, step long, score double, images long"
 
 
 @dataclass(frozen=True)
@@ -101,14 +99,14 @@ def outliers(
     shared = described.sparkSession.sparkContext.broadcast(compared)
     try:
         counting = partial(distance_batches, means=shared)
-        parts = rows.select("class", "grey").mapInArrow(counting, COUNTED_SQL)
+        parts = rows.select("class", "grey").mapInArrow(counting, struct_type(COUNTED))
         unlike: dict[str | None, dict[int, int]] = defaultdict(dict)
         for name, step, images in parts.groupBy("class", "step").agg(F.sum("images")).collect():
             unlike[name][step] = images
         simple = {name: centre(counts[name]) for name in SIMPLE}
         within = {name: centre(steps) for name, steps in unlike.items()}
         finding = partial(far_batches, means=shared, simple=simple, within=within)
-        found = rows.mapInArrow(finding, FAR_SQL).collect()
+        found = rows.mapInArrow(finding, struct_type(FAR_ROWS)).collect()
     finally:
         shared.destroy()
     number: Counter[str] = Counter()

@@ -20,12 +20,13 @@ from labelmill.domain.profiles.profile import UNSPLIT, Attribute, Quantity, Shap
 from labelmill.domain.profiles.quantiles import Spread, bars, spread
 from labelmill.domain.splits.hashing import SPLITS_SHOWN
 from labelmill.pipelines.profile.worker import (
-    ATTRIBUTES_SQL,
-    SUMS_SQL,
+    ATTRIBUTES,
+    SUMS,
     attribute_batches,
     merge_batches,
     sum_batches,
 )
+from labelmill.spark.arrow import struct_type
 from labelmill.sql import catalogue
 
 MOST_CLASSES, MOST_SHAPES, MOST_KEYS, MEAN_CLASSES = 10_000, 40, 500, 100
@@ -161,8 +162,8 @@ def counted(described: DataFrame) -> Counts:
 def mean_thumbnails(described: DataFrame, classes: Collection[str]) -> Means:
     """Mean thumbnails of all images and of classes. Added up on executors, merged there too."""
     summing = partial(sum_batches, classes=frozenset(classes))
-    parts = described.select("class", "grey").mapInArrow(summing, SUMS_SQL)
-    merged = parts.repartition("class").mapInArrow(merge_batches, SUMS_SQL)  # type: ignore[arg-type]
+    parts = described.select("class", "grey").mapInArrow(summing, struct_type(SUMS))
+    merged = parts.repartition("class").mapInArrow(merge_batches, struct_type(SUMS))  # type: ignore[arg-type]
     return {
         row["class"]: np.frombuffer(row["sums"], np.int64) / row["images"]
         for row in merged.collect()
@@ -217,7 +218,7 @@ def _outside(own: SparkSession, collection: str) -> tuple[int, dict[str, int]]:
 
 
 def _attributes(described: DataFrame) -> dict[str, Attribute]:
-    parts = described.select("attributes").mapInArrow(attribute_batches, ATTRIBUTES_SQL)  # type: ignore[arg-type]
+    parts = described.select("attributes").mapInArrow(attribute_batches, struct_type(ATTRIBUTES))  # type: ignore[arg-type]
     rows = parts.groupBy("key", "type").agg(F.sum("images").alias("images"))
     types: dict[str, dict[str, int]] = {}
     for key, kind, images in (

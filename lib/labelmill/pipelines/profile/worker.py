@@ -50,19 +50,12 @@ DESCRIBED = pa.schema(
 ``outline`` (int8); all three are null where the image cannot be read, hash and outline where it is
 flat."""
 
-DESCRIBED_SQL = (
-    "image_id string, uri string, split string, width int, height int, channels int, dtype string, mean float, "
-    "std float, ink float, bytes long, attributes string, source_micros long, hash long, "
-    "outline binary, grey binary"
-)
 
 SUMS = pa.schema([("class", pa.string()), ("images", pa.int64()), ("sums", pa.binary())])
 """Thumbnails added up: ``sums`` is 32×32 int64; class null: all images."""
 
-SUMS_SQL = "class string, images long, sums binary"
 
 ATTRIBUTES = pa.schema([("key", pa.string()), ("type", pa.string()), ("images", pa.int64())])
-ATTRIBUTES_SQL = "key string, type string, images long"
 
 MOST_KEYS = 1000
 """Keys of attributes that a task counts; beyond it somebody has put data into keys."""

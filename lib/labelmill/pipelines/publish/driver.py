@@ -17,8 +17,9 @@ from labelmill.domain.images.image import image_id_of
 from labelmill.errors import BusError, InputError, NoData, UnknownName
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.publish.order import files, frozen, order_key, shuffled
-from labelmill.pipelines.publish.worker import COLUMNS, SENT_DDL, Sent, send, send_batches
+from labelmill.pipelines.publish.worker import COLUMNS, SENT_SCHEMA, Sent, send, send_batches
 from labelmill.settings import Settings
+from labelmill.spark.arrow import struct_type
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.sql import catalogue
@@ -69,7 +70,7 @@ def publish_slice(
         rate=rate / parts if rate else None,
     )
     with SparkProgress(spark, f"publish to {topic}", console):
-        rows = ordered.mapInArrow(sending, SENT_DDL).collect()
+        rows = ordered.mapInArrow(sending, struct_type(SENT_SCHEMA)).collect()
     total = Sent()
     for row in rows:
         total = total.plus(Sent(**row.asDict()))

@@ -62,10 +62,6 @@ SENT_SCHEMA = pa.schema([
     ("left_out", pa.int64()), ("without_pixels", pa.int64()),
     ("too_large", pa.list_(pa.string())), ("error", pa.string()), ("exit_code", pa.int64()),
 ])  # fmt: skip
-SENT_DDL = (
-    "messages bigint, bytes bigint, recoded bigint, left_out bigint, without_pixels bigint, "
-    "too_large array<string>, error string, exit_code bigint"
-)
 
 
 def send(
