@@ -43,7 +43,7 @@ def two_bars(folder: Path) -> str:
         "created_at": "",
     }  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=columns_of("images", "class"))
-    content = Rows.of_table(table, About("images", "class", ["left", "right"]))
+    content = Rows.from_table(table, About("images", "class", ["left", "right"]))
     _, location, _ = write_training_set(content, str(folder), described)
     return location
 

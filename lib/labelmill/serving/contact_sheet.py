@@ -69,6 +69,6 @@ def freeze_command(
     words += ["--slice", named.path or named.name]
     for name, value in values.items():
         words += ["--param", f"{name}={value}"]
-    if columns.klass in (None, "label") and not columns.mask:
+    if columns.label in (None, "label") and not columns.mask:
         words.append("--no-target")
     return shlex.join([*words, "--snapshot", str(snapshot_ms)])

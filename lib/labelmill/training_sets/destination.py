@@ -1,8 +1,8 @@
-"""Where a training set is written: a folder of this machine, or anywhere `pyarrow.fs` reaches.
+"""Where a training set is written: a local folder, or anywhere `pyarrow.fs` reaches.
 
-Readers go by the manifest, which is written last. On a local disk the files are made in a folder
-beside and renamed, so that the folder named by the digest is whole or not there; elsewhere, where
-a rename may copy, they are made in this machine's folder for temporary files and copied.
+Readers rely on the manifest, which is written last. On a local disk the files are written to a
+folder beside the final one and renamed, so that the folder named by the digest is complete or
+absent. Elsewhere a rename may copy, so files are written to the local temporary folder and uploaded.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ from labelmill.training_sets.disk_errors import disk_errors, room_in
 
 _WORK = ".freezing-"
 _READERS = 8
-_WORKED_ON = re.compile(rf"{re.escape(_WORK)}(?P<host>.+)-(?P<pid>\d+)-[^-]+")
+_WORK_FOLDER = re.compile(rf"{re.escape(_WORK)}(?P<host>.+)-(?P<pid>\d+)-[^-]+")
 
 
-class Place:
-    """Where training sets lie.
+class Destination:
+    """A root folder or URI that holds training sets.
 
     Args:
         root: Folder or URI.
 
     Raises:
-        InputError: A URI that means nothing here.
+        InputError: An unusable URI.
     """
 
     def __init__(self, root: str) -> None:
         self._local = local_path(root.rstrip("/") or "/")
         self._root = root.rstrip("/")
         if self._local is None:
-            self._files, self._base = opened(root)
+            self._files, self._base = open_filesystem(root)
 
     def location(self, digest: str) -> str:
         """Folder or URI of a training set."""
         return f"{self._root}/{digest}"
 
-    def whole(self, digest: str) -> Manifest | None:
-        """The manifest of a training set that is there, if all of it is.
+    def find_complete(self, digest: str) -> Manifest | None:
+        """The manifest of a training set whose files are all there and intact; else None.
 
         Raises:
-            InputError: The place cannot be read.
+            InputError: The destination cannot be read.
         """
-        with told(self.location(digest)):
+        with destination_errors(self.location(digest)):
             try:
                 if self._local is not None:
                     return TrainingSet.open(self.location(digest)).manifest
@@ -75,15 +75,15 @@ class Place:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A folder of this machine to make files in; it goes when the block ends.
+        """A local folder to write files in; removed when the block ends.
 
         Raises:
-            InputError: No room, or no right to write there.
+            InputError: No room, or no permission to write.
         """
         here = Path(self._local or tempfile.gettempdir())
-        with told(self._root) if self._local is not None else room_in(str(here)):
+        with destination_errors(self._root) if self._local is not None else room_in(str(here)):
             here.mkdir(parents=True, exist_ok=True)
-            _sweep(here)
+            _remove_abandoned(here)
             work = tempfile.mkdtemp(prefix=f"{_WORK}{platform.node()}-{os.getpid()}-", dir=here)
             try:
                 yield Path(work)
@@ -91,45 +91,45 @@ class Place:
                 shutil.rmtree(work, ignore_errors=True)
 
     def commit(self, work: Path, manifest: Manifest) -> Manifest:
-        """Puts files into their place, the manifest last.
+        """Publishes the files, the manifest last.
 
         Args:
-            work: With all shards.
-            manifest: Of them.
+            work: Folder with all shards.
+            manifest: Describes them.
 
         Returns:
-            The manifest that lies there now: another's, when the same rows were frozen meanwhile.
+            The manifest that is now there: another one, when the same rows were frozen meanwhile.
 
         Raises:
-            InputError: No room, or no right to write there; nothing of ours stays.
+            InputError: No room, or no permission to write; nothing is left behind.
         """
         if self._local is None:
-            if (there := self.whole(manifest.digest)) is not None:
+            if (there := self.find_complete(manifest.digest)) is not None:
                 return there
-            with told(self.location(manifest.digest)):
+            with destination_errors(self.location(manifest.digest)):
                 self._upload(work, manifest, f"{self._base}/{manifest.digest}")
             return manifest
-        with told(self.location(manifest.digest)), _alone(self._local):
-            if (there := self.whole(manifest.digest)) is not None:
+        with destination_errors(self.location(manifest.digest)), _locked(self._local):
+            if (there := self.find_complete(manifest.digest)) is not None:
                 return there
-            (work / MANIFEST).write_text(_text(manifest))
+            (work / MANIFEST).write_text(_to_json(manifest))
             work.chmod(0o755)
             return self._swap(work, Path(self._local) / manifest.digest, manifest)
 
     def rename(self, manifest: Manifest) -> None:
-        """Puts another manifest in the place of the one that is there."""
-        with told(self.location(manifest.digest)):
+        """Replaces the manifest of an existing training set."""
+        with destination_errors(self.location(manifest.digest)):
             if self._local is None:
-                self._put_manifest(manifest, f"{self._base}/{manifest.digest}")
+                self._write_manifest(manifest, f"{self._base}/{manifest.digest}")
                 return
-            with _alone(self._local):
+            with _locked(self._local):
                 folder = Path(self._local) / manifest.digest
                 fresh = folder / f".{MANIFEST}.new"
-                fresh.write_text(_text(manifest))
+                fresh.write_text(_to_json(manifest))
                 fresh.replace(folder / MANIFEST)
 
     def _swap(self, work: Path, target: Path, manifest: Manifest) -> Manifest:
-        # What is there is not whole: a damaged training set is replaced by the same rows.
+        # What is there is incomplete: a damaged training set is replaced by the same rows.
         aside = work.with_name(f"{work.name}.old")
         try:
             with suppress(FileNotFoundError):
@@ -137,7 +137,7 @@ class Place:
             work.rename(target)
         except OSError as error:
             taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
-            there = self.whole(manifest.digest) if taken else None
+            there = self.find_complete(manifest.digest) if taken else None
             if there is None:
                 raise
             return there
@@ -146,8 +146,8 @@ class Place:
         return manifest
 
     def _upload(self, work: Path, manifest: Manifest, base: str) -> None:
-        # Files of an interrupted freeze, and of one that runs now, have the same names and bytes: they
-        # are written over, not removed.
+        # An interrupted or concurrent freeze writes files of the same names and bytes: they are
+        # overwritten, not removed.
         done: list[str] = []
         try:
             self._files.create_dir(base, recursive=True)
@@ -158,20 +158,18 @@ class Place:
                     self._files.open_output_stream(done[-1]) as sink,
                 ):
                     shutil.copyfileobj(source, sink, 1 << 20)
-            self._put_manifest(manifest, base)
+            self._write_manifest(manifest, base)
             sizes = [self._files.get_file_info(path).size for path in done]
             if sizes != [shard.bytes for shard in manifest.shards]:
-                raise OSError(
-                    errno.EAGAIN, "somebody else has removed files of it; freeze it again"
-                )
+                raise OSError(errno.EAGAIN, "another process removed files of it; freeze it again")
         except BaseException:
             with suppress(OSError):
-                self._take_back(done, base)
+                self._remove_uploaded(done, base)
             raise
 
-    def _take_back(self, done: list[str], base: str) -> None:
-        """Removes what a freeze has written that failed, unless another has made it whole."""
-        if self.whole(os.path.basename(base)) is not None:
+    def _remove_uploaded(self, done: list[str], base: str) -> None:
+        """Removes files of a failed upload, unless another process completed the training set."""
+        if self.find_complete(os.path.basename(base)) is not None:
             return
         for path in done:
             with suppress(FileNotFoundError):
@@ -179,23 +177,22 @@ class Place:
         if not self._files.get_file_info(fs.FileSelector(base, allow_not_found=True)):
             self._files.delete_dir(base)
 
-    def _put_manifest(self, manifest: Manifest, base: str) -> None:
+    def _write_manifest(self, manifest: Manifest, base: str) -> None:
         with self._files.open_output_stream(f"{base}/{MANIFEST}") as sink:
-            sink.write(_text(manifest).encode())
+            sink.write(_to_json(manifest).encode())
 
 
-def opened(location: str) -> tuple[fs.FileSystem, str]:
+def open_filesystem(location: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path in it.
 
     Raises:
-        InputError: A URI that means nothing here, whose system cannot be reached, or that carries
-            what should not be written down.
+        InputError: An unusable URI, an unreachable system, or a URI with secrets or options.
     """
     parts = urlsplit(location)
     if parts.query or parts.password:
         raise InputError(
             f"{parts.scheme}://{parts.hostname}{parts.path}: a location is recorded in the catalogue, so "
-            "it carries no options and no secrets; give those by the environment "
+            "it carries no options and no secrets; set those in the environment "
             "(AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …)"
         )
     try:
@@ -205,41 +202,41 @@ def opened(location: str) -> tuple[fs.FileSystem, str]:
     return files, str(base).rstrip("/")
 
 
-def absolute(root: str) -> str:
-    """A root as it is recorded: a folder means the same wherever it is read."""
+def absolute_root(root: str) -> str:
+    """The root as it is recorded: absolute, so that it means the same everywhere on this machine."""
     if "://" in root:
         return root.rstrip("/")
     return os.path.abspath(os.path.expanduser(root))
 
 
-def check(root: str) -> None:
-    """Raises InputError when nothing can be written below a root: before work starts on it."""
-    with told(root):
+def check_writable(root: str) -> None:
+    """Raises InputError when nothing can be written below a root; call it before work starts."""
+    with destination_errors(root):
         if (local := local_path(root)) is None:
-            files, base = opened(root)
+            files, base = open_filesystem(root)
             probe = f"{base}/{_WORK}{uuid.uuid4().hex}"
             files.create_dir(base, recursive=True)
             with files.open_output_stream(probe) as sink:
-                sink.write(b"written to see whether it can be")
-            with suppress(OSError):  # who may write need not be allowed to remove
+                sink.write(b"write probe")
+            with suppress(OSError):  # permission to write does not imply permission to delete
                 files.delete_file(probe)
             return
         os.makedirs(local, exist_ok=True)
         if not os.access(local, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "not ours to write", local)
+            raise PermissionError(errno.EACCES, "no permission to write", local)
 
 
-def told(location: str) -> AbstractContextManager[None]:
-    """Errors of disks and file systems as errors of ours."""
+def destination_errors(location: str) -> AbstractContextManager[None]:
+    """Turns errors of disks and file systems into `InputError`."""
     return disk_errors(
         f"the training set cannot be written to {location}",
-        "nothing of it was left. Make room, or name another place with --location",
+        "nothing was left behind. Make room, or choose another place with --location",
     )
 
 
 @contextmanager
-def _alone(root: str) -> Iterator[None]:
-    """One of this machine's processes at a time; where folders cannot be locked, at one's own risk."""
+def _locked(root: str) -> Iterator[None]:
+    """Admits one local process at a time; no protection where folders cannot be locked."""
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):
@@ -249,15 +246,15 @@ def _alone(root: str) -> Iterator[None]:
         os.close(folder)
 
 
-def _sweep(root: Path) -> None:
-    """Removes what freezes of this machine that were killed have left."""
+def _remove_abandoned(root: Path) -> None:
+    """Removes the leftovers of killed freezes of this machine."""
     for path in root.glob(f"{_WORK}*"):
-        found = _WORKED_ON.fullmatch(path.name)
-        if found and found["host"] == platform.node() and not _runs(int(found["pid"])):
+        found = _WORK_FOLDER.fullmatch(path.name)
+        if found and found["host"] == platform.node() and not _is_running(int(found["pid"])):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -267,5 +264,5 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _text(manifest: Manifest) -> str:
+def _to_json(manifest: Manifest) -> str:
     return manifest.model_dump_json(indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""Errors of disks and file systems as errors of ours."""
+"""Turns errors of disks and file systems into labelmill's."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from labelmill.errors import InputError, LabelmillError
 
 @contextmanager
 def disk_errors(what: str, advice: str) -> Iterator[None]:
-    """Only around what reads and writes files: other errors of systems are not meant.
+    """Wraps code that reads and writes files; use it around nothing else.
 
     Args:
-        what: That went wrong, with its folder.
-        advice: What to do.
+        what: What went wrong, with its folder.
+        advice: How to fix it.
 
     Raises:
-        InputError: In place of an OSError.
+        InputError: Replaces an OSError.
     """
     try:
         yield
     except LabelmillError:
-        raise  # some of ours are errors of connections, too
+        raise  # some of ours are OSErrors, too
     except OSError as error:
         why = str(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -32,9 +32,9 @@ def disk_errors(what: str, advice: str) -> Iterator[None]:
 
 
 def room_in(folder: str) -> AbstractContextManager[None]:
-    """Errors of a folder that holds arrays on their way, as errors of ours."""
+    """Turns errors of a folder that holds a spool into `InputError`."""
     return disk_errors(
-        f"there is no way to put pixels down in the folder {folder} until the training set is written",
-        "make room there. It is where training sets lie when that is a local disk (--location names "
-        "another), else the folder for temporary files (TMPDIR names another)",
+        f"pixels cannot be spooled to the folder {folder} while the training set is assembled",
+        "make room there. It is the folder of training sets when that is a local disk (--location "
+        "names another), else the folder for temporary files (TMPDIR names another)",
     )

@@ -14,12 +14,12 @@ from labelmill.feed.files.columns import Target
 def histogram(
     rows: pa.Table, target: Target, splits: npt.NDArray[np.int8]
 ) -> dict[str, dict[str, int]]:
-    """Split → class → rows, as a manifest has it.
+    """Counts rows per split and class, as a manifest holds them.
 
     Args:
-        rows: In order; columns of the target.
-        target: What is learned.
-        splits: ``(N,)`` places in ``SPLITS``.
+        rows: Sorted; has the column of the target.
+        target: Kind of target.
+        splits: ``(N,)`` indices into ``SPLITS``.
     """
     found: dict[str, dict[str, int]] = {}
     for code, split in enumerate(SPLITS):

@@ -1,7 +1,7 @@
-"""Old training sets go: files first, then the row, so that a prune that was killed is run again.
+"""Removes old training sets: files first, then the row, so that a killed prune can be run again.
 
-What a model, an evaluation or a sweep that runs points to stays, unless forced: without it nobody
-can learn, measure or compare the same again.
+A training set that a model, an evaluation or a running sweep refers to stays, unless forced: without
+it nobody can train, measure or compare on the same rows again.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ USERS: tuple[Table, ...] = (MODELS, EVALUATIONS, SWEEPS)
 
 
 @dataclass(frozen=True)
-class Gone:
-    """What became of one training set.
+class PruneResult:
+    """The outcome for one training set.
 
     Attributes:
-        digest: Which.
-        removed: Whether the catalogue has forgotten it.
-        note: What else there is to say; empty: files and row are gone.
+        digest: Of the training set.
+        removed: Whether its row was removed.
+        note: Anything unusual; empty when files and row were removed.
     """
 
     digest: str
@@ -37,7 +37,7 @@ class Gone:
 
 
 def known(client: RowClient) -> list[Frozen]:
-    """All training sets of the catalogue, the newest first, with who points to them."""
+    """All training sets of the catalogue, newest first, with what refers to them."""
     for table in (TRAINING_SETS, *USERS):
         client.ensure(table)
     pointing = used_by(client)
@@ -61,44 +61,46 @@ def known(client: RowClient) -> list[Frozen]:
 
 
 def used_by(client: RowClient) -> dict[str, tuple[str, ...]]:
-    """Digest → who points to it, in words; the tables `USERS` are there."""
+    """Digest → what refers to it, in words. The tables `USERS` must exist."""
     found: dict[str, list[str]] = {}
     for row in client.scan(MODELS, ["model", "version", "training_set"]):
         found.setdefault(str(row["training_set"]), []).append(f"{row['model']} {row['version']}")
     for row in client.scan(EVALUATIONS, ["model", "version", "slice"]):
         if digest := digest_measured_on(str(row["slice"])):
-            said = f"evaluation of {row['model']} {row['version']}"
-            found.setdefault(digest, []).append(said)
+            user = f"evaluation of {row['model']} {row['version']}"
+            found.setdefault(digest, []).append(user)
     for row in client.scan(SWEEPS, ["name", "training_set"], {"state": "running"}):
         found.setdefault(str(row["training_set"]), []).append(f"running sweep {row['name']}")
-    return {digest: tuple(sorted(set(said))) for digest, said in found.items()}
+    return {digest: tuple(sorted(set(users))) for digest, users in found.items()}
 
 
-def prune(client: RowClient, chosen: list[Frozen], force: bool = False) -> Iterator[Gone]:
-    """Removes training sets, one after the other, and tells of each.
+def prune(client: RowClient, chosen: list[Frozen], force: bool = False) -> Iterator[PruneResult]:
+    """Removes training sets one by one, and reports each.
 
     Args:
-        client: Rows.
-        chosen: What `labelmill.domain.retention.choose` said.
-        force: Also what somebody points to by now; and forget those whose files are out of reach.
+        client: Open client.
+        chosen: Result of `labelmill.domain.retention.choose`.
+        force: Also remove those in use, and forget those whose files are unreachable.
 
     Yields:
-        What became of each. One that cannot be removed does not stop the others.
+        The outcome of each. A failure does not stop the others.
     """
     for one in chosen:
-        # A sweep may have begun, or a model come to be, since the person was asked.
+        # A sweep may have started, or a model been published, since the user was asked.
         now = replace(one, used_by=used_by(client).get(one.digest, ()))
         if now.used_by and not force:
-            yield Gone(one.digest, False, f"in use by now: {', '.join(now.used_by)}")
+            yield PruneResult(one.digest, False, f"now in use: {', '.join(now.used_by)}")
             continue
         row = next(
             client.scan(TRAINING_SETS, ["created_at", "location"], {"digest": one.digest}), None
         )
         if row is None:
-            yield Gone(one.digest, True, "somebody else has removed it")
+            yield PruneResult(one.digest, True, "already removed by another process")
             continue
         if (row["created_at"], row["location"]) != (one.created_at, one.location):
-            yield Gone(one.digest, False, "it was frozen again meanwhile; look at the list again")
+            yield PruneResult(
+                one.digest, False, "frozen again meanwhile; list the training sets again"
+            )
             continue
         note = ""
         try:
@@ -109,8 +111,8 @@ def prune(client: RowClient, chosen: list[Frozen], force: bool = False) -> Itera
                 note = f"other files stay in {one.location}: {', '.join(others[:5])}"
         except InputError as error:
             if not force:
-                yield Gone(one.digest, False, str(error))
+                yield PruneResult(one.digest, False, str(error))
                 continue
             note = f"forgotten, but {error}"
         client.write(TRAINING_SETS, [{"digest": one.digest}], "delete_ignore")
-        yield Gone(one.digest, True, note)
+        yield PruneResult(one.digest, True, note)

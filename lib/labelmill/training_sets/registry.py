@@ -1,4 +1,4 @@
-"""Training sets that the catalogue knows."""
+"""Training sets in the catalogue: found by name or digest, and recorded."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.schema.rows import CELL_LIMIT
 from labelmill.store.schema.tables import TRAINING_SETS
-from labelmill.training_sets.writer import Known
+from labelmill.training_sets.writer import Registered
 
 
 def find(settings: Settings, named: str) -> TrainingSet:
-    """Opens a training set by folder, URI, digest, start of a digest, or name (the newest of it).
+    """Opens a training set by folder, URI, digest, prefix of a digest, or name (the newest).
 
     Raises:
-        MissingRow: None is known by that; says which are.
-        InputError: The start of a digest fits several.
-        ArtifactError: A shard is not what was frozen.
+        MissingRow: There is none; lists those that exist.
+        InputError: The prefix matches several digests.
+        ArtifactError: A shard differs from what was frozen.
     """
     if "://" in named or os.path.isfile(os.path.join(named, MANIFEST)):
         return TrainingSet.open(named)
@@ -36,27 +36,27 @@ def find(settings: Settings, named: str) -> TrainingSet:
     finally:
         client.close()
     by_name = [row for row in rows if row["name"] == named][-1:]
-    fitting = by_name or [
+    matching = by_name or [
         row for row in rows if len(named) >= 6 and str(row["digest"]).startswith(named)
     ]
-    if len(fitting) > 1:
-        raise InputError(f"training set {named!r} fits several digests; give more of it")
-    if not fitting:
+    if len(matching) > 1:
+        raise InputError(f"training set {named!r} matches several digests; give more digits")
+    if not matching:
         known = ", ".join(f"{row['name']} ({str(row['digest'])[:12]})" for row in rows[-10:])
         raise MissingRow(
-            f"no training set {named!r}; known are: {known or 'none'}. Give a name, six letters or "
-            "more of a digest, or a folder; freeze one with jobs/freeze_training_set.py"
+            f"no training set {named!r}; known are: {known or 'none'}. Give a name, six or more "
+            "digits of a digest, or a folder; freeze one with jobs/freeze_training_set.py"
         )
-    return TrainingSet.open(str(fitting[0]["location"]))
+    return TrainingSet.open(str(matching[0]["location"]))
 
 
 def measured_on(digest: str, split: str) -> str:
-    """What ``evaluations.slice`` says of a measurement on one split of a training set."""
+    """The value of ``evaluations.slice`` for a measurement on one split of a training set."""
     return f"training set {digest} split {split}"
 
 
 def digest_measured_on(text: str) -> str | None:
-    """The training set that ``evaluations.slice`` names; None: a query."""
+    """The digest of the training set that ``evaluations.slice`` names; None for a query."""
     found = _MEASURED_ON.fullmatch(text)
     return found[1] if found else None
 
@@ -64,38 +64,38 @@ def digest_measured_on(text: str) -> str | None:
 _MEASURED_ON = re.compile(measured_on("([0-9a-f]{64})", r"\w+"))
 
 
-def known_as(client: RowClient, digest: str) -> Known | None:
-    """What the catalogue says of these rows, if it has them."""
+def find_registered(client: RowClient, digest: str) -> Registered | None:
+    """The name and location of these rows in the catalogue, if it has them."""
     rows = client.scan(TRAINING_SETS, ["name", "location"], {"digest": digest})
-    return next((Known(str(row["name"]), str(row["location"])) for row in rows), None)
+    return next((Registered(str(row["name"]), str(row["location"])) for row in rows), None)
 
 
 def refuse_long(name: str, sql: str) -> None:
-    """Raises InputError, before work starts, for what could not be recorded."""
+    """Raises InputError for a name or query too long to record; call it before work starts."""
     for what, text in (("name", name), ("query", sql)):
         if (size := len(text.encode())) > CELL_LIMIT:
             raise InputError(
-                f"the {what} has {size:,} bytes; the catalogue records {CELL_LIMIT:,} at most. Join what "
-                "holds its long lists"
+                f"the {what} has {size:,} bytes; the catalogue records {CELL_LIMIT:,} at most. Put long "
+                "lists into a table and join it"
             )
 
 
 def _cell(value: object, count: int) -> str:
-    """JSON for a cell; of what does not fit, how many there are and where to look."""
+    """JSON for a cell; where it does not fit, the number of classes and where to look."""
     text = json.dumps(value, sort_keys=True)
     if len(text) <= CELL_LIMIT:
         return text
     return json.dumps({"see": MANIFEST, "classes": count})
 
 
-def record(client: RowClient, manifest: Manifest, location: str, asked_for: str) -> None:
-    """The row says what the manifest says, so that the two never disagree.
+def record(client: RowClient, manifest: Manifest, location: str, requested_name: str) -> None:
+    """Records a training set; the row repeats the manifest, so that the two never disagree.
 
-    A name means the newest of it: what was just frozen by that name. Rows that were asked for by
-    another name stay as old as they were.
+    A name refers to the newest training set of that name. Rows that already have another name keep
+    their time of creation.
     """
     now: object = datetime.now(timezone.utc)
-    if manifest.name != asked_for:
+    if manifest.name != requested_name:
         rows = client.scan(TRAINING_SETS, ["created_at"], {"digest": manifest.digest})
         now = next((row["created_at"] for row in rows), now)
     row = {

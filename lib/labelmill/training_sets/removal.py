@@ -1,8 +1,8 @@
-"""Files of a training set as things that take room: how much, and how they go.
+"""The files of a training set: their size, and their removal.
 
-A folder is named by its digest and only what a freeze writes is removed from it, so that a wrong
-location in the catalogue costs nobody's files. The manifest goes first: what is left of a removal
-that was interrupted opens as no training set, and is found again by its row.
+A folder is named by its digest, and only files that a freeze writes are removed from it: a wrong
+location in the catalogue deletes nobody's files. The manifest is removed first, so that the rest of
+an interrupted removal does not open as a training set; its row still points to it.
 """
 
 from __future__ import annotations
@@ -16,51 +16,52 @@ from labelmill.domain.splits.hashing import SPLITS
 from labelmill.errors import InputError
 from labelmill.feed.files.locations import local_path
 from labelmill.feed.files.manifest import MANIFEST
-from labelmill.training_sets.destination import opened
+from labelmill.training_sets.destination import open_filesystem
 
-_OURS = re.compile(rf"\.?{re.escape(MANIFEST)}(?:\.new)?|(?:{'|'.join(SPLITS)})-\d{{5,}}\.arrow")
+_OWN_FILE = re.compile(
+    rf"\.?{re.escape(MANIFEST)}(?:\.new)?|(?:{'|'.join(SPLITS)})-\d{{5,}}\.arrow"
+)
 
 
 def size_of(location: str) -> int | None:
-    """Bytes of the files of a training set; None where there are none, or they cannot be reached."""
+    """Total bytes of a training set's files; None where there are none or they are unreachable."""
     try:
-        files, base = _opened(location)
-        listed = _listed(files, base)
+        files, base = _open_location(location)
+        listed = _list_files(files, base)
     except InputError:
         return None
-    return sum(one.size or 0 for one in listed if _OURS.fullmatch(one.base_name)) or None
+    return sum(one.size or 0 for one in listed if _OWN_FILE.fullmatch(one.base_name)) or None
 
 
 def remove_files(location: str, digest: str) -> list[str] | None:
-    """Removes the files of a training set, and its folder when nothing else is in it.
+    """Removes the files of a training set, and its folder when that is empty then.
 
     Args:
-        location: Folder or URI, ``ROOT/DIGEST``. Files that are gone already are fine.
-        digest: Whose they are.
+        location: Folder or URI, ``ROOT/DIGEST``. Files may be gone already.
+        digest: Of the training set.
 
     Returns:
-        Names of other files in the folder; they stay, and so does the folder. None: there was no
-        folder.
+        Names of foreign files in the folder; they stay, and so does the folder. None: there was
+        no folder.
 
     Raises:
-        InputError: The location is no folder of this digest, or ``ROOT`` cannot be reached from
-            here.
+        InputError: The location is not a folder of this digest, or ``ROOT`` is unreachable.
     """
-    files, base = _opened(location)
+    files, base = _open_location(location)
     if os.path.basename(base) != digest:
         raise InputError(f"{location} is not a folder named {digest}; its files are left alone")
     try:
         if isinstance(files, fs.LocalFileSystem) and not os.path.isdir(os.path.dirname(base)):
             raise InputError(
-                f"{os.path.dirname(base)} is not on this machine; run this where it is, or --force to "
-                "forget the training set and leave its files"
+                f"{os.path.dirname(base)} is not on this machine; run this where it is, or use --force "
+                "to forget the training set and leave its files"
             )
-        listed = _listed(files, base)
+        listed = _list_files(files, base)
         folder = files.get_file_info(base).type == fs.FileType.Directory
         if not listed and not folder:
             return None
         ours = sorted(
-            (one for one in listed if _OURS.fullmatch(one.base_name)),
+            (one for one in listed if _OWN_FILE.fullmatch(one.base_name)),
             key=lambda one: (MANIFEST not in one.base_name, one.base_name),
         )
         for one in ours:
@@ -68,7 +69,7 @@ def remove_files(location: str, digest: str) -> list[str] | None:
         others = sorted(one.base_name for one in listed if one not in ours)
         if not others and folder:
             if isinstance(files, fs.LocalFileSystem):
-                os.rmdir(base)  # refuses what somebody has put there meanwhile
+                os.rmdir(base)  # fails if somebody has put a file there meanwhile
             else:
                 files.delete_dir(base)
     except OSError as error:
@@ -76,12 +77,16 @@ def remove_files(location: str, digest: str) -> list[str] | None:
     return others
 
 
-def _opened(location: str) -> tuple[fs.FileSystem, str]:
+def _open_location(location: str) -> tuple[fs.FileSystem, str]:
     local = local_path(location)
-    return opened(location) if local is None else (fs.LocalFileSystem(), os.path.abspath(local))
+    return (
+        open_filesystem(location)
+        if local is None
+        else (fs.LocalFileSystem(), os.path.abspath(local))
+    )
 
 
-def _listed(files: fs.FileSystem, base: str) -> list[fs.FileInfo]:
+def _list_files(files: fs.FileSystem, base: str) -> list[fs.FileInfo]:
     try:
         found: list[fs.FileInfo] = files.get_file_info(fs.FileSelector(base, allow_not_found=True))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Writes a training set's files: rows in order in, shards and manifest out."""
+"""Writes the files of a training set: sorted rows in, shards and manifest out."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from labelmill.errors import InputError
 from labelmill.feed.files.columns import About, with_about
 from labelmill.feed.files.digest import SetDigest
 from labelmill.feed.files.manifest import FORMAT, Manifest, Shard
-from labelmill.training_sets.destination import Place
+from labelmill.training_sets.destination import Destination
 from labelmill.training_sets.histogram import histogram
 
 SHARD_ROWS, SHARD_BYTES = 8192, 64 << 20
 _WRITERS, _WAITING = 2, 4
-"""Shards in the making at once, and in memory."""
+"""Shards written at once, and shards held in memory."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What goes into a training set, in order of (split, collection, key).
+    """The rows of a training set, sorted by (split, collection, key).
 
     Attributes:
-        columns: Of a frozen row.
+        columns: Schema of a frozen row.
         about: Kind, target, classes.
-        splits: ``(N,)`` places in ``SPLITS``, ascending.
-        sizes: ``(N,)`` bytes of each row, about.
-        histogram: Of the manifest.
-        batch: Rows from, to: all `columns`.
+        splits: ``(N,)`` indices into ``SPLITS``, ascending.
+        sizes: ``(N,)`` approximate bytes of each row.
+        histogram: Split → class → rows, for the manifest.
+        batch: Function of (start, stop): those rows, with all `columns`.
     """
 
     columns: pa.Schema
@@ -50,11 +50,11 @@ class Rows:
     batch: Callable[[int, int], pa.RecordBatch]
 
     @classmethod
-    def of_table(cls, table: pa.Table, about: About) -> Rows:
-        """Rows that are in memory already, in order.
+    def from_table(cls, table: pa.Table, about: About) -> Rows:
+        """Wraps sorted rows that are already in memory.
 
         Args:
-            table: Columns of a frozen row.
+            table: Has the columns of a frozen row.
             about: Kind, target, classes.
         """
         whole = table.combine_chunks()
@@ -67,27 +67,27 @@ class Rows:
         counts = histogram(whole, about.target, splits)
         return cls(whole.schema, about, splits, sizes, counts, batch)
 
-    def cuts(self) -> Iterator[Cut]:
-        """Shards to be: at most `SHARD_ROWS` rows and, unless one row is larger, `SHARD_BYTES`."""
-        upto = np.cumsum(self.sizes)
-        for split, start, stop in self._parts():
+    def plan_shards(self) -> Iterator[ShardPlan]:
+        """Plans shards of at most `SHARD_ROWS` rows and `SHARD_BYTES` (one larger row gets its own)."""
+        end_bytes = np.cumsum(self.sizes)
+        for split, start, stop in self._split_ranges():
             number = 0
             while start < stop:
-                before = int(upto[start - 1]) if start else 0
-                fits = int(np.searchsorted(upto, before + SHARD_BYTES, side="right"))
+                before = int(end_bytes[start - 1]) if start else 0
+                fits = int(np.searchsorted(end_bytes, before + SHARD_BYTES, side="right"))
                 end = min(max(fits, start + 1), start + SHARD_ROWS, stop)
-                yield Cut(f"{split}-{number:05d}.arrow", split, start, end)
+                yield ShardPlan(f"{split}-{number:05d}.arrow", split, start, end)
                 start, number = end, number + 1
 
-    def _parts(self) -> Iterator[tuple[str, int, int]]:
+    def _split_ranges(self) -> Iterator[tuple[str, int, int]]:
         bounds = np.searchsorted(self.splits, np.arange(len(SPLITS) + 1)).tolist()
         for name, (start, stop) in zip(SPLITS, pairwise(bounds), strict=True):
             if stop > start:
                 yield name, start, stop
 
 
-class Cut(NamedTuple):
-    """One shard to be: its file, split, and rows from, to."""
+class ShardPlan(NamedTuple):
+    """A shard to write: file name, split, first row, end row."""
 
     file: str
     split: str
@@ -95,8 +95,8 @@ class Cut(NamedTuple):
     stop: int
 
 
-class Known(NamedTuple):
-    """What the catalogue says of rows: their name and their location."""
+class Registered(NamedTuple):
+    """Name and location under which the catalogue already has these rows."""
 
     name: str
     location: str
@@ -106,34 +106,34 @@ def write_training_set(
     rows: Rows,
     root: str,
     described: dict[str, Any],
-    known: Callable[[str], Known | None] = lambda digest: None,
+    known: Callable[[str], Registered | None] = lambda digest: None,
 ) -> tuple[Manifest, str, bool]:
-    """Writes files and, last, the manifest; all of it or nothing stays.
+    """Writes the shards and, last, the manifest: all or nothing remains.
 
     Args:
-        rows: In order.
+        rows: Sorted.
         root: Folder or `pyarrow.fs` URI; the training set goes to ``ROOT/DIGEST``.
-        described: Fields of the manifest that the rows do not tell.
-        known: Digest to what these rows are called already, and where they lie; both stand before
-            what is described, if they are whole there.
+        described: Manifest fields that do not follow from the rows.
+        known: Digest → name and location under which the catalogue has these rows; both take
+            precedence over `described` if the files there are complete.
 
     Returns:
-        The manifest that lies there now, its location, and whether these rows were frozen there
-        before; then the files there are kept.
+        The manifest that is now there, its location, and whether the rows were already frozen
+        there; existing files are kept.
 
     Raises:
-        InputError: No room, no right to write there, or a URI that means nothing here.
+        InputError: No room, no right to write there, or an unusable URI.
     """
-    place = Place(root)
-    with place.staging() as work:
+    destination = Destination(root)
+    with destination.staging() as work:
         hashed, shards = SetDigest(rows.columns, rows.about), []
-        for cut, batch, shard in _made(rows, work):
-            hashed.update(cut.split, batch)
+        for plan, batch, shard in _write_shards(rows, work):
+            hashed.update(plan.split, batch)
             shards.append(shard)
         digest = hashed.hexdigest()
         before = known(digest)
         name = before.name if before else described["name"]
-        if (found := _lies(place, before, digest)) is not None:
+        if (found := _find_existing(destination, before, digest)) is not None:
             there, at = found
             if there.name != name:
                 there = there.model_copy(update={"name": name})
@@ -150,28 +150,30 @@ def write_training_set(
             histogram=rows.histogram,
             shards=shards,
         )
-        lies = place.commit(work, manifest)
-    return lies, place.location(digest), lies is not manifest
+        lies = destination.commit(work, manifest)
+    return lies, destination.location(digest), lies is not manifest
 
 
-def _lies(place: Place, before: Known | None, digest: str) -> tuple[Manifest, Place] | None:
-    """The first place where these rows lie whole already, the catalogue's before the one asked for."""
-    if before is not None and before.location != place.location(digest):
+def _find_existing(
+    destination: Destination, before: Registered | None, digest: str
+) -> tuple[Manifest, Destination] | None:
+    """Where these rows are already complete: the catalogue's location first, then the requested one."""
+    if before is not None and before.location != destination.location(digest):
         with suppress(InputError):  # out of reach from here
-            first = Place(before.location.removesuffix(f"/{digest}"))
-            if first.location(digest) == before.location and (there := first.whole(digest)):
+            first = Destination(before.location.removesuffix(f"/{digest}"))
+            if first.location(digest) == before.location and (there := first.find_complete(digest)):
                 return there, first
-    there = place.whole(digest)
-    return None if there is None else (there, place)
+    there = destination.find_complete(digest)
+    return None if there is None else (there, destination)
 
 
-def _made(rows: Rows, work: Path) -> Iterator[tuple[Cut, pa.RecordBatch, Shard]]:
-    """Writes shards, several at once; gives them in order, with few of them in memory."""
-    schema, cuts = with_about(rows.columns, rows.about), rows.cuts()
-    waiting: deque[tuple[Cut, Future[tuple[pa.RecordBatch, Shard]]]] = deque()
+def _write_shards(rows: Rows, work: Path) -> Iterator[tuple[ShardPlan, pa.RecordBatch, Shard]]:
+    """Writes several shards at once; yields them in order, holding few in memory."""
+    schema, plan_shards = with_about(rows.columns, rows.about), rows.plan_shards()
+    waiting: deque[tuple[ShardPlan, Future[tuple[pa.RecordBatch, Shard]]]] = deque()
     with ThreadPoolExecutor(_WRITERS) as writers:
-        for cut in cuts:
-            waiting.append((cut, writers.submit(_write, rows, schema, work, cut)))
+        for plan in plan_shards:
+            waiting.append((plan, writers.submit(_write_shard, rows, schema, work, plan)))
             if len(waiting) == _WAITING:
                 first, done = waiting.popleft()
                 yield first, *done.result()
@@ -179,21 +181,22 @@ def _made(rows: Rows, work: Path) -> Iterator[tuple[Cut, pa.RecordBatch, Shard]]
             yield first, *done.result()
 
 
-def _write(rows: Rows, schema: pa.Schema, work: Path, cut: Cut) -> tuple[pa.RecordBatch, Shard]:
-    # One record batch a shard, so that a split is few arrays and files do not depend on how the
-    # rows came.
-    batch = rows.batch(cut.start, cut.stop)
+def _write_shard(
+    rows: Rows, schema: pa.Schema, work: Path, plan: ShardPlan
+) -> tuple[pa.RecordBatch, Shard]:
+    # One record batch per shard: a split is few arrays, and files do not depend on how rows arrived.
+    batch = rows.batch(plan.start, plan.stop)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(batch.replace_schema_metadata(schema.metadata))
     data = sink.getvalue()
-    with open(work / cut.file, "wb", buffering=0) as file:
+    with open(work / plan.file, "wb", buffering=0) as file:
         rest = memoryview(data)
         while rest.nbytes:
             rest = rest[file.write(rest) :]
     return batch, Shard(
-        file=cut.file,
-        split=cut.split,
+        file=plan.file,
+        split=plan.split,
         rows=len(batch),
         bytes=data.size,
         sha256=hashlib.sha256(data).hexdigest(),

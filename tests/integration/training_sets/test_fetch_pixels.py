@@ -15,7 +15,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGE_CHUNKS, IMAGES
 from labelmill.training_sets.assembly import fetch_pixels as freeze_pixels
 from labelmill.training_sets.assembly.fetch_pixels import fetch, fetch_chunks
-from labelmill.training_sets.assembly.pixel_index import Cells
+from labelmill.training_sets.assembly.pixel_index import PixelIndex
 from labelmill.training_sets.assembly.spool import Spool
 from tests.helpers.catalogues import drawn, put_images
 
@@ -50,7 +50,7 @@ def test_few_of_many_are_asked_for_by_id(
     put_images(client, "c", dict(zip(IDS, arrays, strict=True)))
     with Spool(str(tmp_path)) as spool:
         keys = pa.table({"collection": ["c"] * len(IDS[::every]), "image_id": IDS[::every]})
-        cells, places = Cells(len(keys)), np.arange(len(keys))
+        cells, places = PixelIndex(len(keys)), np.arange(len(keys))
         fetch(client, keys, places, ["pixels"], settled(None), cells, spool)
         view = spool.view()
         for place, array in enumerate(arrays[::every]):
@@ -72,7 +72,7 @@ def test_chunks_of_few_of_many_large_images(
     put_images(client, "c", dict(zip(IDS, arrays, strict=False)), chunked=True)
     with Spool(str(tmp_path)) as spool:
         keys = pa.table({"collection": ["c"] * 24, "image_id": IDS[:96:4]})
-        cells, places, at = Cells(len(keys)), np.arange(len(keys)), settled(None)
+        cells, places, at = PixelIndex(len(keys)), np.arange(len(keys)), settled(None)
         fetch(client, keys, places, ["height", "width", "channels", "dtype"], at, cells, spool)
         fetch_chunks(client, keys, places, at, cells, spool)
         view = spool.view()

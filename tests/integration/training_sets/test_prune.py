@@ -165,7 +165,7 @@ def test_what_was_frozen_again_meanwhile_stays(client: RowClient, tmp_path: Path
     told = list(prune(client, chosen, force=True))
     assert [gone.removed for gone in told] == [False, False, True]
     assert [gone.note.split(";")[0] for gone in told] == [
-        *["it was frozen again meanwhile"] * 2, "somebody else has removed it",
+        *["frozen again meanwhile"] * 2, "already removed by another process",
     ]  # fmt: skip
     assert all(size_of(str(place)) == 400 for place in (again, moved, taken))
 
@@ -176,7 +176,7 @@ def test_who_came_to_use_it_meanwhile_keeps_it(client: RowClient, tmp_path: Path
     assert chosen[0].used_by == ()
     write_users(client)
     [gone] = prune(client, chosen)
-    assert (gone.removed, gone.note) == (False, "in use by now: small 3")
+    assert (gone.removed, gone.note) == (False, "now in use: small 3")
     assert size_of(str(place)) == 400
 
 

@@ -15,8 +15,8 @@ from labelmill.domain.images.image import image_id_of
 from labelmill.errors import InputError, NoData, QueryRefused, UnknownName
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.pipelines.slices.check import check_slice
-from labelmill.pipelines.slices.contact_sheet import CARDS, Sheet, gather
-from labelmill.pipelines.slices.preview import Answer, answer_slice
+from labelmill.pipelines.slices.contact_sheet import CARDS, Sheet, read_sheet
+from labelmill.pipelines.slices.preview import SlicePreview, preview_slice
 from labelmill.pipelines.slices.sheet_rows import LETTERS
 from labelmill.settings import Settings
 from labelmill.sql import named_slices
@@ -78,15 +78,15 @@ def ours(name: str, settings: Settings) -> tuple[NamedSlice, dict[str, str]]:
 
 def answered(
     spark: SparkSession, settings: Settings, sql: str, **values: str
-) -> tuple[Answer, NamedSlice]:
+) -> tuple[SlicePreview, NamedSlice]:
     parameters = tuple(Parameter(name, "") for name in values)
     named = NamedSlice("mine", sql, "x", parameters)
-    return answer_slice(spark, settings, named, values), named
+    return preview_slice(spark, settings, named, values), named
 
 
 def sheet_of(spark: SparkSession, settings: Settings, sql: str, **values: str) -> Sheet:
     answer, _ = answered(spark, settings, sql, **values)
-    return gather(answer.rows, settings, answer.snapshot_ms)
+    return read_sheet(answer.rows, settings, answer.snapshot_ms)
 
 
 def test_ours_answer_what_they_say(
@@ -94,7 +94,7 @@ def test_ours_answer_what_they_say(
 ) -> None:
     def rows(name: str, **more: str) -> list[Mapping[str, object]]:
         named, values = ours(name, settings)
-        answer = answer_slice(spark, settings, named, values | more)
+        answer = preview_slice(spark, settings, named, values | more)
         assert answer.note == "", name
         return [row.asDict() for row in answer.rows.collect()]
 

@@ -19,8 +19,8 @@ from labelmill.feed.files.columns import About, columns_of
 from labelmill.feed.files.manifest import Manifest
 from labelmill.feed.training_set import TrainingSet
 from labelmill.training_sets import writer as shards
-from labelmill.training_sets.destination import Place, absolute, told
-from labelmill.training_sets.writer import Known, Rows, write_training_set
+from labelmill.training_sets.destination import Destination, absolute_root, destination_errors
+from labelmill.training_sets.writer import Registered, Rows, write_training_set
 
 ABOUT = About("images", "class", ["a", "b"])
 DESCRIBED = {
@@ -31,7 +31,7 @@ DESCRIBED = {
 
 def _rows(count: int = 50, size: int = 4) -> Rows:
     random = np.random.default_rng(0)
-    return Rows.of_table(
+    return Rows.from_table(
         pa.Table.from_pylist(
             [
                 {
@@ -65,15 +65,15 @@ def test_a_shard_has_one_batch_and_is_neither_long_nor_large(
     monkeypatch.setattr(shards, "SHARD_ROWS", 16)
     rows = _rows()
     digest = write_training_set(rows, str(tmp_path / "whole"), DESCRIBED)[0].digest
-    cuts = [(c.file, c.stop - c.start) for c in rows.cuts()]
-    assert cuts == [
+    plan_shards = [(c.file, c.stop - c.start) for c in rows.plan_shards()]
+    assert plan_shards == [
         ("test-00000.arrow", 10), ("train-00000.arrow", 16), ("train-00001.arrow", 16),
         ("train-00002.arrow", 8),
     ]  # fmt: skip
     monkeypatch.setattr(shards, "SHARD_BYTES", 3 * int(rows.sizes[0]))
-    assert [c.stop - c.start for c in rows.cuts()][:4] == [3, 3, 3, 1]
+    assert [c.stop - c.start for c in rows.plan_shards()][:4] == [3, 3, 3, 1]
     monkeypatch.setattr(shards, "SHARD_BYTES", 1)
-    assert [c.stop - c.start for c in rows.cuts()] == [1] * 50
+    assert [c.stop - c.start for c in rows.plan_shards()] == [1] * 50
     manifest, place, _ = write_training_set(rows, str(tmp_path), DESCRIBED)
     assert manifest.digest == digest, "how rows are cut does not change the digest"
     assert TrainingSet.open(place).count("train") == 40
@@ -95,9 +95,9 @@ def test_a_whole_set_is_kept_and_a_damaged_one_replaced(tmp_path: Path) -> None:
 def test_rows_stay_where_they_were_first_as_long_as_they_are_whole_there(tmp_path: Path) -> None:
     manifest, first, _ = write_training_set(_rows(), str(tmp_path / "first"), DESCRIBED)
 
-    def known(digest: str) -> Known:
+    def known(digest: str) -> Registered:
         assert digest == manifest.digest
-        return Known("theirs", first)
+        return Registered("theirs", first)
 
     there, place, already = write_training_set(
         _rows(), str(tmp_path / "other"), DESCRIBED | {"name": "y"}, known
@@ -132,7 +132,7 @@ def test_several_freezes_of_the_same_rows_at_once(tmp_path: Path) -> None:
 
 
 def test_who_was_slower_keeps_what_is_there(tmp_path: Path) -> None:
-    place = Place(str(tmp_path))
+    place = Destination(str(tmp_path))
     with place.staging() as work:
         manifest, location, _ = write_training_set(_rows(), str(tmp_path), DESCRIBED)
         slower = manifest.model_copy(update={"name": "slower"})
@@ -155,7 +155,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
-        with pytest.raises(InputError, match=r"cannot be written.*nothing of it was left"):
+        with pytest.raises(InputError, match=r"cannot be written.*nothing was left behind"):
             write_training_set(_rows(size=40), str(tmp_path), DESCRIBED)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -164,9 +164,9 @@ def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_called_so_and_an_outage_is_not() -> None:
-    with pytest.raises(InputError, match="the disk is full, or the quota is used up"), told("x"):
+    with pytest.raises(InputError, match="the disk is full, or the quota is used up"), destination_errors("x"):
         raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(StoreUnreachable), told("x"):
+    with pytest.raises(StoreUnreachable), destination_errors("x"):
         raise StoreUnreachable("Kudu is away")
 
 
@@ -189,7 +189,7 @@ def test_places_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_training_set(_rows(), str(tmp_path / "file"), DESCRIBED)
-    assert Place(str(tmp_path)).whole("0" * 64) is None
+    assert Destination(str(tmp_path)).find_complete("0" * 64) is None
 
 
 def test_a_root_means_the_same_from_wherever_it_is_read(
@@ -197,6 +197,6 @@ def test_a_root_means_the_same_from_wherever_it_is_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert absolute("sets") == absolute("./sets/") == str(tmp_path / "sets")
-    assert absolute("~/sets") == str(tmp_path / "home/sets")
-    assert absolute("s3://sets/deep/") == "s3://sets/deep"
+    assert absolute_root("sets") == absolute_root("./sets/") == str(tmp_path / "sets")
+    assert absolute_root("~/sets") == str(tmp_path / "home/sets")
+    assert absolute_root("s3://sets/deep/") == "s3://sets/deep"

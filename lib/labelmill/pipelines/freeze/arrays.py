@@ -1,4 +1,4 @@
-"""Arrays of the rows of an index: images, and masks that go with them."""
+"""Reads the arrays of an index: images and their masks."""
 
 from __future__ import annotations
 
@@ -14,77 +14,93 @@ import pyarrow.compute as pc
 
 from labelmill.feed.rows.pixels import other_size
 from labelmill.pipelines.freeze.collect import SIZE, START
-from labelmill.pipelines.freeze.query_schema import PAYLOAD, Wanted
+from labelmill.pipelines.freeze.query_schema import PAYLOAD, QuerySchema
 from labelmill.store.client import RowClient
-from labelmill.training_sets.assembly.assemble import Arrays
+from labelmill.training_sets.assembly.assemble import ArrayColumn
 from labelmill.training_sets.assembly.fetch_pixels import fetch, fetch_chunks
-from labelmill.training_sets.assembly.pixel_index import Cells, refuse_null, refuse_unfit
+from labelmill.training_sets.assembly.pixel_index import (
+    PixelIndex,
+    refuse_null_pixels,
+    refuse_size_mismatch,
+)
 from labelmill.training_sets.assembly.spool import Spool
 
-Places = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
 
 
 class Images:
-    """Images of an index, read as they are needed.
+    """The images of an index, read on demand.
 
     Args:
         client: Open client.
-        index: Rows in order of collection and image_id.
-        what: Which columns the query itself gives.
-        snapshot_ms: What to read at.
-        spool: Where pixels go.
+        index: Rows sorted by collection and image_id.
+        schema: Tells which columns the query itself gives.
+        snapshot_ms: Snapshot to read at.
+        spool: Receives the pixels.
     """
 
     def __init__(
-        self, client: RowClient, index: pa.Table, what: Wanted, snapshot_ms: int, spool: Spool
+        self,
+        client: RowClient,
+        index: pa.Table,
+        schema: QuerySchema,
+        snapshot_ms: int,
+        spool: Spool,
     ) -> None:
         self._client, self._at, self._spool = client, snapshot_ms, spool
         self._keys = index.select(["collection", "image_id"])
-        self._lacking = [name for name in PAYLOAD if name not in what.given]
-        self._own_pixels = "pixels" in what.given
-        self.cells = Cells(len(index))
-        self._take_given(index, what)
+        self._lacking = [name for name in PAYLOAD if name not in schema.given]
+        self._own_pixels = "pixels" in schema.given
+        self.arrays = PixelIndex(len(index))
+        self._take_given(index, schema)
 
     def splits(self, with_arrays: bool) -> npt.NDArray[np.int8]:
         """The splits that `images` gives, of every row of the index.
 
         Args:
-            with_arrays: Read arrays as well, because all of them will be wanted.
+            with_arrays: Read the arrays as well, because all of them will be needed.
         """
         names = ["split", *(self._lacking if with_arrays else ())]
         every = np.arange(len(self._keys))
-        fetch(self._client, self._keys, every, names, self._at, self.cells, self._spool)
+        fetch(self._client, self._keys, every, names, self._at, self.arrays, self._spool)
         if with_arrays:
             self._lacking = []
-        return self.cells.splits
+        return self.arrays.splits
 
-    def read(self, places: Places, stop: threading.Event | None = None) -> None:
-        """Reads what is not there yet of some rows.
+    def read(self, positions: Positions, stop: threading.Event | None = None) -> None:
+        """Reads what is still missing of some rows.
 
         Args:
-            places: Of the index, ascending.
-            stop: Set by who wants no more; then this ends with any error.
+            positions: Rows of the index, ascending.
+            stop: Set by the caller to end early; then any error may be raised.
 
         Raises:
-            InputError: An image that is not there, has no shape, or bytes that do not fit it; null
-                where the query has pixels of its own.
+            InputError: An image that does not exist, has no shape, or has bytes that do not match it;
+                null pixels where the query gives pixels of its own.
         """
-        every = len(places) == len(self._keys)
-        keys = self._keys if every else self._keys.take(pa.array(places))
+        every = len(positions) == len(self._keys)
+        keys = self._keys if every else self._keys.take(pa.array(positions))
         if self._lacking:
             fetch(
-                self._client, keys, places, self._lacking, self._at, self.cells, self._spool, stop
+                self._client,
+                keys,
+                positions,
+                self._lacking,
+                self._at,
+                self.arrays,
+                self._spool,
+                stop,
             )
             self._lacking = []
         if self._own_pixels:
-            refuse_null(keys, places, self.cells)
+            refuse_null_pixels(keys, positions, self.arrays)
         else:
-            fetch_chunks(self._client, keys, places, self._at, self.cells, self._spool, stop)
-        refuse_unfit(keys, places, self.cells)
+            fetch_chunks(self._client, keys, positions, self._at, self.arrays, self._spool, stop)
+        refuse_size_mismatch(keys, positions, self.arrays)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Reads all rows while the block runs, and to the end of it; an error of the block ends both."""
+        """Reads all rows while the block runs and waits for the end; an error in the block stops the reading."""
         stop = threading.Event()
         with ThreadPoolExecutor(1) as beside:
             done = beside.submit(self.read, np.arange(len(self._keys)), stop)
@@ -95,30 +111,30 @@ class Images:
                 raise
             done.result()
 
-    def _take_given(self, index: pa.Table, what: Wanted) -> None:
-        shapes = index.select(sorted(what.given - {"pixels"}))
+    def _take_given(self, index: pa.Table, schema: QuerySchema) -> None:
+        shapes = index.select(sorted(schema.given - {"pixels"}))
         every = np.arange(len(index))
-        for batch in shapes.combine_chunks().to_batches() if what.given else ():
-            self.cells.put(every, batch, self._spool)
-        if "pixels" in what.given:
-            self.cells.start[:] = pc.fill_null(index[START], -1).to_numpy()
-            self.cells.size[:] = pc.fill_null(index[SIZE], 0).to_numpy()
+        for batch in shapes.combine_chunks().to_batches() if schema.given else ():
+            self.arrays.put(every, batch, self._spool)
+        if "pixels" in schema.given:
+            self.arrays.start[:] = pc.fill_null(index[START], -1).to_numpy()
+            self.arrays.size[:] = pc.fill_null(index[SIZE], 0).to_numpy()
 
 
 def masks_of(
-    client: RowClient, rows: pa.Table, images: Arrays, snapshot_ms: int, spool: Spool
-) -> Arrays:
-    """The masks of images; several images may have the same one.
+    client: RowClient, rows: pa.Table, images: ArrayColumn, snapshot_ms: int, spool: Spool
+) -> ArrayColumn:
+    """Reads the masks of images; several images may share one.
 
     Args:
         client: Open client.
-        rows: In the order of the training set: ``image_id``, ``mask_collection``, ``mask_id``.
-        images: Theirs.
-        snapshot_ms: What to read at.
-        spool: Where pixels go.
+        rows: Sorted as the training set: ``image_id``, ``mask_collection``, ``mask_id``.
+        images: Of the same rows.
+        snapshot_ms: Snapshot to read at.
+        spool: Receives the pixels.
 
     Raises:
-        InputError: A mask that is not there, or not as high and wide as its image.
+        InputError: A mask that does not exist, or whose height or width differs from its image's.
     """
     named = rows.select(["mask_collection", "mask_id"]).rename_columns(["collection", "image_id"])
     parts = [named[column].combine_chunks() for column in named.column_names]
@@ -129,18 +145,18 @@ def masks_of(
     order = pc.sort_indices(keys, [("collection", "ascending"), ("image_id", "ascending")])
     rank = np.empty(len(keys), np.int64)
     rank[order.to_numpy()] = np.arange(len(keys))
-    keys, every, cells = keys.take(order), np.arange(len(keys)), Cells(len(keys))
-    fetch(client, keys, every, PAYLOAD, snapshot_ms, cells, spool)
-    fetch_chunks(client, keys, every, snapshot_ms, cells, spool)
-    refuse_unfit(keys, every, cells)
-    masks = Arrays(cells, rank[codes])
+    keys, every, index = keys.take(order), np.arange(len(keys)), PixelIndex(len(keys))
+    fetch(client, keys, every, PAYLOAD, snapshot_ms, index, spool)
+    fetch_chunks(client, keys, every, snapshot_ms, index, spool)
+    refuse_size_mismatch(keys, every, index)
+    masks = ArrayColumn(index, rank[codes])
     wrong = np.zeros(len(rows), np.bool_)
     for name in ("height", "width"):
-        own, other = (a.cells.numbers[name][a.places] for a in (images, masks))
+        own, other = (a.index.numbers[name][a.positions] for a in (images, masks))
         wrong |= own != other
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        shape, mask = (a.cells.shape_text(int(a.places[row])) for a in (images, masks))
+        shape, mask = (a.index.shape_text(int(a.positions[row])) for a in (images, masks))
         raise other_size(
             rows["mask_id"][row], mask, rows["image_id"][row], shape, int(np.count_nonzero(wrong))
         )

@@ -1,4 +1,4 @@
-"""A query's answer to this process: keys and targets; arrays that it makes, to a spool."""
+"""Collects a query's rows on the driver: keys and targets in memory, computed pixels in a spool."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from labelmill.spark.arrow import struct_type
 from labelmill.spark.errors import room_for_rows
 from labelmill.sql.plan.reader import selection
 from labelmill.sql.pushdown.match import plain
@@ -17,66 +18,68 @@ from labelmill.sql.pushdown.scan import NoRoomError, plain_answer
 from labelmill.store.client import RowClient
 from labelmill.training_sets.assembly.spool import Spool
 
+_PACKED = pa.schema([("ipc", pa.binary())])
+
 START, SIZE = "labelmill start", "labelmill size"
-"""Columns that stand for ``pixels`` that lie in a spool."""
+"""Columns that replace ``pixels`` when those are in a spool."""
 
 
-def answer(client: RowClient, asked: DataFrame, snapshot_ms: int, spool: Spool) -> pa.Table:
-    """All rows of a query: by the row client where it can, else by Spark.
+def collect_rows(client: RowClient, rows: DataFrame, snapshot_ms: int, spool: Spool) -> pa.Table:
+    """Collects all rows of a query: through the row client where possible, else through Spark.
 
     Args:
         client: Open client.
-        asked: Of `labelmill.pipelines.freeze.query_schema.asked`.
-        snapshot_ms: What the query reads at.
-        spool: Where ``pixels`` go, when the query itself makes them.
+        rows: Result of `labelmill.pipelines.freeze.query_schema.select_columns`.
+        snapshot_ms: Snapshot that the query reads.
+        spool: Receives ``pixels`` that the query itself computes.
 
     Returns:
-        Its columns; `START` and `SIZE` in place of ``pixels``.
+        Its columns, with `START` and `SIZE` in place of ``pixels``.
 
     Raises:
-        InputError: More rows than the driver takes.
+        InputError: More rows than the driver accepts.
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer in time.
     """
-    query = plain(selection(asked))
+    query = plain(selection(rows))
     if query is not None:
-        with suppress(NoRoomError):  # executors may leave out what would not fit here
-            return plain_answer(client, query, snapshot_ms, _room(asked.sparkSession))
+        with suppress(NoRoomError):  # Spark's executors may drop what does not fit here
+            return plain_answer(client, query, snapshot_ms, _driver_limit(rows.sparkSession))
     with room_for_rows():
-        if "pixels" in asked.columns:
-            batches = [_spooled(batch, spool) for batch in _one_by_one(asked)]
+        if "pixels" in rows.columns:
+            batches = [_move_pixels_to_spool(batch, spool) for batch in _stream_batches(rows)]
         else:
-            batches = asked._collect_as_arrow()
+            batches = rows._collect_as_arrow()
     return pa.Table.from_batches(batches) if batches else pa.table({})
 
 
-def _room(spark: SparkSession) -> int:
-    """Bytes of an answer that the driver takes."""
+def _driver_limit(spark: SparkSession) -> int:
+    """Most bytes of a result that the driver accepts."""
     conf = spark.sparkContext._jsc.sc().conf()
     size = int(conf.getSizeAsBytes("spark.driver.maxResultSize", "1g"))
     return size or sys.maxsize
 
 
 def pack_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Runs on executors: each batch as one row of Arrow IPC bytes, so that no Row is made of rows."""
+    """Runs on executors: packs each batch into one row of Arrow IPC bytes, to avoid a `Row` per row."""
     for batch in batches:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
         yield pa.RecordBatch.from_arrays(
-            [pa.array([sink.getvalue().to_pybytes()], pa.binary())], ["ipc"]
+            [pa.array([sink.getvalue().to_pybytes()], pa.binary())], schema=_PACKED
         )
 
 
-def _one_by_one(asked: DataFrame) -> Iterator[pa.RecordBatch]:
-    packed = asked.mapInArrow(pack_batches, "ipc binary")  # type: ignore[arg-type]
-    # One partition at a time comes to the driver, the next is computed meanwhile.
+def _stream_batches(rows: DataFrame) -> Iterator[pa.RecordBatch]:
+    packed = rows.mapInArrow(pack_batches, struct_type(_PACKED))  # type: ignore[arg-type]
+    # Partitions arrive one at a time; the next one is computed meanwhile.
     for row in packed.toLocalIterator(prefetchPartitions=True):
         with pa.ipc.open_stream(pa.BufferReader(row["ipc"])) as reader:
             yield from reader
 
 
-def _spooled(batch: pa.RecordBatch, spool: Spool) -> pa.RecordBatch:
+def _move_pixels_to_spool(batch: pa.RecordBatch, spool: Spool) -> pa.RecordBatch:
     pixels = batch.column("pixels")
     ends = np.frombuffer(pixels.buffers()[1], np.int32)[pixels.offset :][: len(pixels) + 1]
     start = spool.add(memoryview(pixels.buffers()[2] or b"")[int(ends[0]) : int(ends[-1])])

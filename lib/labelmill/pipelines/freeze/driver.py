@@ -1,8 +1,8 @@
-"""A slice (query + Kudu snapshot) to a training set (files + manifest).
+"""Turns a slice (query and Kudu snapshot) into a training set (files and manifest).
 
-Spark answers the query for keys and targets, or says that the row client can. They are put in order, checked and divided on the
-driver; then the pixels of the rows that stay are read straight from Kudu into a spool file, and
-taken from there in the order of the training set (decision 0082).
+Spark, or the row client where it can, answers the query for keys and targets. The driver sorts and
+checks them and assigns splits. The pixels of the remaining rows are then read from Kudu into a spool
+file, and written from there in the order of the training set (decision 0082).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from labelmill.feed.files.columns import About
 from labelmill.feed.files.locations import local_path
 from labelmill.feed.files.manifest import Manifest
 from labelmill.pipelines.freeze.arrays import Images, masks_of
-from labelmill.pipelines.freeze.collect import answer
-from labelmill.pipelines.freeze.query_schema import Wanted, asked, wanted
+from labelmill.pipelines.freeze.collect import collect_rows
+from labelmill.pipelines.freeze.query_schema import QuerySchema, read_schema, select_columns
 from labelmill.settings import Settings
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
@@ -36,19 +36,19 @@ from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import TRAINING_SETS
 from labelmill.store.spark.errors import spark_errors
-from labelmill.training_sets import destination as training_set_place
-from labelmill.training_sets.assembly.assemble import Arrays, rows_of
+from labelmill.training_sets.assembly.assemble import ArrayColumn, assemble_rows
 from labelmill.training_sets.assembly.index import given_splits, in_order, labels_of
 from labelmill.training_sets.assembly.options import Options
-from labelmill.training_sets.assembly.splits import divided
+from labelmill.training_sets.assembly.splits import assign_splits
 from labelmill.training_sets.assembly.spool import Spool
-from labelmill.training_sets.registry import known_as, record, refuse_long
+from labelmill.training_sets.destination import absolute_root, check_writable
+from labelmill.training_sets.registry import find_registered, record, refuse_long
 from labelmill.training_sets.removal import remove_files
 from labelmill.training_sets.writer import Rows, write_training_set
 
 
 def default_sql(collection: str) -> str:
-    """All images of a collection that have a truth, with everything, split as their source said."""
+    """All images of a collection with a true class, with pixels and the split given by their source."""
     return (
         "select i.collection, i.image_id, t.class, i.split, i.height, i.width, i.channels, i.dtype, "
         "i.pixels from images i join truth t on i.collection = t.collection "
@@ -57,7 +57,7 @@ def default_sql(collection: str) -> str:
 
 
 def truth_sql(collection: str) -> str:
-    """Keys and classes of a collection; with `Options.source_splits`, what `default_sql` freezes."""
+    """Keys and classes of a collection; with `Options.source_splits` it freezes the same rows as `default_sql`."""
     return (
         "select collection, image_id, class from truth "
         f"where collection = {catalogue.literal(collection)}"
@@ -76,18 +76,18 @@ def freeze(
 ) -> Report:
     """Freezes a slice.
 
-    What a query means, and which split a row gets: docs/slices.md.
+    What a query means and which split a row gets: docs/guides/slices.md.
 
     Args:
         spark: The session.
         settings: Kudu; the folder of training sets.
         sql: A query with ``collection`` and ``image_id`` or ``record_id``; must be repeatable.
-        name: What people call it. Equal rows keep the name they were first frozen by; the report
-            says so.
+        name: For people. Equal rows keep the name they were first frozen under; the report says
+            so.
         options: Splits, groups, balance, classes.
         parameters: Name → text of each ``:parameter`` of the query.
-        snapshot_ms: Milliseconds since 1970 UTC; default now.
-        location: Folder or URI below which the training set goes; default settings.
+        snapshot_ms: Milliseconds since 1970 UTC; default: now.
+        location: Folder or URI below which the training set is written; default: from settings.
 
     Returns:
         The report: ``digest``, ``rows``, ``kind``, ``target``, ``classes``, ``splits``,
@@ -95,58 +95,58 @@ def freeze(
 
     Raises:
         QueryRefused: The query does more than read, or would not answer the same again.
-        UnknownName: A view, column or parameter that is not there.
+        UnknownName: An unknown view, column or parameter.
         NoData: The slice has no rows.
-        InputError: Rows without class, one image twice, unknown splits, groups in two splits,
-            labels that are not in the class list, pixels that are not whole, a full disk.
+        InputError: Rows without class, duplicate images, unknown splits, groups in two splits,
+            labels that are not in the class list, incomplete pixels, a full disk.
         StoreError: Kudu refused.
     """
     chosen, given = options or Options(), dict(parameters or {})
-    root = training_set_place.absolute(location or settings.training_set_root())
+    root = absolute_root(location or settings.training_set_root())
     refuse_long(name, sql)
-    training_set_place.check(root)
+    check_writable(root)
     report = Report("freeze_training_set")
     at = taken(snapshot_ms)
     with SparkProgress(spark, f"freeze {name}"), ExitStack() as done:
-        # The row client's own JVM takes a second to start; meanwhile Spark plans.
-        opening = done.enter_context(ThreadPoolExecutor(1)).submit(_opened, settings, at)
-        done.callback(_close, opening)
+        # The row client's JVM takes a second to start; Spark plans meanwhile.
+        opening = done.enter_context(ThreadPoolExecutor(1)).submit(_open_client, settings, at)
+        done.callback(_close_client, opening)
         answered = catalogue.query(
             spark, settings, sql, at, repeatable=True, parameters=given, remembered=True
         )
-        what = wanted(answered, settings, chosen.no_target, chosen.group_by)
-        question = asked(answered, what)
+        schema = read_schema(answered, settings, chosen.no_target, chosen.group_by)
+        question = select_columns(answered, schema)
         client = opening.result()
-        settle(at)  # what came before has read nothing
+        settle(at)  # nothing has been read yet
         spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
         with spark_errors(f"freezing {name}", settings):
-            # Not kept as it came: it would be in memory twice.
-            index = in_order(answer(client, question, at, spool), what.key)
-        content, told = _content(client, index, what, chosen, at, spool)
+            # The unsorted table is not kept: it would double the memory.
+            index = in_order(collect_rows(client, question, at, spool), schema.key)
+        content, provenance = _assemble(client, index, schema, chosen, at, spool)
         described = {
             "name": name,
             "sql": sql,
             "parameters": given,
             "snapshot_ms": at,
-            "splitting": told | {"grouped_by": what.group_by},
+            "splitting": provenance | {"grouped_by": schema.group_by},
             "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
-        named = partial(known_as, client)
-        manifest, place, there = write_training_set(content, root, described, named)
+        registered = partial(find_registered, client)
+        manifest, place, there = write_training_set(content, root, described, registered)
         try:
             record(client, manifest, place, name)
         except BaseException:
-            if not there:  # files that nobody would find
+            if not there:  # the files would be orphans
                 with suppress(InputError):
                     remove_files(place, manifest.digest)
             raise
     if place != f"{root}/{manifest.digest}":
-        report.note(f"these rows lie in {place} already: nothing was written to {root}")
-    _told(report, manifest, place, there, name)
+        report.note(f"these rows are already frozen in {place}: nothing was written to {root}")
+    _fill_report(report, manifest, place, there, name)
     return report
 
 
-def _opened(settings: Settings, at: int) -> RowClient:
+def _open_client(settings: Settings, at: int) -> RowClient:
     client = open_client(settings)
     try:
         client.ensure(TRAINING_SETS)
@@ -157,41 +157,45 @@ def _opened(settings: Settings, at: int) -> RowClient:
     return client
 
 
-def _close(opening: Future[RowClient]) -> None:
+def _close_client(opening: Future[RowClient]) -> None:
     if opening.exception() is None:
         opening.result().close()
 
 
-def _content(
-    client: RowClient, index: pa.Table, what: Wanted, options: Options, at: int, spool: Spool
+def _assemble(
+    client: RowClient, index: pa.Table, schema: QuerySchema, options: Options, at: int, spool: Spool
 ) -> tuple[Rows, dict[str, object]]:
-    """What will be written, and how its splits came about."""
-    labels = labels_of(index, what.target, options.class_list, what.key)
-    images = Images(client, index, what, at, spool) if what.kind == "images" else None
+    """The rows to write, and the provenance of their splits."""
+    labels = labels_of(index, schema.target, options.class_list, schema.key)
+    images = Images(client, index, schema, at, spool) if schema.kind == "images" else None
     splits = np.full(len(index), -1, np.int8)
-    if what.splits:
+    if schema.splits:
         splits = given_splits(index["split"])
     elif options.source_splits and images is not None:
         splits = images.splits(with_arrays=not options.leaves_out)
     with ExitStack() as beside:
-        if images is not None and not options.leaves_out:  # all rows stay, wherever they go
+        if images is not None and not options.leaves_out:  # every row stays, whatever its split
             beside.enter_context(images.reading())
-        division = divided(index, what.key, what.target, labels, splits, options)
-    arrays: dict[str, Arrays] = {}
+        assignment = assign_splits(index, schema.key, schema.target, labels, splits, options)
+    arrays: dict[str, ArrayColumn] = {}
     if images is not None:
         if options.leaves_out:
-            images.read(np.sort(division.order))
-        arrays["pixels"] = Arrays(images.cells, division.order)
-        if what.target == "mask":
+            images.read(np.sort(assignment.order))
+        arrays["pixels"] = ArrayColumn(images.arrays, assignment.order)
+        if schema.target == "mask":
             named = index.select(["image_id", "mask_collection", "mask_id"])
-            rows = named.take(pa.array(division.order))
+            rows = named.take(pa.array(assignment.order))
             arrays["mask"] = masks_of(client, rows, arrays["pixels"], at, spool)
-    about = About(what.kind, what.target, labels.classes)
-    content = rows_of(index, division.order, what.columns, about, division.splits, arrays, spool)
-    return content, division.told
+    about = About(schema.kind, schema.target, labels.classes)
+    content = assemble_rows(
+        index, assignment.order, schema.columns, about, assignment.splits, arrays, spool
+    )
+    return content, assignment.provenance
 
 
-def _told(report: Report, manifest: Manifest, place: str, there: bool, asked_for: str) -> None:
+def _fill_report(
+    report: Report, manifest: Manifest, place: str, there: bool, asked_for: str
+) -> None:
     splits = {split: sum(counts.values()) for split, counts in manifest.histogram.items()}
     if manifest.target == "classes":
         splits = {}
@@ -217,7 +221,7 @@ def _told(report: Report, manifest: Manifest, place: str, there: bool, asked_for
             "became it, by hash (--validation-fraction)"
         )
     if how.get("left_out"):
-        report.note(f"{how['left_out']:,} rows were left out to make classes smaller")
+        report.note(f"{how['left_out']:,} rows were left out to downsample classes")
     if how.get("grouped_by"):
         groups = ", ".join(f"{split} {count:,}" for split, count in how["groups"].items())
         report.note(f"grouped by {how['grouped_by']}: {groups} groups, none in two splits")

@@ -1,4 +1,4 @@
-"""What a query gives to freeze: images or records, and what is learned from them."""
+"""What a query gives to freeze: images or records, and their target."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _SET_OPERATIONS = ("Union", "Intersect", "Except")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What will be frozen.
+class QuerySchema:
+    """What a query will freeze to.
 
     Attributes:
         kind: Images or records.
-        target: What is learned.
-        columns: Of a frozen row.
-        given: Columns of `PAYLOAD` whose values are the query's own; the others come from
+        target: Kind of target.
+        columns: Schema of a frozen row.
+        given: Columns of `PAYLOAD` that the query itself computes; the others come from
             ``images``.
-        splits: The query says which split a row is in.
-        group_by: The query's column whose equal values stay together.
+        splits: Whether the query gives the split of each row.
+        group_by: Column of the query whose equal values stay in one split.
     """
 
     kind: Kind
@@ -58,21 +58,21 @@ class Wanted:
         return list(self.columns.names[len(columns_of(self.kind, self.target)) :])
 
 
-def wanted(
+def read_schema(
     df: DataFrame, settings: Settings, no_target: bool = False, group_by: str | None = None
-) -> Wanted:
-    """What a query's columns mean.
+) -> QuerySchema:
+    """Reads what a query's columns mean.
 
     Args:
         df: The query; nothing runs.
-        settings: What tables are called.
-        no_target: Images or features alone are wanted.
-        group_by: A column of the query; default ``group`` where there is one.
+        settings: Gives the tables' names.
+        no_target: Freeze images or features alone.
+        group_by: A column of the query; default: ``group`` where it has one.
 
     Raises:
-        InputError: Neither images nor records; several targets or none; a column twice; a feature
-            of a type that is not frozen.
-        UnknownName: A column that is needed is not there.
+        InputError: Neither images nor records; several targets or none; duplicate columns; a
+            feature of an unsupported type.
+        UnknownName: A required column is missing.
     """
     names = df.columns
     refuse_twice(names)
@@ -96,11 +96,11 @@ def wanted(
         columns = columns_of(kind, target)
         given = frozenset(names) & frozenset(PAYLOAD)
         given -= _from_images(df, settings.table_prefix + IMAGES.name) if given else frozenset()
-        return Wanted(kind, target, columns, given, "split" in names, group)
+        return QuerySchema(kind, target, columns, given, "split" in names, group)
     own = {"collection", "record_id", "split"} | {
         n for n, t in TARGET_COLUMNS.items() if t == target
     }
-    # A column that is called group is there to group by; one that was asked for is data as well.
+    # A column named group is only for grouping; a column named by --group-by is also a feature.
     own |= {"group"} if group_by is None else set()
     features = pa.schema([
         (field.name, feature_type(field.name, _arrow_type(field.dataType)))
@@ -108,34 +108,34 @@ def wanted(
         if field.name not in own
     ])  # fmt: skip
     columns = columns_of(kind, target, features)
-    return Wanted(kind, target, columns, frozenset(), "split" in names, group)
+    return QuerySchema(kind, target, columns, frozenset(), "split" in names, group)
 
 
-def asked(df: DataFrame, what: Wanted) -> DataFrame:
-    """The query's answer as it is read for a freeze: only columns that are needed, in their types.
+def select_columns(df: DataFrame, schema: QuerySchema) -> DataFrame:
+    """Selects the columns that a freeze needs, in their types.
 
-    Pixels that lie in ``images`` anyway are not among them: they come from there without Spark.
+    Pixels that are stored in ``images`` anyway are left out: they are read from there without Spark.
     """
-    columns = [F.col("collection").cast("string"), F.col(what.key).cast("string")]
-    if what.splits:
+    columns = [F.col("collection").cast("string"), F.col(schema.key).cast("string")]
+    if schema.splits:
         columns.append(F.col("split").cast("string"))
-    if what.group_by is not None:
-        columns.append(F.col(f"`{what.group_by}`").cast("string").alias(GROUP))
-    if what.target == "class":
+    if schema.group_by is not None:
+        columns.append(F.col(f"`{schema.group_by}`").cast("string").alias(GROUP))
+    if schema.target == "class":
         columns.append(F.col("class").cast("string"))
-    elif what.target == "classes":
+    elif schema.target == "classes":
         several = F.array_compact(F.col("classes").cast("array<string>"))
         columns.append(F.array_sort(F.array_distinct(several)).alias("classes"))
-    elif what.target == "mask":
+    elif schema.target == "mask":
         where = "mask_collection" if "mask_collection" in df.columns else "collection"
         columns.append(F.col(where).cast("string").alias("mask_collection"))
         columns.append(F.col("mask_id").cast("string"))
-    if what.kind == "images":
+    if schema.kind == "images":
         made = [
-            F.col(name).cast(TYPES.get(name, "string")).alias(name) for name in sorted(what.given)
+            F.col(name).cast(TYPES.get(name, "string")).alias(name) for name in sorted(schema.given)
         ]
         return df.select(*columns, *made)
-    return df.select(*columns, *(F.col(f"`{name}`") for name in what.features))
+    return df.select(*columns, *(F.col(f"`{name}`") for name in schema.features))
 
 
 def _kind(names: list[str]) -> Kind:
@@ -152,20 +152,20 @@ def _kind(names: list[str]) -> Kind:
 def _arrow_type(type: T.DataType) -> pa.DataType:
     try:
         return to_arrow_type(type)
-    except TypeError:  # intervals and the like: refused by the name of something else of their kind
+    except TypeError:  # intervals and the like: `feature_type` refuses null
         return pa.null()
 
 
 def _from_images(df: DataFrame, images: str) -> frozenset[str]:
-    """Columns of `PAYLOAD` that a query hands on, unchanged and with their key, from ``images``."""
+    """Columns of `PAYLOAD` that a query passes on from ``images``, unchanged and with their key."""
     analyzed = df._jdf.queryExecution().analyzed()
     given = _attributes(analyzed)
-    # What a set operation answers has the ids of its first branch, whatever the others hold.
+    # A set operation's output has the attribute ids of its first branch, whatever the others hold.
     mixed: set[int] = set()
-    for plan in _below(analyzed):
+    for plan in _walk(analyzed):
         if plan.getClass().getSimpleName() in _SET_OPERATIONS:
             mixed.update(_attributes(plan).values())
-    for leaf in _each(analyzed.collectLeaves()):
+    for leaf in _iterate(analyzed.collectLeaves()):
         if _table(leaf) != images:
             continue
         has = _attributes(leaf)
@@ -180,7 +180,7 @@ def _from_images(df: DataFrame, images: str) -> frozenset[str]:
 
 
 def _table(leaf: Any) -> str | None:
-    """The name of the Kudu table that a leaf of a plan reads."""
+    """Name of the Kudu table that a leaf of the plan reads."""
     if leaf.getClass().getSimpleName() != "LogicalRelation":
         return None
     relation = leaf.relation()
@@ -188,18 +188,18 @@ def _table(leaf: Any) -> str | None:
     return str(relation.tableName()) if kudu else None
 
 
-def _below(plan: Any) -> Iterator[Any]:
-    """A plan and all that it is made of, definitions of its WITH among them."""
+def _walk(plan: Any) -> Iterator[Any]:
+    """Walks a plan and everything below it, including definitions of WITH."""
     yield plan
-    for child in _each(plan.children()):
-        yield from _below(child)
+    for child in _iterate(plan.children()):
+        yield from _walk(child)
 
 
 def _attributes(plan: Any) -> dict[str, int]:
-    return {str(one.name()): int(one.exprId().id()) for one in _each(plan.output())}
+    return {str(one.name()): int(one.exprId().id()) for one in _iterate(plan.output())}
 
 
-def _each(sequence: Any) -> Iterable[Any]:
+def _iterate(sequence: Any) -> Iterable[Any]:
     iterator = sequence.iterator()
     while iterator.hasNext():
         yield iterator.next()

@@ -1,4 +1,4 @@
-"""Whether a named slice can be meant: read and fitted to the catalogue, but not run."""
+"""Checks a named slice against the catalogue without running it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.errors import InputError, UnknownName
 from labelmill.feed.files.columns import Target
-from labelmill.pipelines.freeze.query_schema import Wanted, wanted
+from labelmill.pipelines.freeze.query_schema import QuerySchema, read_schema
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
 from labelmill.sql.analysis_errors import MISFIT
@@ -24,12 +24,12 @@ _TARGETS: dict[Target, str] = {
 
 
 @dataclass(frozen=True)
-class Checked:
+class SliceCheck:
     """A slice that can be frozen.
 
     Attributes:
-        columns: Name → type that its query gives.
-        freezes_to: What a training set of it holds, in words.
+        columns: Name → Spark type of its query's columns.
+        freezes_to: What a training set of it would hold, in words.
     """
 
     columns: Mapping[str, str]
@@ -38,41 +38,41 @@ class Checked:
 
 def check_slice(
     spark: SparkSession, settings: Settings, named: NamedSlice, given: Mapping[str, str]
-) -> Checked:
+) -> SliceCheck:
     """Checks one slice.
 
     Args:
         spark: The running session.
         settings: Where Kudu is.
         named: The slice.
-        given: Values of parameters; others count by their default, else as null. Those of other
-            slices are let be.
+        given: Values of parameters; the others have their default, else null. Parameters of
+            other slices are ignored.
 
     Raises:
         QueryRefused: The query does more than read, or would not answer the same again.
-        UnknownName: A view or column that is not there.
-        InputError: Not SQL; parameters that header and query do not share; no training set.
+        UnknownName: An unknown view or column.
+        InputError: Not SQL; parameters that header and query do not share; not a training set.
     """
     texts = {p.name: given.get(p.name, p.default or "null") for p in named.parameters}
     try:
         answer = catalogue.query(spark, settings, named.sql, repeatable=True, parameters=texts)
     except InputError as error:
-        raise _of_null(error, named, given) from None
+        raise _explain_null(error, named, given) from None
     columns = {column.name: column.dataType.simpleString() for column in answer.schema}
-    return Checked(columns, _words(_meant(answer, settings)))
+    return SliceCheck(columns, _describe(_read_schema(answer, settings)))
 
 
-def _meant(answer: DataFrame, settings: Settings) -> Wanted:
+def _read_schema(answer: DataFrame, settings: Settings) -> QuerySchema:
     try:
-        return wanted(answer, settings)
+        return read_schema(answer, settings)
     except UnknownName as error:
         if error.name != "class":
             raise
-    return wanted(answer, settings, no_target=True)
+    return read_schema(answer, settings, no_target=True)
 
 
-def _of_null(error: InputError, named: NamedSlice, given: Mapping[str, str]) -> InputError:
-    """The error, with what to give where null in place of a value may be why (`limit :n`)."""
+def _explain_null(error: InputError, named: NamedSlice, given: Mapping[str, str]) -> InputError:
+    """The error, with the parameters to give where a null may be the cause (`limit :n`)."""
     asked = [p.name for p in named.parameters if p.default is None and p.name not in given]
     if not asked or not str(error).startswith(MISFIT):
         return error
@@ -83,6 +83,6 @@ def _of_null(error: InputError, named: NamedSlice, given: Mapping[str, str]) -> 
     )
 
 
-def _words(what: Wanted) -> str:
-    said = f"{what.kind} {_TARGETS[what.target]}"
-    return said if what.group_by is None else f"{said}, grouped by {what.group_by}"
+def _describe(schema: QuerySchema) -> str:
+    text = f"{schema.kind} {_TARGETS[schema.target]}"
+    return text if schema.group_by is None else f"{text}, grouped by {schema.group_by}"

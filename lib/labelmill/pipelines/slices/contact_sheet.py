@@ -1,7 +1,7 @@
-"""What a contact sheet of a slice shows: counts, and a few hundred of its rows with pictures.
+"""Collects what a contact sheet of a slice shows: counts, and a few hundred rows with pictures.
 
-A slice of few rows is shown whole and in its own order; of a larger one, each class gives its first
-rows by a hash of their ids: a fair draw, and the same one each time.
+A small slice is shown completely and in its own order. Of a larger one, each class shows its first
+rows by a hash of their ids: a fair sample that is the same every time.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from labelmill.pipelines.slices.sheet_rows import (
     Counted,
     Pictures,
     count,
-    count_here,
-    drawn,
-    named,
+    count_rows,
+    normalize_columns,
     pictures_of,
+    sample_rows,
 )
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
 
 CARDS = 400
-"""Rows of one page; half of it where each has two pictures."""
+"""Most rows on a page; half as many where each has two pictures."""
 
 
 @dataclass(frozen=True)
-class Card:
-    """One row.
+class SheetCard:
+    """One row on the sheet.
 
     Attributes:
         collection: Of the image or record.
         id: Its id.
-        classes: None, one, or several.
+        classes: Zero, one or several.
         split: As the query gives it.
         facts: Name → value of the other columns.
-        png: Picture of the image; None: there is none, or it cannot be read.
-        mask: Picture of its mask.
+        png: The image as PNG; None: there is none, or it cannot be read.
+        mask: Its mask as PNG.
     """
 
     collection: str
@@ -56,17 +56,16 @@ class Card:
 
 @dataclass(frozen=True)
 class Sheet:
-    """All that the page shows.
+    """Everything that the page shows.
 
     Attributes:
-        columns: What the query gives.
-        rows: All of them, shown or not.
-        counts: Class → split → rows, most rows first; the class None: rows without one; the split
-            None: the query gives none. A row of several classes counts for each.
-        more_classes: Classes that `counts` leaves out.
+        columns: Of the query.
+        rows: Total, shown or not.
+        counts: Class → split → rows, largest class first; class None: rows without one; split
+            None: the query gives none. A row with several classes counts for each.
+        more_classes: Classes left out of `counts`.
         splits: Split → rows.
-        groups: Class → its rows; a slice whose rows have several classes or none is one group,
-            None.
+        groups: Class → its rows; one group, None, where rows have several classes or none.
         whole: Whether every row is shown.
     """
 
@@ -75,45 +74,47 @@ class Sheet:
     counts: Mapping[str | None, Mapping[str | None, int]]
     more_classes: int
     splits: Mapping[str | None, int]
-    groups: Mapping[str | None, Sequence[Card]]
+    groups: Mapping[str | None, Sequence[SheetCard]]
     whole: bool
 
 
-def gather(answer: DataFrame, settings: Settings, snapshot_ms: int) -> Sheet:
-    """Reads what the sheet shows.
+def read_sheet(answer: DataFrame, settings: Settings, snapshot_ms: int) -> Sheet:
+    """Reads everything that the sheet shows.
 
     Args:
-        answer: The slice (`catalogue.query`).
+        answer: The slice, from `catalogue.query`.
         settings: Where Kudu is.
-        snapshot_ms: The snapshot that `answer` is read at.
+        snapshot_ms: Snapshot of `answer`.
 
     Raises:
         InputError: The query gives neither images nor records.
         NoData: The slice has no rows.
     """
     columns = sheet_columns(answer.schema)
-    # Ids and a few letters a row: asked once, then counted and drawn from what Spark keeps.
-    rows = named(answer, columns).persist()
+    # Ids and a few characters per row: computed once, then counted and sampled from Spark's cache.
+    rows = normalize_columns(answer, columns).persist()
     try:
         most = CARDS // 2 if columns.mask else CARDS
         first = rows.limit(most + 1).collect()
         if not first:
             raise NoData("the slice has no rows, so there is nothing to show")
         whole = len(first) <= most
-        counted = count_here(first) if whole else count(rows)
-        shown = first if whole else drawn(rows, columns, most)
+        counted = count_rows(first) if whole else count(rows)
+        shown = first if whole else sample_rows(rows, columns, most)
     finally:
         rows.unpersist()
     pictures = _pictures(answer.sparkSession, settings, snapshot_ms, columns, shown)
     return _sheet(columns, counted, [_card(row, columns, pictures) for row in shown], whole)
 
 
-def _sheet(columns: SheetColumns, counted: Counted, cards: Sequence[Card], whole: bool) -> Sheet:
+def _sheet(
+    columns: SheetColumns, counted: Counted, cards: Sequence[SheetCard], whole: bool
+) -> Sheet:
     by_class: dict[str | None, Counter[str | None]] = {}
-    for klass, split, rows in counted.of_classes:
-        by_class.setdefault(klass, Counter())[split] += rows
+    for label, split, rows in counted.of_classes:
+        by_class.setdefault(label, Counter())[split] += rows
     order = sorted(by_class, key=lambda name: (-by_class[name].total(), name or ""))
-    groups: dict[str | None, list[Card]] = {}
+    groups: dict[str | None, list[SheetCard]] = {}
     for card in cards:
         group = card.classes[0] if card.classes and not columns.several else None
         groups.setdefault(group, []).append(card)
@@ -147,8 +148,8 @@ def _pictures(
     return pictures_of(own, images, masks)
 
 
-def _card(row: Row, columns: SheetColumns, pictures: Pictures) -> Card:
-    return Card(
+def _card(row: Row, columns: SheetColumns, pictures: Pictures) -> SheetCard:
+    return SheetCard(
         collection=row["collection"],
         id=row["id"],
         classes=tuple(row["classes"]),

@@ -1,4 +1,4 @@
-"""Rows of a named slice as a freeze would take them."""
+"""Previews a named slice: its rows as a freeze would read them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from labelmill.sql.snapshot import settled
 
 
 @dataclass(frozen=True)
-class Answer:
+class SlicePreview:
     """A slice at a snapshot; nothing has run yet.
 
     Attributes:
-        rows: What the query gives.
-        snapshot_ms: Milliseconds since 1970 UTC that every table is read at.
-        note: Why it cannot be frozen; empty: it can, as far as its query tells.
+        rows: The query's rows.
+        snapshot_ms: Snapshot of every table, milliseconds since 1970 UTC.
+        note: Why it cannot be frozen; empty: as far as its query tells, it can.
     """
 
     rows: DataFrame
@@ -29,21 +29,21 @@ class Answer:
     note: str = ""
 
 
-def answer_slice(
+def preview_slice(
     spark: SparkSession,
     settings: Settings,
     named: NamedSlice,
     values: Mapping[str, str],
     snapshot_ms: int | None = None,
-) -> Answer:
-    """Answers a slice; one that would not answer the same again is answered too, and told.
+) -> SlicePreview:
+    """Previews a slice. One that is not repeatable is previewed too, with a note.
 
     Args:
         spark: The running session.
         settings: Where Kudu is.
         named: The slice.
-        values: Of its parameters (`NamedSlice.values`).
-        snapshot_ms: Milliseconds since 1970 UTC; now when None.
+        values: Parameter values, from `NamedSlice.values`.
+        snapshot_ms: Milliseconds since 1970 UTC; default: now.
 
     Raises:
         QueryRefused: The query does more than read.
@@ -52,11 +52,11 @@ def answer_slice(
     """
     at = settled(snapshot_ms)
     try:
-        # As when it is frozen, so that drawn rows (TABLESAMPLE) are the ones that a freeze draws.
+        # As in a freeze, so that TABLESAMPLE draws the same rows.
         rows = catalogue.query(
             spark, settings, named.sql, at, repeatable=True, parameters=dict(values)
         )
     except QueryRefused as refusal:
         rows = catalogue.query(spark, settings, named.sql, at, parameters=dict(values))
-        return Answer(rows, at, f"this slice cannot be frozen: {refusal}")
-    return Answer(rows, at)
+        return SlicePreview(rows, at, f"this slice cannot be frozen: {refusal}")
+    return SlicePreview(rows, at)

@@ -1,4 +1,4 @@
-"""Which columns of a slice a contact sheet shows, and as what."""
+"""Which columns of a slice a contact sheet shows, and in which role."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql.types import ArrayType, AtomicType, BinaryType, StructType
 from labelmill.errors import InputError
 
 IMAGE_FACTS, RECORD_FACTS = 6, 12
-"""Other columns beside a picture, and in a table of records."""
+"""Most other columns shown beside a picture, and in a table of records."""
 
 _PIXELS = frozenset(
     ("height", "width", "channels", "dtype", "pixels", "thumbnail", "mask_id", "mask_collection")
@@ -19,7 +19,7 @@ _PIXELS = frozenset(
 
 @dataclass(frozen=True)
 class SheetColumns:
-    """Columns of a slice by what they are to a sheet.
+    """Columns of a slice by their role on a sheet.
 
     Attributes:
         id: ``image_id`` or ``record_id``.
@@ -27,11 +27,11 @@ class SheetColumns:
         split: Whether there is ``split``.
         mask: Whether there is ``mask_id``.
         mask_collection: Whether there is ``mask_collection``.
-        facts: Others that can be written in a few letters, in the query's order.
+        facts: Other columns with short values, in the query's order.
     """
 
     id: str
-    klass: str | None
+    label: str | None
     split: bool
     mask: bool
     mask_collection: bool
@@ -45,15 +45,15 @@ class SheetColumns:
     @property
     def several(self) -> bool:
         """Whether a row may have several classes."""
-        return self.klass == "classes"
+        return self.label == "classes"
 
 
 def sheet_columns(schema: StructType) -> SheetColumns:
-    """Decides over the columns of a query.
+    """Assigns the columns of a query to their roles.
 
     Raises:
         InputError: Its rows are neither images nor records; or a column that the sheet needs is
-            there twice, or of another type.
+            duplicated or of the wrong type.
     """
     counts = Counter(schema.names)
     ids = [name for name in ("image_id", "record_id") if name in counts]
@@ -62,15 +62,15 @@ def sheet_columns(schema: StructType) -> SheetColumns:
             "a contact sheet shows images or records: the query must give collection and image_id "
             f"(or record_id); it gives {', '.join(schema.names)}"
         )
-    klass = next((name for name in ("class", "classes", "label") if name in counts), None)
-    used = {ids[0], "collection", "split", klass, "mask_id", "mask_collection"}
+    label = next((name for name in ("class", "classes", "label") if name in counts), None)
+    used = {ids[0], "collection", "split", label, "mask_id", "mask_collection"}
     for name in used:
         if name is not None and counts[name] > 1:
             raise InputError(f"the query gives the column {name!r} twice; name it once")
-    if klass is not None and (klass == "classes") != isinstance(schema[klass].dataType, ArrayType):
+    if label is not None and (label == "classes") != isinstance(schema[label].dataType, ArrayType):
         raise InputError(
-            f"the column {klass!r} is {schema[klass].dataType.simpleString()}; expected "
-            + ("array<string>" if klass == "classes" else "one class a row")
+            f"the column {label!r} is {schema[label].dataType.simpleString()}; expected "
+            + ("array<string>" if label == "classes" else "one class a row")
         )
     facts = [
         column.name
@@ -82,7 +82,7 @@ def sheet_columns(schema: StructType) -> SheetColumns:
     ]
     return SheetColumns(
         id=ids[0],
-        klass=klass,
+        label=label,
         split="split" in counts,
         mask="mask_id" in counts and ids[0] == "image_id",
         mask_collection="mask_collection" in counts,

@@ -1,4 +1,4 @@
-"""Rows of a slice for a contact sheet: what is counted, and which of them are shown."""
+"""Rows of a slice for a contact sheet: counted, sampled, and drawn."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from labelmill.pipelines.previews import SIZE_SQL, draw
 from labelmill.pipelines.slices.sheet_columns import SheetColumns
 
 LEAST_EACH = 4
-"""Rows of each class that is shown at all."""
+"""Fewest rows per class shown."""
 
 CLASSES = 500
-"""Classes in the table of counts; the others are added up."""
+"""Classes in the table of counts; the others are summed."""
 
 LETTERS = 120
-"""Letters of one value; names and texts come from anywhere and may be a novel."""
+"""Most characters shown of a value; texts may be of any length."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Counted:
     """Counts of a whole slice.
 
     Attributes:
-        of_classes: Class, split, rows; of the `CLASSES` classes with most rows.
+        of_classes: Class, split, rows; for the `CLASSES` largest classes.
         of_splits: Split, rows.
-        classes: All there are; rows without a class are one.
+        classes: Number of classes; rows without one count as a class.
     """
 
     of_classes: Sequence[tuple[str | None, str | None, int]]
@@ -39,8 +39,8 @@ class Counted:
     classes: int
 
 
-def named(answer: DataFrame, columns: SheetColumns) -> DataFrame:
-    """A slice in one form, whatever it is of.
+def normalize_columns(answer: DataFrame, columns: SheetColumns) -> DataFrame:
+    """Brings the columns of any slice into one form.
 
     Returns:
         ``collection``, ``id``, ``classes`` (array; empty: none), ``split``, ``mask``, ``mask_in``
@@ -52,8 +52,8 @@ def named(answer: DataFrame, columns: SheetColumns) -> DataFrame:
     if columns.several:
         given = F.col("classes").cast("array<string>")
         classes = F.coalesce(F.array_sort(F.array_compact(F.array_distinct(given))), none)
-    elif columns.klass is not None:
-        given = F.col(f"`{columns.klass}`").cast("string")
+    elif columns.label is not None:
+        given = F.col(f"`{columns.label}`").cast("string")
         classes = F.when(given.isNotNull(), F.array(given)).otherwise(none)
     mask_in = F.col("mask_collection") if columns.mask_collection else nothing
     return answer.select(
@@ -73,51 +73,51 @@ def _text(name: str) -> Column:
     return F.col(f"`{name}`").cast("string")
 
 
-def drawn(rows: DataFrame, columns: SheetColumns, most: int) -> list[Row]:
-    """The first rows by a hash of their ids: of each class where a row has one, else of all.
+def sample_rows(rows: DataFrame, columns: SheetColumns, most: int) -> list[Row]:
+    """Samples rows by a hash of their ids: per class where rows have one class, else overall.
 
     Args:
-        rows: `named`.
-        columns: What the query gives.
-        most: Rows in all; classes with fewest rows go without, so that each gets `LEAST_EACH`.
+        rows: From `normalize_columns`.
+        columns: Of the query.
+        most: Most rows in total; the smallest classes are left out so that each gets `LEAST_EACH`.
     """
     by_hash = [F.xxhash64("id"), F.col("id")]
-    if columns.several or columns.klass is None:
+    if columns.several or columns.label is None:
         return rows.orderBy(*by_hash).limit(most).collect()
-    alone = rows.withColumn("klass", F.get("classes", F.lit(0)))
-    largest = alone.groupBy("klass").count().orderBy(F.desc("count"), "klass")
-    shown = [row["klass"] for row in largest.limit(most // LEAST_EACH).collect()]
+    alone = rows.withColumn("label", F.get("classes", F.lit(0)))
+    largest = alone.groupBy("label").count().orderBy(F.desc("count"), "label")
+    shown = [row["label"] for row in largest.limit(most // LEAST_EACH).collect()]
     each = most // len(shown)
-    wanted = F.col("klass").isin([name for name in shown if name is not None])
+    wanted = F.col("label").isin([name for name in shown if name is not None])
     if None in shown:
-        wanted = F.col("klass").isNull() | wanted
-    nth = F.row_number().over(Window.partitionBy("klass").orderBy(*by_hash))
+        wanted = F.col("label").isNull() | wanted
+    nth = F.row_number().over(Window.partitionBy("label").orderBy(*by_hash))
     first = alone.where(wanted).withColumn("nth", nth).where(F.col("nth") <= each)
-    return first.orderBy("klass", "nth").collect()
+    return first.orderBy("label", "nth").collect()
 
 
 def count(rows: DataFrame) -> Counted:
-    """Counts rows (`named`) where they are."""
+    """Counts rows (of `normalize_columns`) in Spark."""
     splits = rows.groupBy("split").count().collect()
-    each = rows.select(F.explode_outer("classes").alias("klass"), "split")
-    counts = each.groupBy("klass", "split").count().persist()
+    each = rows.select(F.explode_outer("classes").alias("label"), "split")
+    counts = each.groupBy("label", "split").count().persist()
     try:
-        by_class = counts.groupBy("klass").agg(F.sum("count").alias("rows"))
+        by_class = counts.groupBy("label").agg(F.sum("count").alias("rows"))
         classes = by_class.count()
-        largest = by_class.orderBy(F.desc("rows"), "klass").limit(CLASSES)
-        same = largest["klass"].eqNullSafe(counts["klass"])
+        largest = by_class.orderBy(F.desc("rows"), "label").limit(CLASSES)
+        same = largest["label"].eqNullSafe(counts["label"])
         found = counts.join(largest, same, "left_semi").collect()
     finally:
         counts.unpersist()
     return Counted(
-        [(row["klass"], row["split"], row["count"]) for row in found],
+        [(row["label"], row["split"], row["count"]) for row in found],
         [(row["split"], row["count"]) for row in splits],
         classes,
     )
 
 
-def count_here(rows: Sequence[Row]) -> Counted:
-    """Counts rows (`named`) that are all here."""
+def count_rows(rows: Sequence[Row]) -> Counted:
+    """Counts rows (of `normalize_columns`) that are on the driver."""
     each = Counter((name, row["split"]) for row in rows for name in row["classes"] or [None])
     return Counted(
         [(name, split, count) for (name, split), count in each.items()],
@@ -139,14 +139,14 @@ class Pictures:
 
 
 def pictures_of(own: SparkSession, images: Collection[Key], masks: Collection[Key]) -> Pictures:
-    """Draws a few hundred images and masks.
+    """Draws the pictures of a few hundred images and masks.
 
     Args:
         own: Session with the views ``images`` and ``image_chunks``.
-        images: Which. What is not in the catalogue has no picture.
-        masks: Which.
+        images: Keys; those missing from the catalogue get no picture.
+        masks: Keys.
     """
-    drawn: dict[Key, bytes] = {}
+    sample_rows: dict[Key, bytes] = {}
     both = {*images, *masks}
     for collection in sorted({key[0] for key in both}):
         ids = sorted(key[1] for key in both if key[0] == collection)
@@ -154,18 +154,18 @@ def pictures_of(own: SparkSession, images: Collection[Key], masks: Collection[Ke
         size = F.expr(SIZE_SQL).alias("size")
         known = own.table("images").where(mine).select("image_id", size).collect()
         found = draw(own, collection, {row["image_id"]: row["size"] for row in known})
-        drawn |= {(collection, image_id): png for image_id, png in found.items()}
+        sample_rows |= {(collection, image_id): png for image_id, png in found.items()}
     return Pictures(
-        {key: drawn[key] for key in images if key in drawn},
-        {key: stretched(drawn[key]) for key in masks if key in drawn},
+        {key: sample_rows[key] for key in images if key in sample_rows},
+        {key: stretch_contrast(sample_rows[key]) for key in masks if key in sample_rows},
     )
 
 
-def stretched(png: bytes) -> bytes:
-    """A mask whose values are 0, 1, 2 … is black to the eye: its largest value becomes white.
+def stretch_contrast(png: bytes) -> bytes:
+    """Scales a mask so that its largest value is white; values 0, 1, 2 … look black otherwise.
 
     Args:
-        png: 8 or 16 bits.
+        png: 8 or 16 bits per sample.
     """
     pixels = decode_png(png)
     most = int(pixels.max(initial=0))

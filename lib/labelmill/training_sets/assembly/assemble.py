@@ -1,4 +1,4 @@
-"""Rows of a training set put together from an index and from cells in a spool."""
+"""Assembles the rows of a training set from an index and from pixels in a spool."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from labelmill.domain.splits.hashing import SPLITS
 from labelmill.feed.files.columns import SHAPE, About
-from labelmill.training_sets.assembly.pixel_index import Cells
+from labelmill.training_sets.assembly.pixel_index import PixelIndex
 from labelmill.training_sets.assembly.spool import Spool
 from labelmill.training_sets.histogram import histogram
 from labelmill.training_sets.writer import Rows
@@ -20,16 +20,16 @@ _MASK = {"mask": "pixels", "mask_channels": "channels", "mask_dtype": "dtype"}
 
 
 @dataclass(frozen=True)
-class Arrays:
-    """Cells of an array column.
+class ArrayColumn:
+    """An array column: pixels of images or of masks.
 
     Attributes:
-        cells: Where arrays lie.
-        places: ``(N,)`` which of them each row has.
+        cells: Shapes and locations of the arrays.
+        places: ``(N,)`` index of each row's array.
     """
 
-    cells: Cells
-    places: npt.NDArray[np.int64]
+    index: PixelIndex
+    positions: npt.NDArray[np.int64]
 
     def column(self, name: str, start: int, stop: int, data: memoryview) -> pa.Array:
         """Values of rows from, to.
@@ -40,18 +40,18 @@ class Arrays:
             stop: The row after the last.
             data: Of the spool.
         """
-        places, cells = self.places[start:stop], self.cells
+        positions, index = self.positions[start:stop], self.index
         if name == "dtype":
-            names = pa.array(cells.dtypes, pa.string())
-            return names.take(pa.array(cells.dtype[places]))
+            names = pa.array(index.dtypes, pa.string())
+            return names.take(pa.array(index.dtype[positions]))
         if name != "pixels":
-            return pa.array(cells.numbers[name][places])
-        sizes, starts = cells.size[places], cells.start[places]
-        ends = np.zeros(len(places) + 1, np.int32)
+            return pa.array(index.numbers[name][positions])
+        sizes, starts = index.size[positions], index.start[positions]
+        ends = np.zeros(len(positions) + 1, np.int32)
         np.cumsum(sizes, out=ends[1:])
         return pa.BinaryArray.from_buffers(
             pa.binary(),
-            len(places),
+            len(positions),
             [None, pa.py_buffer(ends), pa.py_buffer(_joined(data, starts, sizes))],
         )
 
@@ -59,35 +59,35 @@ class Arrays:
 def _joined(
     data: memoryview, starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
 ) -> bytes | npt.NDArray[np.uint8]:
-    """Pieces of the spool, one after the other."""
+    """Concatenates pieces of the spool."""
     size = int(sizes[0]) if len(sizes) else 0
     if size and (sizes == size).all() and not (starts % size).any():
-        # Images of one shape lie as the rows of a matrix: taken without an object for each.
+        # Images of one shape are rows of a matrix: no object per image is needed.
         whole = np.frombuffer(data, np.uint8, len(data) // size * size).reshape(-1, size)
         return whole.take(starts // size, axis=0)
     stops = (starts + sizes).tolist()
     return b"".join([data[a:b] for a, b in zip(starts.tolist(), stops, strict=True)])
 
 
-def rows_of(
+def assemble_rows(
     index: pa.Table,
     order: npt.NDArray[np.int64],
     columns: pa.Schema,
     about: About,
     splits: npt.NDArray[np.int8],
-    arrays: Mapping[str, Arrays],
+    arrays: Mapping[str, ArrayColumn],
     spool: Spool,
 ) -> Rows:
-    """Rows as they are written.
+    """Assembles the rows to be written.
 
     Args:
         index: Every column that is not in `arrays` or ``split``.
-        order: ``(N,)`` places in the index, in the order of the training set.
+        order: ``(N,)`` rows of the index in the order of the training set.
         columns: Of a frozen row.
         about: Kind, target, classes.
-        splits: ``(N,)`` places in ``SPLITS``.
-        arrays: ``pixels`` and ``mask``, where there are such.
-        spool: With their bytes.
+        splits: ``(N,)`` indices into ``SPLITS``.
+        arrays: ``pixels`` and ``mask``, where present.
+        spool: Holds their bytes.
     """
     data = spool.view()
     named = pa.array(SPLITS, pa.string())
@@ -110,7 +110,7 @@ def rows_of(
 
     sizes = np.full(len(splits), index.nbytes // max(1, len(index)), np.int64)
     for one in arrays.values():
-        sizes += one.cells.size[one.places]
+        sizes += one.index.size[one.positions]
     targets = index.select([n for n in (about.target,) if n in index.column_names])
     counts = histogram(targets.take(pa.array(order)), about.target, splits)
     return Rows(columns, about, splits, sizes, counts, batch)

@@ -1,7 +1,7 @@
-"""Pixels of images that an index names: from Kudu to a spool, without Spark.
+"""Reads the pixels of indexed images from Kudu into a spool, without Spark.
 
-The driver's row client reads `images` by columns, several times as fast as Spark hands rows on
-(decision 0082). What is kept in memory is where each image's bytes lie, and its shape.
+The driver's row client reads `images` by columns, several times as fast as Spark passes rows on
+(decision 0082). Memory holds only the shape of each image and where its bytes are in the spool.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from labelmill.store.schema.tables import CHUNK_BYTES, IMAGE_CHUNKS, IMAGES
 from labelmill.store.schema.types import Table
 from labelmill.training_sets.assembly.index import shown_rows
 from labelmill.training_sets.assembly.pixel_index import (
-    Cells,
+    PixelIndex,
     refuse_shapeless,
-    refuse_unfit,
-    unfit,
+    refuse_size_mismatch,
+    size_mismatch,
 )
 from labelmill.training_sets.assembly.spool import Spool
 
@@ -33,27 +33,27 @@ from labelmill.training_sets.assembly.spool import Spool
 def fetch(
     client: RowClient,
     keys: pa.Table,
-    places: npt.NDArray[np.int64],
+    positions: npt.NDArray[np.int64],
     columns: Sequence[str],
     snapshot_ms: int,
-    cells: Cells,
+    index: PixelIndex,
     spool: Spool,
     stop: threading.Event | None = None,
 ) -> None:
-    """Reads columns of `images` into cells.
+    """Reads columns of `images` into index.
 
     Args:
         client: Open client.
         keys: ``collection`` and ``image_id``, sorted by both, none twice.
-        places: ``(len(keys),)`` which cell is whose.
-        columns: Of ``height``, ``width``, ``channels``, ``dtype``, ``split``, ``pixels``.
+        positions: ``(len(keys),)`` row of each key in the pixel index.
+        columns: Any of ``height``, ``width``, ``channels``, ``dtype``, ``split``, ``pixels``.
         snapshot_ms: What to read at.
-        cells: Where they go.
-        spool: Where pixels go.
-        stop: Set by who wants no more: what is not there by then counts as missing.
+        index: Filled in.
+        spool: Receives the pixels.
+        stop: Set by the caller to end early; images not read by then count as missing.
 
     Raises:
-        InputError: Images that are not there; a full disk.
+        InputError: Images that do not exist; a full disk.
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer in time.
     """
@@ -62,40 +62,40 @@ def fetch(
         ids = Ids(own)
 
         def put(batch: pa.RecordBatch, ids: Ids = ids, start: int = start) -> None:
-            batch, rows = _wanted(batch, ids)
+            batch, rows = _keep_wanted(batch, ids)
             if len(rows):
-                cells.found[places[start + rows]] = True
-                cells.put(places[start + rows], batch.select(list(columns)), spool)
+                index.found[positions[start + rows]] = True
+                index.put(positions[start + rows], batch.select(list(columns)), spool)
 
-        for where in _wheres(client, IMAGES, collection, own, snapshot_ms):
+        for where in _predicates(client, IMAGES, collection, own, snapshot_ms):
             read(client, IMAGES, ["image_id", *columns], where, snapshot_ms, put, stop)
-    missing = np.flatnonzero(~cells.found[places])
+    missing = np.flatnonzero(~index.found[positions])
     if len(missing):
         raise InputError(
             f"{len(missing):,} of {len(keys):,} images that the query names are not in `images` at "
-            f"snapshot {snapshot_ms}: {shown_rows(keys, 'image_id', missing)}; join the view images, so "
-            "that only those that are there come"
+            f"snapshot {snapshot_ms}: {shown_rows(keys, 'image_id', missing)}; join the view images to keep "
+            "only images that exist"
         )
 
 
 def fetch_chunks(
     client: RowClient,
     keys: pa.Table,
-    places: npt.NDArray[np.int64],
+    positions: npt.NDArray[np.int64],
     snapshot_ms: int,
-    cells: Cells,
+    index: PixelIndex,
     spool: Spool,
     stop: threading.Event | None = None,
 ) -> None:
-    """Reads the pixels that `fetch` did not find in `images` because they lie in `image_chunks`.
+    """Reads pixels that are stored in `image_chunks` instead of `images`.
 
     Args:
         client: Open client.
         keys: As for `fetch`.
-        places: As for `fetch`.
+        positions: As for `fetch`.
         snapshot_ms: What to read at.
-        cells: With shapes.
-        spool: Where pixels go.
+        index: Holds the shapes; filled in.
+        spool: Receives the pixels.
         stop: As for `fetch`.
 
     Raises:
@@ -103,15 +103,15 @@ def fetch_chunks(
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer in time.
     """
-    lacking = np.flatnonzero(cells.start[places] < 0)
+    lacking = np.flatnonzero(index.start[positions] < 0)
     if not len(lacking):
         return
-    chunked = places[lacking]
+    chunked = positions[lacking]
     large = keys.take(pa.array(lacking))
-    refuse_shapeless(large, chunked, cells)
-    expected = cells.expected()
-    for place in chunked.tolist():
-        cells.start[place] = spool.reserve(int(expected[place]))
+    refuse_shapeless(large, chunked, index)
+    expected = index.expected_sizes()
+    for position in chunked.tolist():
+        index.start[position] = spool.reserve(int(expected[position]))
     arrived = np.zeros(len(chunked), np.int64)
     lock = threading.Lock()
     names = ["image_id", "chunk", "data"]
@@ -120,28 +120,30 @@ def fetch_chunks(
         ids = Ids(own)
 
         def put(batch: pa.RecordBatch, ids: Ids = ids, start: int = start) -> None:
-            batch, rows = _wanted(batch, ids)
+            batch, rows = _keep_wanted(batch, ids)
             numbers = batch.column("chunk").to_pylist()
             for row, number, data in zip(start + rows, numbers, batch.column("data"), strict=True):
-                place = int(chunked[row])
+                position = int(chunked[row])
                 piece, begin = memoryview(data.as_buffer()), number * CHUNK_BYTES
-                end, size = begin + piece.nbytes, int(expected[place])
+                end, size = begin + piece.nbytes, int(expected[position])
                 if end > size or (end < size and piece.nbytes != CHUNK_BYTES):
-                    raise InputError(unfit(large["image_id"][int(row)], place, cells, end))
-                spool.put(int(cells.start[place]) + begin, piece)
+                    raise InputError(
+                        size_mismatch(large["image_id"][int(row)], position, index, end)
+                    )
+                spool.put(int(index.start[position]) + begin, piece)
                 with lock:
                     arrived[row] += piece.nbytes
 
-        for where in _wheres(client, IMAGE_CHUNKS, collection, own, snapshot_ms):
+        for where in _predicates(client, IMAGE_CHUNKS, collection, own, snapshot_ms):
             read(client, IMAGE_CHUNKS, names, where, snapshot_ms, put, stop)
-    cells.size[chunked] = arrived
-    refuse_unfit(large, chunked, cells)
+    index.size[chunked] = arrived
+    refuse_size_mismatch(large, chunked, index)
 
 
-def _wheres(
+def _predicates(
     client: RowClient, table: Table, collection: str, ids: pa.Array, at: int
 ) -> Iterator[dict[str, object]]:
-    """What to ask for: a collection whole, or images of it by id, some at a time."""
+    """Predicates to scan with: the whole collection, or batches of its image ids."""
     where: dict[str, object] = {"collection": collection}
     if len(ids) > BY_ID_ROWS and _dense(client, table, where, len(ids), at):
         yield where
@@ -153,9 +155,9 @@ def _wheres(
 def _dense(
     client: RowClient, table: Table, where: Mapping[str, object], wanted: int, at: int
 ) -> bool:
-    """Whether so many images are `DENSE` of a collection's; looks no further than it must."""
+    """Whether the wanted images are at least `DENSE` of the collection; reads no more than it needs."""
     there = 0
-    # The narrowest column there is; of chunked images the first piece stands for all.
+    # Counts by the narrowest column; a chunked image is counted by its first chunk.
     scan = (
         client.scan(table, ["chunk"], {**where, "chunk": 0}, at)
         if table is IMAGE_CHUNKS
@@ -168,16 +170,16 @@ def _dense(
     return True
 
 
-def _wanted(batch: pa.RecordBatch, ids: Ids) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-    places = ids.places(batch.column("image_id"))
-    inside = places >= 0
+def _keep_wanted(batch: pa.RecordBatch, ids: Ids) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    positions = ids.places(batch.column("image_id"))
+    inside = positions >= 0
     if inside.all():
-        return batch, places
-    return batch.filter(pa.array(inside)), places[inside]
+        return batch, positions
+    return batch.filter(pa.array(inside)), positions[inside]
 
 
 def _collections(keys: pa.Table) -> Iterator[tuple[int, int, str]]:
-    """Begin, end and name of each collection's rows."""
+    """Start, end and name of each collection's rows."""
     encoded = keys["collection"].combine_chunks().dictionary_encode()
     codes = encoded.indices.to_numpy()
     bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]

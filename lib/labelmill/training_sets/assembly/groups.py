@@ -1,4 +1,4 @@
-"""What must stay whole when rows are divided: images, groups of them, and what hangs together."""
+"""What must not be torn across splits: images, groups, and whatever they connect."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ GROUP = "labelmill group"
 """Column that holds the group in an answer; no column of a user's query has this name."""
 
 
-def units_of(rows: pa.Table, key: str) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
-    """Names of what must stay whole, and the place of each row's among them.
+def groups_of(rows: pa.Table, key: str) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
+    """Names of the units that must stay whole, and the unit of each row.
 
-    An image is the same in every collection, so it is one unit, and so are all groups that it is in;
-    a record's id is its collection's own. A unit of several groups is called by the least of them.
+    An image is the same image in every collection, so it is one unit together with every group that
+    contains it; a record's id belongs to its collection. A unit of several groups is named after the
+    first of them.
     """
     ids = rows[key]
     if GROUP in rows.column_names:
         named = pc.coalesce(rows[GROUP].combine_chunks(), ids.combine_chunks())
         if key == "image_id" and len(pc.unique(rows["collection"])) > 1:
-            return _joined(named, ids.combine_chunks())
+            return _connect(named, ids.combine_chunks())
     elif key == "image_id" and len(pc.unique(rows["collection"])) > 1:
         named = ids.combine_chunks()
     else:
@@ -33,8 +34,8 @@ def units_of(rows: pa.Table, key: str) -> tuple[pa.ChunkedArray, npt.NDArray[np.
     return pa.chunked_array([encoded.dictionary]), encoded.indices.to_numpy().astype(np.int64)
 
 
-def _joined(groups: pa.Array, ids: pa.Array) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
-    """As `units_of`, of rows that hang together by a group or by an id, however many of them between."""
+def _connect(groups: pa.Array, ids: pa.Array) -> tuple[pa.ChunkedArray, npt.NDArray[np.int64]]:
+    """As `groups_of`, for rows that are connected by groups or ids through any number of steps."""
     names = groups.dictionary_encode()
     order = pc.sort_indices(names.dictionary).to_numpy()
     rank = np.empty(len(order), np.int64)
@@ -44,28 +45,28 @@ def _joined(groups: pa.Array, ids: pa.Array) -> tuple[pa.ChunkedArray, npt.NDArr
     while True:
         before, least = units, np.full(len(order), len(order), np.int64)
         np.minimum.at(least, own, units)
-        # Twice: a unit is a name itself, so long chains shrink by halves.
+        # Applied twice: a unit is itself a name, so chains halve in length each round.
         units = least[least][own]
         least = np.full(int(images.max()) + 1, len(order), np.int64)
         np.minimum.at(least, images, units)
         units = least[images]
         if (units == before).all():
             break
-    found, places = np.unique(units, return_inverse=True)
-    return pa.chunked_array([names.dictionary.take(pa.array(order[found]))]), places.reshape(-1)
+    found, positions = np.unique(units, return_inverse=True)
+    return pa.chunked_array([names.dictionary.take(pa.array(order[found]))]), positions.reshape(-1)
 
 
-def given_of(
+def source_splits_of(
     names: pa.ChunkedArray,
     units: npt.NDArray[np.int64],
     given: npt.NDArray[np.int8],
     grouped: bool,
 ) -> npt.NDArray[np.int8]:
-    """The given split of each unit."""
+    """The split that the source gives to each unit; -1: none."""
     found = np.full(len(names), -1, np.int8)
-    told = np.flatnonzero(given >= 0)
-    found[units[told]] = given[told]
-    wrong = told[found[units[told]] != given[told]]
+    with_split = np.flatnonzero(given >= 0)
+    found[units[with_split]] = given[with_split]
+    wrong = with_split[found[units[with_split]] != given[with_split]]
     if len(wrong):
         unit = int(units[wrong[0]])
         both = sorted({SPLITS[found[unit]], SPLITS[given[wrong[0]]]})
@@ -76,7 +77,7 @@ def given_of(
             + (
                 "groups stay whole: leave out split, or do not group"
                 if grouped
-                else "an image in two splits is learned and then asked for: give it one split"
+                else "an image in two splits is both trained and tested on: give it one split"
             )
         )
     return found

@@ -1,6 +1,6 @@
-"""The answer to a query as an index: checked, in order, every row with its class and its split.
+"""A query's result as an index: checked and sorted, each row with its class and split.
 
-Decided on columns of keys and targets alone, before any pixels are read.
+Works on keys and targets alone, before any pixels are read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from labelmill.errors import InputError, NoData
 from labelmill.feed.files.columns import Target
 
 SHOWN = 3
-"""How many rows an error names."""
+"""Rows named by an error."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Labels:
     """Classes of rows.
 
     Attributes:
-        classes: In the order of class indices; empty where the target is no class.
-        codes: ``(N,)`` class index of each row; of rows with several classes a number that is the
-            same for the same classes; zeros where the target is no class.
+        classes: In the order of class indices; empty when the target is not a class.
+        codes: ``(N,)`` class index of each row; for rows with several classes, a number that
+            is equal for equal sets; zeros when the target is not a class.
     """
 
     classes: list[str]
@@ -40,12 +40,12 @@ def in_order(answer: pa.Table, key: str) -> pa.Table:
     """Rows sorted by collection and key, in one chunk.
 
     Args:
-        answer: Of `labelmill.pipelines.freeze.query_schema.asked`.
+        answer: Result of `labelmill.pipelines.freeze.query_schema.asked`.
         key: ``image_id`` or ``record_id``.
 
     Raises:
         NoData: No rows.
-        InputError: Rows without key, or keys that are there more than once.
+        InputError: Rows without key, or duplicate keys.
     """
     if not len(answer):
         where = "images" if key == "image_id" else "records"
@@ -69,10 +69,10 @@ def in_order(answer: pa.Table, key: str) -> pa.Table:
 
 
 def labels_of(rows: pa.Table, target: Target, class_list: Sequence[str] | None, key: str) -> Labels:
-    """The classes of rows that are in order.
+    """The classes of sorted rows.
 
     Raises:
-        InputError: Rows without target, or with a class that is not in the list; names them.
+        InputError: Rows without target, or with a class that is not in the list; names some of them.
     """
     column = {"class": "class", "classes": "classes", "mask": "mask_id"}.get(target)
     if column is None:
@@ -96,17 +96,17 @@ def labels_of(rows: pa.Table, target: Target, class_list: Sequence[str] | None, 
     if codes.null_count:
         _refuse_unlisted(rows, values, each, codes, classes, key)
     if target == "classes":
-        # The set of classes as one number: rows of the same set are of one stratum.
+        # Each set of classes becomes one number: rows with equal sets form one stratum.
         joined = pc.binary_join(values.cast(pa.list_(pa.string())), "\0")
         codes = joined.dictionary_encode().indices
     return Labels(classes, codes.to_numpy(zero_copy_only=False).astype(np.int32))
 
 
 def given_splits(values: pa.ChunkedArray) -> npt.NDArray[np.int8]:
-    """Splits as places in ``SPLITS``, -1 where none is given.
+    """Splits as indices into ``SPLITS``, -1 where none is given.
 
     Raises:
-        InputError: Another word than these.
+        InputError: An unknown split.
     """
     unknown = sorted(set(pc.unique(values).to_pylist()) - {None, *SPLITS})
     if unknown:
@@ -116,11 +116,11 @@ def given_splits(values: pa.ChunkedArray) -> npt.NDArray[np.int8]:
     return found
 
 
-def shown_rows(rows: pa.Table, key: str, places: npt.NDArray[np.intp]) -> str:
-    """The first of some rows, as an error names them."""
-    first = places[:SHOWN].tolist()
+def shown_rows(rows: pa.Table, key: str, positions: npt.NDArray[np.intp]) -> str:
+    """The first few of the given rows, for an error message."""
+    first = positions[:SHOWN].tolist()
     named = [f"{rows['collection'][i]}/{str(rows[key][i])[:12]}" for i in first]
-    return ", ".join(named) + (" and others" if len(places) > SHOWN else "")
+    return ", ".join(named) + (" and others" if len(positions) > SHOWN else "")
 
 
 def _refuse_twice(rows: pa.Table, key: str) -> None:
@@ -147,11 +147,11 @@ def _refuse_unlisted(
 ) -> None:
     wrong = codes.is_null()
     counts = pc.value_counts(each.filter(wrong)).to_pylist()
-    told = ", ".join(f"{c['values']!r} ({c['counts']:,}×)" for c in counts[:SHOWN])
-    places = np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
+    unlisted = ", ".join(f"{c['values']!r} ({c['counts']:,}×)" for c in counts[:SHOWN])
+    positions = np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
     if pa.types.is_list(values.type):
-        places = np.unique(np.searchsorted(values.offsets.to_numpy(), places, "right") - 1)
+        positions = np.unique(np.searchsorted(values.offsets.to_numpy(), positions, "right") - 1)
     raise InputError(
-        f"labels that are not in the class list: {told}{' and others' if len(counts) > SHOWN else ''}, of "
-        f"{shown_rows(rows, key, places)}; the list is {', '.join(classes)}"
+        f"labels that are not in the class list: {unlisted}{' and others' if len(counts) > SHOWN else ''}, of "
+        f"{shown_rows(rows, key, positions)}; the list is {', '.join(classes)}"
     )

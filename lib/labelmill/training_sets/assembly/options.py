@@ -1,4 +1,4 @@
-"""What can be asked of a freeze beyond the query."""
+"""Options of a freeze beyond its query."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Options:
         group_by: Column of the query whose equal values stay in one split; default ``group`` where
             the query gives one.
         balance: Cut the train rows of every class down to the smallest class.
-        limit_per_class: Rows of each class in each split, at most.
-        class_list: Classes in the order of their indices; default those that occur, sorted.
+        limit_per_class: At most N rows of each class in each split.
+        class_list: Classes in the order of their indices; default: the classes that occur, sorted.
         no_target: Freeze images or features alone.
         source_splits: Where the query gives no column ``split``, take that of ``images``.
 
@@ -56,5 +56,5 @@ class Options:
 
     @property
     def leaves_out(self) -> bool:
-        """Whether rows may be left out after all is known of them but their pixels."""
+        """Whether rows may be dropped after their keys and classes have been read."""
         return self.balance or self.limit_per_class is not None

@@ -16,17 +16,17 @@ from labelmill.training_sets.assembly.spool import Spool
 _NUMBERS = ("height", "width", "channels")
 
 
-class Cells:
-    """Where the arrays of N images lie and what they are.
+class PixelIndex:
+    """Shape of each of N images and where its pixels are in a spool.
 
     Attributes:
-        start: ``(N,)`` first byte in the spool; -1: not there.
+        start: ``(N,)`` first byte in the spool; -1: not read.
         size: ``(N,)`` bytes.
-        numbers: Height, width, channels: ``(N,)`` int32 each; -1: not known.
-        dtype: ``(N,)`` place in `dtypes`; -1: not known.
+        numbers: Height, width, channels: ``(N,)`` int32 each; -1: unknown.
+        dtype: ``(N,)`` index into `dtypes`; -1: unknown.
         dtypes: Names.
-        splits: ``(N,)`` places in ``SPLITS``, as the source gave them.
-        found: ``(N,)`` whether the image is in the table at all.
+        splits: ``(N,)`` indices into ``SPLITS``, as given by the source.
+        found: ``(N,)`` whether the image exists in the table.
     """
 
     def __init__(self, rows: int) -> None:
@@ -39,49 +39,49 @@ class Cells:
         self.found = np.zeros(rows, np.bool_)
         self._lock = threading.Lock()
 
-    def put(self, places: npt.NDArray[np.int64], batch: pa.RecordBatch, spool: Spool) -> None:
-        """Takes what a batch has of these images.
+    def put(self, positions: npt.NDArray[np.int64], batch: pa.RecordBatch, spool: Spool) -> None:
+        """Stores a batch of values of these images.
 
         Args:
-            places: ``(len(batch),)``.
+            positions: ``(len(batch),)``.
             batch: Any of ``height``, ``width``, ``channels``, ``dtype``, ``split``, ``pixels``.
-            spool: Where pixels go.
+            spool: Receives the pixels.
         """
         for name, values in zip(batch.schema.names, batch.columns, strict=True):
             if name in _NUMBERS:
-                self.numbers[name][places] = values.fill_null(-1).to_numpy(zero_copy_only=False)
+                self.numbers[name][positions] = values.fill_null(-1).to_numpy(zero_copy_only=False)
             elif name == "dtype":
-                self.dtype[places] = self._dtypes(values)
+                self.dtype[positions] = self._dtypes(values)
             elif name == "split":
-                self.splits[places] = given_splits(pa.chunked_array([values]))
+                self.splits[positions] = given_splits(pa.chunked_array([values]))
             elif name == "pixels":
-                self._pixels(places, values, spool)
+                self._pixels(positions, values, spool)
 
-    def expected(self) -> npt.NDArray[np.int64]:
-        """``(N,)`` bytes that arrays of these shapes have."""
+    def expected_sizes(self) -> npt.NDArray[np.int64]:
+        """``(N,)`` bytes that arrays of these shapes take."""
         each = np.array([np.dtype(name).itemsize for name in self.dtypes] + [0], np.int64)
         size = each[self.dtype]
         for values in self.numbers.values():
             size = size * values
         return size
 
-    def shape_text(self, place: int) -> str:
+    def shape_text(self, position: int) -> str:
         """``28×28×1 uint8``."""
-        height, width, channels = (int(self.numbers[name][place]) for name in _NUMBERS)
-        return f"{height}×{width}×{channels} {self.dtypes[self.dtype[place]]}"
+        height, width, channels = (int(self.numbers[name][position]) for name in _NUMBERS)
+        return f"{height}×{width}×{channels} {self.dtypes[self.dtype[position]]}"
 
-    def _pixels(self, places: npt.NDArray[np.int64], values: pa.Array, spool: Spool) -> None:
+    def _pixels(self, positions: npt.NDArray[np.int64], values: pa.Array, spool: Spool) -> None:
         if values.null_count:
             there = values.is_valid().to_numpy(zero_copy_only=False)
-            places, values = places[there], values.drop_null()
+            positions, values = positions[there], values.drop_null()
         if not len(values):
             return
         ends = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: len(values) + 1]
         first, last = int(ends[0]), int(ends[-1])
         data = memoryview(values.buffers()[2] or b"")[first:last]
         begin = spool.add(data)
-        self.start[places] = begin + (ends[:-1] - first)
-        self.size[places] = np.diff(ends)
+        self.start[positions] = begin + (ends[:-1] - first)
+        self.size[positions] = np.diff(ends)
 
     def _dtypes(self, values: pa.Array) -> npt.NDArray[np.int8]:
         encoded = values.dictionary_encode()
@@ -97,48 +97,53 @@ class Cells:
         return found
 
 
-def refuse_shapeless(keys: pa.Table, places: npt.NDArray[np.int64], cells: Cells) -> None:
+def refuse_shapeless(keys: pa.Table, positions: npt.NDArray[np.int64], index: PixelIndex) -> None:
     """Raises InputError when an image has no height, width, channels or dtype; names it."""
-    known: dict[str, npt.NDArray[Any]] = {**cells.numbers, "dtype": cells.dtype}
+    known: dict[str, npt.NDArray[Any]] = {**index.numbers, "dtype": index.dtype}
     for name, values in known.items():
-        without = np.flatnonzero(values[places] < 0)
+        without = np.flatnonzero(values[positions] < 0)
         if len(without):
             raise InputError(f"image {keys['image_id'][int(without[0])]} has no {name}")
 
 
-def refuse_null(keys: pa.Table, places: npt.NDArray[np.int64], cells: Cells) -> None:
-    """Raises InputError where the query's own pixels are null: others would not be what it made."""
-    null = np.flatnonzero(cells.start[places] < 0)
+def refuse_null_pixels(keys: pa.Table, positions: npt.NDArray[np.int64], index: PixelIndex) -> None:
+    """Raises InputError where the query's own pixels are null.
+
+    Stored pixels in their place would not be what the query computed.
+    """
+    null = np.flatnonzero(index.start[positions] < 0)
     if len(null):
         raise InputError(
             f"the query's pixels are null for {len(null):,} of {len(keys):,} images: "
-            f"{shown_rows(keys, 'image_id', null)}; large ones lie in image_chunks and come by "
-            "themselves when the query leaves pixels out, or hands on those of images unchanged and not "
+            f"{shown_rows(keys, 'image_id', null)}; large images are stored in image_chunks and are read "
+            "automatically when the query omits pixels, or passes on those of images unchanged and not "
             "through a set operation"
         )
 
 
-def refuse_unfit(keys: pa.Table, places: npt.NDArray[np.int64], cells: Cells) -> None:
-    """Raises InputError when bytes and shape of an image do not agree; names it.
+def refuse_size_mismatch(
+    keys: pa.Table, positions: npt.NDArray[np.int64], index: PixelIndex
+) -> None:
+    """Raises InputError when the bytes of an image do not match its shape; names the image.
 
     Args:
         keys: ``image_id``.
-        places: ``(len(keys),)`` which cell is whose.
-        cells: With everything in it.
+        positions: ``(len(keys),)`` row of each key in the index.
+        index: Complete.
     """
-    refuse_shapeless(keys, places, cells)
-    wrong = np.flatnonzero((cells.size != cells.expected())[places])
+    refuse_shapeless(keys, positions, index)
+    wrong = np.flatnonzero((index.size != index.expected_sizes())[positions])
     if len(wrong):
         row = int(wrong[0])
-        size = int(cells.size[places[row]])
-        raise InputError(unfit(keys["image_id"][row], int(places[row]), cells, size))
+        size = int(index.size[positions[row]])
+        raise InputError(size_mismatch(keys["image_id"][row], int(positions[row]), index, size))
 
 
-def unfit(image_id: object, place: int, cells: Cells, size: int) -> str:
-    """What an error says of an image whose bytes are too many or too few."""
+def size_mismatch(image_id: object, position: int, index: PixelIndex, size: int) -> str:
+    """Error text for an image with too many or too few bytes."""
     return (
-        f"image {image_id}: {size:,} bytes of pixels do not fit {cells.shape_text(place)}, which is "
-        f"{int(cells.expected()[place]):,}; where a chunk is missing, ingest the image again"
+        f"image {image_id}: {size:,} bytes of pixels do not fit {index.shape_text(position)}, which is "
+        f"{int(index.expected_sizes()[position]):,}; where a chunk is missing, ingest the image again"
     )
 
 

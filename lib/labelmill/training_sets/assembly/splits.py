@@ -1,4 +1,4 @@
-"""Which rows of an index are frozen, and in which split: groups whole, classes cut where asked."""
+"""Which rows of an index are frozen and in which split: groups stay whole, classes are downsampled on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from labelmill.domain.splits.balance import kept
 from labelmill.domain.splits.hashing import SPLITS, positions_of
 from labelmill.errors import InputError, LabelmillError
 from labelmill.feed.files.columns import Target
-from labelmill.training_sets.assembly.groups import GROUP, given_of, units_of
+from labelmill.training_sets.assembly.groups import GROUP, groups_of, source_splits_of
 from labelmill.training_sets.assembly.index import Labels
 from labelmill.training_sets.assembly.options import Options
 
@@ -25,29 +25,30 @@ _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Divided:
-    """Rows of an index in the order of the training set.
+class SplitAssignment:
+    """Rows of an index in the order of the training set, with their splits.
 
     Attributes:
-        order: ``(M,)`` their places in the index: by split, then as they were.
-        splits: ``(M,)`` places in ``SPLITS``, ascending.
-        told: How it came to this, and that nothing is in two splits: the manifest's ``splitting``.
+        order: ``(M,)`` rows of the index: by split, then in index order.
+        splits: ``(M,)`` indices into ``SPLITS``, ascending.
+        provenance: How the splits were assigned, with the proof that nothing is in two splits; the
+            manifest's ``splitting``.
     """
 
     order: npt.NDArray[np.int64]
     splits: npt.NDArray[np.int8]
-    told: dict[str, Any]
+    provenance: dict[str, Any]
 
 
-def divided(
+def assign_splits(
     rows: pa.Table,
     key: str,
     target: Target,
     labels: Labels,
     given: npt.NDArray[np.int8],
     options: Options,
-) -> Divided:
-    """Divides an index.
+) -> SplitAssignment:
+    """Assigns a split to every row of an index.
 
     Args:
         rows: In order of collection and key.
@@ -55,19 +56,19 @@ def divided(
         target: What is learned.
         labels: Of the rows.
         given: ``(N,)`` of `labelmill.training_sets.assembly.index.given_splits`.
-        options: How.
+        options: Fractions, groups, downsampling.
 
     Raises:
-        InputError: A group or image that the query puts into two splits; options that do not go
-            with the target or with each other.
-        LabelmillError: Something is in two splits although nothing should be.
+        InputError: A group or image that the query puts into two splits; options that do not
+            fit the target or each other.
+        LabelmillError: Something is in two splits; a defect of labelmill.
     """
     _check(options, target, GROUP in rows.column_names)
     division = options.division
-    names, units = units_of(rows, key)
-    unit_given = given_of(names, units, given, GROUP in rows.column_names)
+    names, units = groups_of(rows, key)
+    unit_given = source_splits_of(names, units, given, GROUP in rows.column_names)
     strata = np.zeros(len(names), np.int32)
-    strata[units[::-1]] = labels.codes[::-1]  # of the first row, which is written last
+    strata[units[::-1]] = labels.codes[::-1]  # the first row of a unit wins: it is assigned last
     positions = positions_of(texts(names), division.salt)
     unit_splits, held_out = divide(positions, unit_given, strata, division)
     splits = unit_splits[units]
@@ -75,15 +76,15 @@ def divided(
     if options.balance or options.limit_per_class is not None:
         chosen = positions_of(texts(rows[key]), division.salt + _KEPT_SALT)
         stays = kept(splits, labels.codes, chosen, options.limit_per_class, options.balance)
-    places = np.flatnonzero(stays)
-    order = places[np.argsort(splits[places], kind="stable")]
-    proof = _proof(rows, key, order, splits[order], one_each=names is rows[key])
+    rows_kept = np.flatnonzero(stays)
+    order = rows_kept[np.argsort(splits[rows_kept], kind="stable")]
+    proof = _proof(rows, key, order, splits[order], unique_ids=names is rows[key])
     if torn := [name for name in ("ids", "groups") if proof.get(f"{name}_in_two_splits")]:
         raise LabelmillError(
-            f"{' and '.join(torn)} would be in two splits, which is an error of labelmill's; nothing is "
-            "frozen. Give a column split, and tell us of the query"
+            f"{' and '.join(torn)} would be in two splits, a defect of labelmill; nothing was "
+            "frozen. Add a column split to the query, and report the query to us"
         )
-    told = {
+    provenance = {
         "fractions": list(division.fractions),
         "salt": division.salt,
         "given": sorted(SPLITS[code] for code in np.unique(given[given >= 0])),
@@ -94,11 +95,11 @@ def divided(
         "left_out": len(rows) - len(order),
         **proof,
     }
-    return Divided(order, splits[order], told)
+    return SplitAssignment(order, splits[order], provenance)
 
 
 def texts(values: pa.ChunkedArray) -> Iterator[str]:
-    """Values one by one, few of them as objects at a time."""
+    """Yields values one by one, with few of them as Python objects at a time."""
     for start in range(0, len(values), _BLOCK):
         yield from values.slice(start, _BLOCK).to_pylist()
 
@@ -108,8 +109,7 @@ def _check(options: Options, target: Target, grouped: bool) -> None:
         raise InputError("exact shares of each class (--stratify) need a class as target")
     if options.division.stratify and grouped:
         raise InputError(
-            "groups stay whole, so classes cannot have exact shares; leave out --stratify or the column "
-            "that rows are grouped by"
+            "groups stay whole, so classes cannot have exact shares; drop --stratify or the group column"
         )
     if (options.balance or options.limit_per_class is not None) and target != "class":
         raise InputError(
@@ -125,36 +125,36 @@ def _proof(
     key: str,
     order: npt.NDArray[np.int64],
     splits: npt.NDArray[np.int8],
-    one_each: bool,
+    unique_ids: bool,
 ) -> dict[str, Any]:
-    """Counted on the rows as they are written, whatever rule put them there.
+    """Counts, on the rows as written, how many ids and groups are in two splits.
 
     Args:
         rows: In order.
         key: ``image_id`` or ``record_id``.
-        order: Places of the rows that are written.
-        splits: Theirs.
-        one_each: No two rows have the same id, which was seen when they were put in order.
+        order: Rows of the index that are written.
+        splits: Their splits.
+        unique_ids: The ids are known to be unique, from sorting.
     """
-    told: dict[str, Any] = {}
-    if one_each and len(np.unique(order)) == len(order):
+    proof: dict[str, Any] = {}
+    if unique_ids and len(np.unique(order)) == len(order):
         counts = np.bincount(splits, minlength=len(SPLITS)).tolist()
-        told["ids_in_two_splits"] = 0
-        told["ids"] = {s: count for s, count in zip(SPLITS, counts, strict=True) if count}
-        return told
-    for name, named in _named(rows, key).items():
+        proof["ids_in_two_splits"] = 0
+        proof["ids"] = {s: count for s, count in zip(SPLITS, counts, strict=True) if count}
+        return proof
+    for name, named in _unit_names(rows, key).items():
         encoded = named.take(pa.array(order)).dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
         in_split = np.zeros((len(SPLITS), len(encoded.dictionary)), np.bool_)
         in_split[splits[codes >= 0], codes[codes >= 0]] = True
-        told[f"{name}_in_two_splits"] = int(np.count_nonzero(in_split.sum(axis=0) > 1))
+        proof[f"{name}_in_two_splits"] = int(np.count_nonzero(in_split.sum(axis=0) > 1))
         counts = zip(SPLITS, in_split.sum(axis=1).tolist(), strict=True)
-        told[name] = {split: count for split, count in counts if count}
-    return told
+        proof[name] = {split: count for split, count in counts if count}
+    return proof
 
 
-def _named(rows: pa.Table, key: str) -> dict[str, pa.Array]:
-    """What must not be in two splits, row by row."""
+def _unit_names(rows: pa.Table, key: str) -> dict[str, pa.Array]:
+    """The values per row that must not be in two splits."""
     ids = rows[key].combine_chunks()
     if key == "record_id":
         ids = pc.binary_join_element_wise(rows["collection"].combine_chunks(), ids, "\0")

@@ -1,4 +1,4 @@
-"""Bytes of many arrays on a disk, put down in any order by several threads, read by memory map."""
+"""Bytes of many arrays on disk: written in any order by several threads, read by memory map."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from labelmill.training_sets.disk_errors import room_in
 
 
 class Spool:
-    """A file without a name: it is gone with the process that made it, however that ends.
+    """An unnamed temporary file; it disappears with its process, however that ends.
 
     Args:
-        folder: Where there is room.
+        folder: Where the file is created.
 
     Raises:
-        InputError: From every method that writes: the disk is full.
+        InputError: The disk is full; from every method that writes.
     """
 
     def __init__(self, folder: str) -> None:
@@ -30,19 +30,19 @@ class Spool:
         self._map: mmap.mmap | None = None
 
     def add(self, data: memoryview) -> int:
-        """Puts bytes at the end; returns where they begin."""
+        """Appends bytes; returns their offset."""
         start = self.reserve(data.nbytes)
         self.put(start, data)
         return start
 
     def reserve(self, size: int) -> int:
-        """Room for bytes that come in parts; returns where it begins."""
+        """Reserves room for bytes that arrive in parts; returns its offset."""
         with self._lock:
             start, self._end = self._end, self._end + size
         return start
 
     def put(self, start: int, data: memoryview) -> None:
-        """Puts bytes down in room that was reserved."""
+        """Writes bytes into reserved room."""
         rest = data.cast("B")
         with room_in(self._folder):
             while rest.nbytes:
@@ -50,7 +50,7 @@ class Spool:
                 rest, start = rest[written:], start + written
 
     def view(self) -> memoryview:
-        """All bytes, as a map; call it when nothing is added any more."""
+        """All bytes, memory-mapped; call it when writing is done."""
         if self._map is None and self._end:
             with room_in(self._folder):
                 self._file.truncate(self._end)
@@ -66,6 +66,6 @@ class Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # The map stays while arrays look at it and goes with the last of them.
+        # Arrays that view the map keep it alive.
         self._map = None
         self._file.close()

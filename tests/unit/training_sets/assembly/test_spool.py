@@ -38,10 +38,10 @@ def test_a_full_disk_names_the_folder(tmp_path: Path) -> None:
     try:
         with (
             Spool(str(tmp_path)) as spool,
-            pytest.raises(InputError, match=rf"pixels down in the folder {tmp_path}.*TMPDIR"),
+            pytest.raises(InputError, match=rf"spooled to the folder {tmp_path}.*TMPDIR"),
         ):
             spool.add(memoryview(bytes(10_000)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    with pytest.raises(InputError, match=r"pixels down in the folder .*/nowhere"):
+    with pytest.raises(InputError, match=r"spooled to the folder .*/nowhere"):
         Spool(str(tmp_path / "nowhere"))
