@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.harness.machine import cores
-from benchmarks.harness.options import Options
+from benchmarks.measure.machine import cores
+from benchmarks.measure.options import Options
 
 HERE = Path(__file__).parent
 TOOLS = {"feed": "a tool: samples/s, MB/s, processor and memory of feeding any training set"}
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from benchmarks.harness import results
+    from benchmarks.measure import results
     from labelmill.errors import LabelmillError
     from labelmill.settings import default_home
     from labelmill.signals import CODE, Terminated, raise_when_stopped

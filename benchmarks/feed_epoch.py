@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import statistics
 
-from benchmarks.harness import digits, places
-from benchmarks.harness.digits import Digits
-from benchmarks.harness.epochs import OURS, Feeder, Way
-from benchmarks.harness.frozen import freeze_digits
-from benchmarks.harness.options import Options
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Race, race
+from benchmarks.contestants.epochs import OURS, Feeder, Way
+from benchmarks.data import digits
+from benchmarks.data.digits import Digits
+from benchmarks.data.frozen import freeze_digits
+from benchmarks.measure import resources
+from benchmarks.measure.options import Options
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Race, race
 from labelmill.errors import NoData
 
 BATCH = 128
@@ -72,11 +73,11 @@ PEERS = [
 
 def run(options: Options) -> Result:
     """Each way in a process of its own; all of them loop over the batches in Python."""
-    data = places.public_data(digits.IMAGES, digits.CLASSES)
+    data = resources.public_data(digits.IMAGES, digits.CLASSES)
     result = Result("feed_epoch", __doc__ or "", options.quick, options.repetitions)
     held = Digits.read(data, options.size(60_000, 6_000))
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(places.scratch())
+        folder = stack.enter_context(resources.scratch())
         options.say("writing arrays and a training set")
         asked = {
             **held.write(folder / "arrays"),

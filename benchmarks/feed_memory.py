@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.harness import places
-from benchmarks.harness.digits import Digits
-from benchmarks.harness.frozen import freeze_digits
-from benchmarks.harness.options import Options
-from benchmarks.harness.probe import WAYS, Asked, probe
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Spread
+from benchmarks.contestants.probe import WAYS, Asked, probe
+from benchmarks.data.digits import Digits
+from benchmarks.data.frozen import freeze_digits
+from benchmarks.measure import resources
+from benchmarks.measure.options import Options
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Spread
 from labelmill.feed.files.manifest import read_manifest
 
 EPOCHS = 10
@@ -26,7 +26,7 @@ def run(options: Options) -> Result:
     count = options.size(60_000, 6_000)
     side = options.size(96, 28)
     limit = LIMIT_MIB << 20
-    with places.scratch() as folder:
+    with resources.scratch() as folder:
         options.say("writing training sets")
         small = freeze_digits(Digits.made(count), folder / "small")
         large = freeze_digits(Digits.made(count, side), folder / "large")

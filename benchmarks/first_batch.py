@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.harness import digits, places
-from benchmarks.harness.digits import Digits
-from benchmarks.harness.first_batches import wait_of
-from benchmarks.harness.frozen import freeze_digits
-from benchmarks.harness.options import Options
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Spread
+from benchmarks.contestants.first_batches import wait_of
+from benchmarks.data import digits
+from benchmarks.data.digits import Digits
+from benchmarks.data.frozen import freeze_digits
+from benchmarks.measure import resources
+from benchmarks.measure.options import Options
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Spread
 
 MOST_MS = 50.0
 WAYS = {
@@ -22,10 +23,10 @@ ITSELF = "ready"
 
 def run(options: Options) -> Result:
     """Each measurement in a fresh process whose modules are loaded."""
-    data = places.public_data(digits.IMAGES, digits.CLASSES)
+    data = resources.public_data(digits.IMAGES, digits.CLASSES)
     result = Result("first_batch", __doc__ or "", options.quick, options.repetitions)
     waits: dict[str, list[float]] = {way: [] for way in WAYS}
-    with places.scratch() as folder:
+    with resources.scratch() as folder:
         held = Digits.read(data, options.size(60_000, 6_000))
         held.write(folder / "arrays")
         opened = freeze_digits(held, folder / "training_sets")

@@ -6,12 +6,12 @@ import os
 import shutil
 from collections.abc import Callable
 
-from benchmarks.harness import catalogued
-from benchmarks.harness.catalogued import COLLECTION, Catalogued
-from benchmarks.harness.options import Options
-from benchmarks.harness.processes import CpuWatch
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Contestant, race
+from benchmarks.data import catalogued
+from benchmarks.data.catalogued import COLLECTION, Catalogued
+from benchmarks.measure.options import Options
+from benchmarks.measure.processes import CpuWatch
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Contestant, race
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.freeze.driver import default_sql, freeze, truth_sql
 from labelmill.store.schema.tables import IMAGES

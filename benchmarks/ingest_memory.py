@@ -8,14 +8,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import heaps, places
-from benchmarks.harness.ingesting import last_lines, submit_command
-from benchmarks.harness.machine import ROOT
-from benchmarks.harness.options import Options
-from benchmarks.harness.places import Kudu
-from benchmarks.harness.processes import DRIVER, JVM, WORKERS, MemoryWatch
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Spread
+from benchmarks.contestants.ingesting import last_lines, submit_command
+from benchmarks.data import sources
+from benchmarks.measure import resources
+from benchmarks.measure.machine import ROOT
+from benchmarks.measure.options import Options
+from benchmarks.measure.processes import DRIVER, JVM, WORKERS, MemoryWatch
+from benchmarks.measure.resources import Kudu
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Spread
 
 HEAP_MIB = 1024
 """The product's own default for the driver (`spark.driver.memory`)."""
@@ -42,10 +43,10 @@ def run(options: Options) -> Result:
     small = options.size(60_000, 2_000)
     large = 10 * small
     measured: dict[int, list[Peaks]] = {small: [], large: []}
-    with places.scratch() as folder, places.kudu(folder, options.say) as kudu:
+    with resources.scratch() as folder, resources.kudu(folder, options.say) as kudu:
         for count in measured:
             options.say(f"writing {count:,} files")
-            heaps.counted(folder / str(count), count)
+            sources.counted(folder / str(count), count)
         for repetition in range(result.repetitions):
             for count in measured:
                 result.starts += 1

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.harness import catalogued
-from benchmarks.harness.catalogued import COLLECTION, Catalogued
-from benchmarks.harness.options import Options
-from benchmarks.harness.processes import CpuWatch
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Contestant, race
+from benchmarks.data import catalogued
+from benchmarks.data.catalogued import COLLECTION, Catalogued
+from benchmarks.measure.options import Options
+from benchmarks.measure.processes import CpuWatch
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Contestant, race
 from labelmill.live.kudu.batches import READERS, KuduBatches
 from labelmill.live.kudu.reader import PIXELS
 from labelmill.pipelines.freeze.driver import truth_sql

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from benchmarks.harness import decoding, places
-from benchmarks.harness.options import Options
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Spread
+from benchmarks.contestants import decoding
+from benchmarks.measure import resources
+from benchmarks.measure.options import Options
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Spread
 from labelmill.errors import NoData
 
 SEED = 4
@@ -19,7 +20,7 @@ def run(options: Options) -> Result:
     """Bit flips, cuts, spliced chunks and more, of every kind of PNG there is, in another process."""
     result = Result("png_mutations", __doc__ or "", options.quick, 1)
     try:
-        suite = sorted(map(str, (places.public_data("pngsuite") / "pngsuite").glob("*.png")))
+        suite = sorted(map(str, (resources.public_data("pngsuite") / "pngsuite").glob("*.png")))
     except NoData as absent:
         suite = []
         result.notes.append(f"Without PngSuite: {absent}.")

@@ -6,12 +6,13 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.harness import decoding, places
-from benchmarks.harness.options import Options
-from benchmarks.harness.places import Kudu
-from benchmarks.harness.png_reference import REFERENCE, SUITES, agreeing, references
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Spread
+from benchmarks.contestants import decoding
+from benchmarks.data.png_reference import REFERENCE, SUITES, agreeing, references
+from benchmarks.measure import resources
+from benchmarks.measure.options import Options
+from benchmarks.measure.resources import Kudu
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Spread
 from labelmill.domain.codecs import Pixels
 from labelmill.domain.images.image import from_bytes
 
@@ -21,7 +22,7 @@ HANG = 120.0
 
 def run(options: Options) -> Result:
     """Decoded in a process of their own for memory and crashes, then ingested and compared in Kudu."""
-    data = places.public_data(REFERENCE, *SUITES)
+    data = resources.public_data(REFERENCE, *SUITES)
     result = Result("png_suite", __doc__ or "", options.quick, 1)
     rows = references(data)
     paths = [str(data / row["path"]) for row in rows]
@@ -33,7 +34,7 @@ def run(options: Options) -> Result:
         result.notes.append(f"Decoding in a process of its own: {wrong}")
     slowest = max((one["seconds"] for one in told if "seconds" in one), default=HANG)
     extra = told[-1].get("extra_bytes", 0) if told else 0
-    with places.scratch() as folder, places.kudu(folder, options.say) as kudu:
+    with resources.scratch() as folder, resources.kudu(folder, options.say) as kudu:
         stored, reasons = _ingested(options, kudu, data)
     outcome = Counter(_outcome(row, data, stored, reasons) for row in rows)
     for what in ("exact", "quarantined", "stored, differs", "lost"):
@@ -69,7 +70,7 @@ def _ingested(
     stored: dict[tuple[str, str], Pixels] = {}
     reasons: dict[str, str] = {}
     columns = ["collection", "image_id", "height", "width", "channels", "dtype", "pixels"]
-    with places.spark(options.cores, kudu.settings) as spark:
+    with resources.spark(options.cores, kudu.settings) as spark:
         for suite in SUITES:
             options.say(f"ingesting {suite}")
             ingest(spark, kudu.settings, str(data / suite), suite)

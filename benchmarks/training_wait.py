@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from benchmarks.harness import digits, places
-from benchmarks.harness.digits import Digits
-from benchmarks.harness.frozen import freeze_digits
-from benchmarks.harness.options import Options
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Spread
-from benchmarks.harness.training import BATCH, trained
+from benchmarks.contestants.training import BATCH, trained
+from benchmarks.data import digits
+from benchmarks.data.digits import Digits
+from benchmarks.data.frozen import freeze_digits
+from benchmarks.measure import resources
+from benchmarks.measure.options import Options
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Spread
 
 MOST = 3.0
 
 
 def run(options: Options) -> Result:
     """Epochs of the family `mlp` as it comes, on one core, fed by a training set."""
-    data = places.public_data(digits.IMAGES, digits.CLASSES)
+    data = resources.public_data(digits.IMAGES, digits.CLASSES)
     result = Result("training_wait", __doc__ or "", options.quick, options.repetitions)
-    with places.scratch() as folder:
+    with resources.scratch() as folder:
         held = Digits.read(data, options.size(60_000, 6_000))
         location = freeze_digits(held, folder)
         result.starts += 1

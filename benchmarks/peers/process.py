@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from benchmarks.harness.machine import ROOT
+from benchmarks.measure.machine import ROOT
 from labelmill.errors import NoData
 from labelmill.settings import default_home
 

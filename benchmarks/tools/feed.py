@@ -14,13 +14,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import digits, machine, page, places
-from benchmarks.harness.digits import Digits
-from benchmarks.harness.frozen import freeze_digits
-from benchmarks.harness.maps import MAPS
-from benchmarks.harness.options import Options
-from benchmarks.harness.probe import WAYS, Asked, probe
-from benchmarks.harness.timing import Spread
+from benchmarks.contestants.maps import MAPS
+from benchmarks.contestants.probe import WAYS, Asked, probe
+from benchmarks.data import digits
+from benchmarks.data.digits import Digits
+from benchmarks.data.frozen import freeze_digits
+from benchmarks.measure import machine, page, resources
+from benchmarks.measure.options import Options
+from benchmarks.measure.timing import Spread
 from labelmill.errors import LabelmillError, NoData
 from labelmill.settings import default_home
 
@@ -90,7 +91,7 @@ def main(arguments: list[str]) -> int:
     try:
         with contextlib.ExitStack() as stack:
             if not given.training_set:
-                folder = stack.enter_context(places.scratch())
+                folder = stack.enter_context(resources.scratch())
                 asked = replace(asked, training_set=str(_made(folder, Options().say)))
             found = {way: probe(replace(asked, way=way)) for way in ways}
     except LabelmillError as error:
@@ -136,7 +137,7 @@ def summary(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _made(folder: Path, say: Any) -> Path:
     try:
-        held = Digits.read(places.public_data(digits.IMAGES, digits.CLASSES))
+        held = Digits.read(resources.public_data(digits.IMAGES, digits.CLASSES))
         say("freezing MNIST's 60,000 images for the run")
     except NoData as absent:
         say(f"{absent}; noise instead")

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness import epochs
-from benchmarks.harness.digits import Digits
-from benchmarks.harness.epochs import Feeder, Way, epochs_in_a_turn
-from benchmarks.harness.frozen import freeze_digits
-from benchmarks.harness.maps import maps_of
-from benchmarks.harness.probe import Asked, probe
-from benchmarks.harness.training import waiting
+from benchmarks.contestants import epochs
+from benchmarks.contestants.epochs import Feeder, Way, epochs_in_a_turn
+from benchmarks.contestants.maps import maps_of
+from benchmarks.contestants.probe import Asked, probe
+from benchmarks.contestants.training import waiting
+from benchmarks.data.digits import Digits
+from benchmarks.data.frozen import freeze_digits
 from benchmarks.peers.process import Peer
 from benchmarks.tools.feed import summary
 from labelmill.errors import InputError, LabelmillError, NoData, UnknownName

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import page, processes, results
-from benchmarks.harness.processes import DRIVER, JVM, OTHER, WORKERS, CpuShares, MemoryWatch, Seen
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Contestant, Spread, Timed, race
+from benchmarks.measure import page, processes, results
+from benchmarks.measure.processes import DRIVER, JVM, OTHER, WORKERS, CpuShares, MemoryWatch, Seen
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Contestant, Spread, Timed, race
 
 ROOT = Path(__file__).parents[3]
 ONE = Spread.of([1.0])

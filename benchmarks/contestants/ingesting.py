@@ -9,14 +9,15 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import bare_loop, places
-from benchmarks.harness.heaps import HeapOfFiles
-from benchmarks.harness.machine import ROOT
-from benchmarks.harness.options import Options
-from benchmarks.harness.places import Kudu
-from benchmarks.harness.processes import CpuWatch
-from benchmarks.harness.results import Figure, Result, Row
-from benchmarks.harness.timing import Contestant, race
+from benchmarks.contestants import bare_loop
+from benchmarks.data.sources import SourceFiles
+from benchmarks.measure import resources
+from benchmarks.measure.machine import ROOT
+from benchmarks.measure.options import Options
+from benchmarks.measure.processes import CpuWatch
+from benchmarks.measure.resources import Kudu
+from benchmarks.measure.results import Figure, Result, Row
+from benchmarks.measure.timing import Contestant, race
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.store.schema.tables import IMAGES
 from labelmill.store.spark import frames as store
@@ -28,14 +29,14 @@ INGEST, COMMAND = "ingest", "whole command"
 
 
 class Ingesting:
-    """Ingests one heap again and again, each time into a new collection, and checks what is there.
+    """Ingests one source again and again, each time into a new collection, and checks what is there.
 
     Attributes:
         told: What limits it, as the last timed run showed.
     """
 
-    def __init__(self, spark: SparkSession, kudu: Kudu, heap: HeapOfFiles, cores: int) -> None:
-        self._spark, self._kudu, self._heap, self._cores = spark, kudu, heap, cores
+    def __init__(self, spark: SparkSession, kudu: Kudu, source: SourceFiles, cores: int) -> None:
+        self._spark, self._kudu, self._source, self._cores = spark, kudu, source, cores
         self.told = ""
 
     def warm(self) -> Contestant:
@@ -54,8 +55,8 @@ class Ingesting:
         )
 
         def run(repetition: int) -> int:
-            submit(self._kudu, self._heap.place, f"command-{repetition}", self._cores, folder)
-            return self._heap.files
+            submit(self._kudu, self._source.path, f"command-{repetition}", self._cores, folder)
+            return self._source.files
 
         return Contestant(
             COMMAND, run, note, warm=lambda: None, check=lambda n: self._check(f"command-{n}")
@@ -63,20 +64,20 @@ class Ingesting:
 
     def _ingest(self, repetition: int) -> int:
         with CpuWatch(os.getpid(), {"Kudu's servers": self._kudu.servers}) as watch:
-            settings, place = self._kudu.settings, str(self._heap.place)
+            settings, place = self._kudu.settings, str(self._source.path)
             report = ingest(self._spark, settings, place, f"warm-{repetition}")
         slowest = report.results.get("slowest_part")
         self.told = f"While ingest ran, {watch.shares}" + (
             f" Its own report names as slowest: {slowest}." if slowest else ""
         )
-        return self._heap.files
+        return self._source.files
 
     def _check(self, collection: str) -> None:
         mine = f"collection = '{collection}'"
         rows = store.read(self._spark, self._kudu.settings, IMAGES, ["image_id"], mine).count()
-        if rows != self._heap.images:
+        if rows != self._source.images:
             raise RuntimeError(
-                f"collection {collection} has {rows} images, expected {self._heap.images}"
+                f"collection {collection} has {rows} images, expected {self._source.images}"
             )
 
 
@@ -84,7 +85,7 @@ def race_bare_loops(
     result: Result,
     options: Options,
     folder: Path,
-    heap: HeapOfFiles,
+    source: SourceFiles,
     bare_loops: Callable[[Pool], Sequence[Contestant]],
     at_least: float,
     aim: float,
@@ -95,17 +96,17 @@ def race_bare_loops(
         result: Receives rows, figures and what limits it.
         options: How to run.
         folder: For servers and logs.
-        heap: What everybody takes.
+        source: What everybody takes.
         bare_loops: Makes them, given a pool of as many processes as there are cores.
         at_least: Promised: ingest's rate as a multiple of the bare loop's.
         aim: Hoped for.
     """
     with (
-        places.kudu(folder, options.say) as kudu,
-        places.spark(options.cores, kudu.settings) as spark,
+        resources.kudu(folder, options.say) as kudu,
+        resources.spark(options.cores, kudu.settings) as spark,
         bare_loop.processes(options.cores) as pool,
     ):
-        ours = Ingesting(spark, kudu, heap, options.cores)
+        ours = Ingesting(spark, kudu, source, options.cores)
         bare = bare_loops(pool)
         entrants = [*bare, ours.warm(), ours.command(folder)]
         raced = race(entrants, options.repetitions, options.settle, options.say)

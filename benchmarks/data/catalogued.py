@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import heaps, places
-from benchmarks.harness.options import Options
-from benchmarks.harness.places import Kudu
-from benchmarks.harness.timing import Race
+from benchmarks.data import sources
+from benchmarks.measure import resources
+from benchmarks.measure.options import Options
+from benchmarks.measure.resources import Kudu
+from benchmarks.measure.timing import Race
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.sql.snapshot import settled
 
@@ -41,15 +42,15 @@ class Catalogued:
 @contextlib.contextmanager
 def mnist(options: Options) -> Iterator[Catalogued]:
     """MNIST's training images in a Kudu of the run, with a warm Spark session."""
-    data = places.public_data(heaps.MNIST)
+    data = resources.public_data(sources.MNIST)
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(places.scratch())
-        heap = heaps.mnist_folder(data, folder / "heap", None if not options.quick else 2_000)
-        kudu = stack.enter_context(places.kudu(folder, options.say))
-        spark = stack.enter_context(places.spark(options.cores, kudu.settings))
-        options.say(f"ingesting {heap.files:,} images")
-        ingest(spark, kudu.settings, str(heap.place), COLLECTION)
-        yield Catalogued(spark, kudu, heap.images, settled(), folder)
+        folder = stack.enter_context(resources.scratch())
+        source = sources.mnist_folder(data, folder / "heap", None if not options.quick else 2_000)
+        kudu = stack.enter_context(resources.kudu(folder, options.say))
+        spark = stack.enter_context(resources.spark(options.cores, kudu.settings))
+        options.say(f"ingesting {source.files:,} images")
+        ingest(spark, kudu.settings, str(source.path), COLLECTION)
+        yield Catalogued(spark, kudu, source.images, settled(), folder)
 
 
 def require_whole(raced: Race, images: int) -> None:

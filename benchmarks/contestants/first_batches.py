@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.machine import ROOT
+from benchmarks.measure.machine import ROOT
 from labelmill.feed.training_set import TrainingSet
 from labelmill.learning.runtime import tensorflow
 

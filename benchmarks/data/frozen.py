@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.harness.digits import Digits
+from benchmarks.data.digits import Digits
 from labelmill.feed.files.columns import About, columns_of, with_about
 from labelmill.feed.files.digest import SetDigest
 from labelmill.feed.files.manifest import FORMAT, MANIFEST, Manifest, Shard

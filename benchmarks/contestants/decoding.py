@@ -1,6 +1,6 @@
 """Decodes many files in a process of its own, so that a crash, a hang and memory can be seen.
 
-``python -m benchmarks.harness.decoding suite PATH…`` decodes files, ``… mutated COUNT SEED [PATH…]``
+``python -m benchmarks.contestants.decoding suite PATH…`` decodes files, ``… mutated COUNT SEED [PATH…]``
 mutations of every kind of PNG and of these files. One JSON object a line comes out: per file ``name``,
 ``seconds`` and one of ``reason`` (refused), ``shape`` with ``fits`` (it is what the header promises) and
 ``crash`` (any other exception); at last ``extra_bytes``, by which the process has grown at its peak.
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.machine import ROOT
+from benchmarks.measure.machine import ROOT
 from labelmill.domain.codecs import PIXEL_CAP, decode_image
 from labelmill.errors import ImageError
 from labelmill.testing.png.files import every_kind, promised_shape

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.digits import Digits
-from benchmarks.harness.machine import ROOT
-from benchmarks.harness.processes import CpuWatch, own_bytes, tree
-from benchmarks.harness.results import Row
-from benchmarks.harness.timing import Contestant, Spread
+from benchmarks.data.digits import Digits
+from benchmarks.measure.machine import ROOT
+from benchmarks.measure.processes import CpuWatch, own_bytes, tree
+from benchmarks.measure.results import Row
+from benchmarks.measure.timing import Contestant, Spread
 from benchmarks.peers.process import Peer
 
 TURN = 2.0
 """Seconds; an epoch that takes longer is a turn of its own."""
 
-OURS = str(ROOT / "benchmarks" / "harness" / "our_epochs.py")
+OURS = str(ROOT / "benchmarks" / "contestants" / "our_epochs.py")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from benchmarks.harness.timing import settled
+from benchmarks.measure.timing import settled
 
 
 @dataclass(frozen=True)

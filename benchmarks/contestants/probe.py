@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.harness.machine import ROOT
-from benchmarks.harness.maps import maps_of
-from benchmarks.harness.processes import memory_of, own_bytes
+from benchmarks.contestants.maps import maps_of
+from benchmarks.measure.machine import ROOT
+from benchmarks.measure.processes import memory_of, own_bytes
 from labelmill.errors import LabelmillError
 
 WAYS = ("tf", "numpy")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.harness.machine import ROOT
+from benchmarks.measure.machine import ROOT
 from labelmill.devcluster import DevCluster, resolve
 from labelmill.errors import NoData
 from labelmill.settings import Settings, load

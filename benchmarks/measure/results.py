@@ -19,8 +19,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import machine, page
-from benchmarks.harness.timing import Race, Spread, Timed
+from benchmarks.measure import machine, page
+from benchmarks.measure.timing import Race, Spread, Timed
 
 FOLDER = machine.ROOT / "benchmarks" / "results"
 

@@ -1,4 +1,4 @@
-"""Heaps of images to measure with: real ones from public data, and made ones of any number."""
+"""Images to ingest: real ones from public data, and any number of made ones."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _FOLDERS = 10
 
 
 @dataclass(frozen=True)
-class HeapOfFiles:
+class SourceFiles:
     """What there is to ingest.
 
     Attributes:
-        place: Folder or archive.
+        path: Folder or archive.
         files: Number of them.
         images: Number of different ones.
         size: Bytes of all files.
     """
 
-    place: Path
+    path: Path
     files: int
     images: int
     size: int
@@ -49,7 +49,7 @@ def _members(archive: Path, split: str, limit: int | None) -> Iterator[tuple[str
                 yield member.name, opened.read()
 
 
-def mnist_folder(data: Path, into: Path, limit: int | None = None) -> HeapOfFiles:
+def mnist_folder(data: Path, into: Path, limit: int | None = None) -> SourceFiles:
     """MNIST's 60,000 training images as files ``CLASS/INDEX.png``, or the first `limit` of them."""
     seen, files, size = set(), 0, 0
     for name, content in _members(data / MNIST, "train/", limit):
@@ -58,10 +58,10 @@ def mnist_folder(data: Path, into: Path, limit: int | None = None) -> HeapOfFile
         target.write_bytes(content)
         seen.add(hashlib.sha256(content).digest())
         files, size = files + 1, size + len(content)
-    return HeapOfFiles(into, files, len(seen), size)
+    return SourceFiles(into, files, len(seen), size)
 
 
-def mnist_archive(data: Path, into: Path, limit: int | None = None) -> HeapOfFiles:
+def mnist_archive(data: Path, into: Path, limit: int | None = None) -> SourceFiles:
     """The archive of MNIST's 70,000 images as it is, or one of its first `limit` images."""
     place = data / MNIST
     if limit is not None:
@@ -75,10 +75,10 @@ def mnist_archive(data: Path, into: Path, limit: int | None = None) -> HeapOfFil
     for _, content in _members(place, "", None):
         seen.add(hashlib.sha256(content).digest())
         files, size = files + 1, size + len(content)
-    return HeapOfFiles(place, files, len(seen), size)
+    return SourceFiles(place, files, len(seen), size)
 
 
-def photographs(data: Path, into: Path, count: int, processes: int) -> HeapOfFiles:
+def photographs(data: Path, into: Path, count: int, processes: int) -> SourceFiles:
     """768×512 RGB photographs as PNG files: Kodak's 8, mirrored and shifted so that all differ.
 
     Content and compressibility stay those of photographs; Pillow encodes them with its defaults.
@@ -92,7 +92,7 @@ def photographs(data: Path, into: Path, count: int, processes: int) -> HeapOfFil
     ]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         found = pool.starmap(_photograph, work, chunksize=4)
-    return HeapOfFiles(into, count, len({digest for digest, _ in found}), sum(s for _, s in found))
+    return SourceFiles(into, count, len({digest for digest, _ in found}), sum(s for _, s in found))
 
 
 def _photograph(original: Path, variation: int, target: Path) -> tuple[bytes, int]:
@@ -105,7 +105,7 @@ def _photograph(original: Path, variation: int, target: Path) -> tuple[bytes, in
     return hashlib.sha256(sink.getvalue()).digest(), len(sink.getvalue())
 
 
-def counted(into: Path, count: int) -> HeapOfFiles:
+def counted(into: Path, count: int) -> SourceFiles:
     """`count` different 28×28 grey PNG files in ten folders; the same at each call.
 
     The first four pixels hold the number, the others a pattern that is as large as a digit of MNIST.
@@ -121,4 +121,4 @@ def counted(into: Path, count: int) -> HeapOfFiles:
         content = encode_png(pixels[..., np.newaxis])
         (into / str(number % _FOLDERS) / f"{number:07d}.png").write_bytes(content)
         size += len(content)
-    return HeapOfFiles(into, count, count, size)
+    return SourceFiles(into, count, count, size)

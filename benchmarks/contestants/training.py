@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.harness.machine import ROOT
+from benchmarks.measure.machine import ROOT
 from labelmill.domain.models.parameters import resolve
 from labelmill.feed.maps.base import prepared
 from labelmill.feed.training_set import TrainingSet

@@ -20,8 +20,8 @@ from typing import TypeVar
 
 from PIL import Image
 
-from benchmarks.harness.heaps import HeapOfFiles
-from benchmarks.harness.timing import Contestant
+from benchmarks.data.sources import SourceFiles
+from benchmarks.measure.timing import Contestant
 
 CHUNK = 256
 
@@ -58,26 +58,26 @@ def processes(count: int) -> Iterator[Pool]:
         yield pool
 
 
-def folder_loop(pool: Pool, heap: HeapOfFiles, cores: int, chunk: int = CHUNK) -> Contestant:
+def folder_loop(pool: Pool, source: SourceFiles, cores: int, chunk: int = CHUNK) -> Contestant:
     """Over the files of a folder, `chunk` files at a time."""
     return Contestant(
         "bare loop",
-        lambda _: over_folder(pool, heap.place, chunk),
+        lambda _: over_folder(pool, source.path, chunk),
         f"lists the folder; read, Pillow decode, SHA-256 in {cores} processes that wait already",
     )
 
 
-def archive_loops(pool: Pool, heap: HeapOfFiles, cores: int) -> list[Contestant]:
+def archive_loops(pool: Pool, source: SourceFiles, cores: int) -> list[Contestant]:
     """Over the members of a .tar.gz: in one process, and with a pool behind the one that reads."""
     return [
         Contestant(
             "bare loop, one process",
-            lambda _: sum(take_contents([data]) for data in _contents(heap.place)),
+            lambda _: sum(take_contents([data]) for data in _contents(source.path)),
             "tarfile as a stream, Pillow decode, SHA-256",
         ),
         Contestant(
             "bare loop, reader and pool",
-            lambda _: over_archive(pool, heap.place),
+            lambda _: over_archive(pool, source.path),
             f"one process reads with tarfile as a stream and hands {CHUNK} files at a time to {cores} "
             "processes that decode and hash",
         ),

@@ -1,0 +1,1 @@
+"""What is raced: our product, and the bare loops it is held against."""

@@ -1,1 +1,0 @@
-"""What all benchmarks share: timing, memory, machine, results, places, heaps of images."""

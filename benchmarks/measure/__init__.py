@@ -1,0 +1,1 @@
+"""Machine, clock, processes and results: what every benchmark measures with."""
