@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labelmill.domain.connected_components import components
 from labelmill.domain.splits.hashing import SPLITS
 from labelmill.errors import InputError
 
@@ -40,18 +41,12 @@ def _connect(groups: pa.Array, ids: pa.Array) -> tuple[pa.ChunkedArray, npt.NDAr
     order = pc.sort_indices(names.dictionary).to_numpy()
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    units = rank[names.indices.to_numpy()]
-    own, images = units, ids.dictionary_encode().indices.to_numpy()
-    while True:
-        before, least = units, np.full(len(order), len(order), np.int64)
-        np.minimum.at(least, own, units)
-        # Applied twice: a unit is itself a name, so chains halve in length each round.
-        units = least[least][own]
-        least = np.full(int(images.max()) + 1, len(order), np.int64)
-        np.minimum.at(least, images, units)
-        units = least[images]
-        if (units == before).all():
-            break
+    own = rank[names.indices.to_numpy()]
+    images = ids.dictionary_encode().indices.to_numpy()
+    # An edge from each row's group to one group of the same image connects all groups of that image.
+    one_of_image = np.empty(int(images.max()) + 1, np.int64)
+    one_of_image[images] = own
+    units = components(len(order), own, one_of_image[images])[own]
     found, positions = np.unique(units, return_inverse=True)
     return pa.chunked_array([names.dictionary.take(pa.array(order[found]))]), positions.reshape(-1)
 
