@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from labelmill.domain.models.decisions import DEFAULT_BOUND
+from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.pipelines.label import driver as label
 from labelmill.spark.job import Job, run_job
 from labelmill.spark.report import Report
@@ -39,7 +39,7 @@ def label_stream(
     ] = "stream",
     bound: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Labels below this probability: review.")
-    ] = DEFAULT_BOUND,
+    ] = DEFAULT_THRESHOLD,
     max_per_batch: Annotated[
         int, typer.Option(min=1, help="Messages per micro-batch at most.")
     ] = 4096,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from labelmill.domain.models.decisions import DEFAULT_BOUND
+from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.errors import InputError
 from labelmill.pipelines.predict.driver import collection_sql
 from labelmill.pipelines.predict.driver import predict_images as predict
@@ -30,7 +30,7 @@ def predict_images(
     alias: Annotated[str, typer.Option(help="Alias, when no --version is given.")] = "production",
     bound: Annotated[
         float, typer.Option(min=0, max=1, help="Below this probability the decision is `review`.")
-    ] = DEFAULT_BOUND,
+    ] = DEFAULT_THRESHOLD,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Predict and report only.")] = False,
 ) -> Report:
     """Label every image of a slice with one model version, into `labels`.

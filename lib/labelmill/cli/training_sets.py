@@ -12,7 +12,7 @@ from rich.console import Console
 from labelmill import settings as settings_module
 from labelmill.cli.output import Json, Masters, Prefix
 from labelmill.cli.output import show as show_rows
-from labelmill.domain.retention import Frozen, Rule, choose
+from labelmill.domain.retention import TrainingSetRow, Rule, choose
 from labelmill.errors import InputError, LabelmillError
 
 
@@ -92,7 +92,7 @@ def _ask(count: int) -> None:
     typer.confirm(f"remove {count} training set{'s' * (count > 1)}?", abort=True, err=True)
 
 
-def _row(one: Frozen, as_json: bool) -> dict[str, object]:
+def _row(one: TrainingSetRow, as_json: bool) -> dict[str, object]:
     from labelmill.training_sets.removal import size_of
 
     size = size_of(one.location)
@@ -108,7 +108,7 @@ def _row(one: Frozen, as_json: bool) -> dict[str, object]:
     }
 
 
-def _called(one: Frozen) -> str:
+def _called(one: TrainingSetRow) -> str:
     return f"{one.name} {one.digest[:12]}"
 
 

@@ -1,4 +1,4 @@
-"""Which training sets may go: a pure decision over what is known of them."""
+"""Which training sets may be removed: a pure decision over their rows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _MOST_DAYS = 365_000
 
 
 @dataclass(frozen=True)
-class Frozen:
-    """One training set that the catalogue knows.
+class TrainingSetRow:
+    """One training set of the catalogue.
 
     Attributes:
         digest: SHA-256 (hex) of its rows.
-        name: What people call it; several may share one.
-        rows: Number of them.
+        name: For people; several sets may share it.
+        rows: Number of rows.
         location: Folder or URI of its files.
-        created_at: When it was frozen, or last frozen again by this name (UTC).
-        used_by: Who would miss it, in words: models, evaluations, sweeps that run.
+        created_at: When it was frozen, or last frozen again under this name (UTC).
+        used_by: What refers to it, in words: models, evaluations, running sweeps.
     """
 
     digest: str
@@ -34,16 +34,16 @@ class Frozen:
 
 @dataclass(frozen=True)
 class Rule:
-    """Which ones are old.
+    """Which training sets are old.
 
     Attributes:
-        older_than_days: Frozen so long ago or longer.
-        keep: The newest so many of each name stay.
-        name: Only this name.
-        force: Also those that somebody points to.
+        older_than_days: Frozen at least this many days ago.
+        keep: The newest N of each name stay.
+        name: Only sets of this name.
+        force: Also sets that are in use.
 
     Raises:
-        InputError: Nothing says which, or a number of days or sets that cannot be meant.
+        InputError: No criterion, or an invalid number of days or sets.
     """
 
     older_than_days: float | None = None
@@ -66,26 +66,26 @@ class Rule:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a rule means for some training sets.
+    """What a rule selects.
 
     Attributes:
-        remove: These go, the oldest first.
-        spared: These would go, if nobody pointed to them.
+        remove: Sets to remove, oldest first.
+        spared: Sets that would be removed if they were not in use.
     """
 
-    remove: tuple[Frozen, ...]
-    spared: tuple[Frozen, ...]
+    remove: tuple[TrainingSetRow, ...]
+    spared: tuple[TrainingSetRow, ...]
 
 
-def choose(known: Iterable[Frozen], rule: Rule, now: datetime) -> Choice:
-    """Which training sets a rule removes.
+def choose(known: Iterable[TrainingSetRow], rule: Rule, now: datetime) -> Choice:
+    """Chooses the training sets that a rule removes.
 
     Args:
-        known: All that there are.
-        rule: Both its bounds must hold, where both are given.
-        now: Aware.
+        known: All training sets.
+        rule: Where it has two criteria, both must hold.
+        now: Timezone-aware.
     """
-    old: list[Frozen] = []
+    old: list[TrainingSetRow] = []
     seen: dict[str, int] = {}
     newest_first = sorted(known, key=lambda one: (one.created_at, one.digest), reverse=True)
     for one in newest_first:

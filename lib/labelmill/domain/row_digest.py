@@ -1,4 +1,4 @@
-"""Digest of a set of rows that does not depend on their order or partitioning."""
+"""A digest of rows that depends on neither their order nor their partitioning."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _MODULUS = 1 << 256
 def rows_digest(rows: Iterable[Sequence[object]]) -> str:
     """Digest of a multiset of rows: equal for equal rows in any order, in any process.
 
-    Each row is written with type and length of every value, hashed with SHA-256, and the hashes are
-    added modulo 2^256; the sum and the count are hashed again. A row twice is not the row once.
+    Each row is serialised with the type and length of every value and hashed with SHA-256; the hashes
+    are added modulo 2^256, and the sum and count are hashed again. A duplicate row changes the digest.
 
     Args:
         rows: Values of None, bool, int, float, str, bytes, datetime, or lists of these. Integers of
@@ -54,7 +54,7 @@ def _canonical(value: object) -> bytes:
         return b"i%d;" % int(value)
     if isinstance(value, (float, np.floating)):
         number = float(value)
-        # One not-a-number, one zero: what SQL and stores hold equal.
+        # One NaN, one zero: values that SQL and stores hold equal.
         return b"d" + struct.pack(">d", float("nan") if number != number else number + 0.0)
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=timezone.utc)

@@ -1,4 +1,4 @@
-"""A moment as text: ISO 8601, as manifests and messages write it."""
+"""Timestamps as ISO 8601 text, as manifests and messages write them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ _ISO = re.compile(
 )
 
 
-def instant_of(text: str) -> datetime:
-    """The moment that `text` names, in UTC.
+def parse_timestamp(text: str) -> datetime:
+    """Parses an ISO 8601 timestamp to UTC.
 
     Args:
-        text: ``YYYY-MM-DD``, or with ``THH:MM[:SS[.fraction]]`` (a blank for the ``T`` will do) and
-            a zone (``Z``, ``+HH``, ``+HH:MM``, ``+HHMM``). Without a zone it is UTC; a date alone is
-            its midnight. Fractions are cut at microseconds.
+        text: ``YYYY-MM-DD``, or with ``THH:MM[:SS[.fraction]]`` (a space may replace the
+            ``T``) and a zone (``Z``, ``+HH``, ``+HH:MM``, ``+HHMM``). Without a zone it is UTC; a date
+            alone is midnight. Fractions are truncated to microseconds.
 
     Raises:
-        ValueError: Anything else, or a day or an hour that does not exist.
+        ValueError: Anything else, or a day or hour that does not exist.
+
+    Example:
+        >>> parse_timestamp("2024-05-01T12:30+02:00").isoformat()
+        '2024-05-01T10:30:00+00:00'
     """
     found = _ISO.fullmatch(text)
     if found is None:

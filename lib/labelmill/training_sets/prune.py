@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from labelmill.domain.retention import Frozen
+from labelmill.domain.retention import TrainingSetRow
 from labelmill.errors import InputError
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import EVALUATIONS, MODELS, SWEEPS, TRAINING_SETS
@@ -36,7 +36,7 @@ class PruneResult:
     note: str = ""
 
 
-def known(client: RowClient) -> list[Frozen]:
+def known(client: RowClient) -> list[TrainingSetRow]:
     """All training sets of the catalogue, newest first, with what refers to them."""
     for table in (TRAINING_SETS, *USERS):
         client.ensure(table)
@@ -48,7 +48,7 @@ def known(client: RowClient) -> list[Frozen]:
         assert isinstance(created_at, datetime)
         digest = str(row["digest"])
         found.append(
-            Frozen(
+            TrainingSetRow(
                 digest=digest,
                 name=str(row["name"]),
                 rows=int(str(row["rows"])),
@@ -74,7 +74,7 @@ def used_by(client: RowClient) -> dict[str, tuple[str, ...]]:
     return {digest: tuple(sorted(set(users))) for digest, users in found.items()}
 
 
-def prune(client: RowClient, chosen: list[Frozen], force: bool = False) -> Iterator[PruneResult]:
+def prune(client: RowClient, chosen: list[TrainingSetRow], force: bool = False) -> Iterator[PruneResult]:
     """Removes training sets one by one, and reports each.
 
     Args:

@@ -6,14 +6,16 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from labelmill.domain.retention import Frozen, Rule, choose
+from labelmill.domain.retention import Rule, TrainingSetRow, choose
 from labelmill.errors import InputError
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
 
 
-def frozen(digest: str, days_old: float, name: str = "digits", *used_by: str) -> Frozen:
-    return Frozen(digest, name, 10, f"/root/{digest}", NOW - timedelta(days=days_old), used_by)
+def frozen(digest: str, days_old: float, name: str = "digits", *used_by: str) -> TrainingSetRow:
+    return TrainingSetRow(
+        digest, name, 10, f"/root/{digest}", NOW - timedelta(days=days_old), used_by
+    )
 
 
 KNOWN = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labelmill.domain.timestamps import instant_of
+from labelmill.domain.timestamps import parse_timestamp
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from labelmill.domain.timestamps import instant_of
     ],
 )
 def test_iso_8601_becomes_utc(text: str, utc: str) -> None:
-    assert instant_of(text).isoformat() == utc
+    assert parse_timestamp(text).isoformat() == utc
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_iso_8601_becomes_utc(text: str, utc: str) -> None:
 )
 def test_what_names_no_moment_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
-        instant_of(text)
+        parse_timestamp(text)

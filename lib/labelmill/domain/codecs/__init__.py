@@ -5,7 +5,7 @@ from __future__ import annotations
 from labelmill.domain.codecs.magic import kind_of, netpbm_begins
 from labelmill.domain.codecs.netpbm.codec import decode_netpbm
 from labelmill.domain.codecs.pixels import PIXEL_CAP, Pixels
-from labelmill.domain.codecs.png.batched import FilteredRows, undone
+from labelmill.domain.codecs.png.batched import FilteredRows, unfilter_all
 from labelmill.domain.codecs.png.chunks import SIGNATURE
 from labelmill.domain.codecs.png.codec import read_png
 from labelmill.errors import ImageError
@@ -17,7 +17,7 @@ __all__ = [
     "Pixels",
     "decode_image",
     "read_image",
-    "undone",
+    "unfilter_all",
 ]
 
 IMAGE_ENDINGS = (".png", ".pgm", ".ppm", ".pam", ".pnm", ".pbm")
@@ -35,7 +35,7 @@ def read_image(data: bytes, pixel_cap: int = PIXEL_CAP, name: str = "") -> Pixel
         name: Name or path of the file, as far as one is known; only its end counts.
 
     Returns:
-        ``(H, W, C)`` uint8 or uint16, C order, read-only; of a small PNG file its rows, for `undone`.
+        ``(H, W, C)`` uint8 or uint16, C order, read-only; of a small PNG file its rows, for `unfilter_all`.
 
     Raises:
         ImageError: With ``reason`` ``not_png`` (named ``.png``, but another file), ``unknown_format``
@@ -55,4 +55,4 @@ def read_image(data: bytes, pixel_cap: int = PIXEL_CAP, name: str = "") -> Pixel
 
 def decode_image(data: bytes, pixel_cap: int = PIXEL_CAP, name: str = "") -> Pixels:
     """`read_image` to its end, for one image by itself."""
-    return undone([read_image(data, pixel_cap, name)])[0]
+    return unfilter_all([read_image(data, pixel_cap, name)])[0]

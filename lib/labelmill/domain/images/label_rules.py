@@ -24,7 +24,7 @@ _ANYTHING = "*"
 
 
 @dataclass(frozen=True)
-class Labelling:
+class LabelRule:
     """One rule.
 
     Attributes:
@@ -50,14 +50,14 @@ class Labelling:
         return label, json.dumps(found, sort_keys=True, ensure_ascii=False) if found else None
 
 
-def labelling_of(text: str) -> Labelling:
+def parse_label_rule(text: str) -> LabelRule:
     """The rule that `text` writes.
 
     Raises:
         InputError: No rule, or a pattern without ``{class}``, with a name twice or a stray brace.
     """
     if text in ("folder", "none"):
-        return Labelling("folder" if text == "folder" else "")
+        return LabelRule("folder" if text == "folder" else "")
     if "{" not in text:
         raise InputError(
             f"--labels {text!r}: expected folder, none, or a pattern with {{class}} for file names, "
@@ -80,7 +80,7 @@ def labelling_of(text: str) -> Labelling:
         parts.append(plain or star or f"{{{name}}}")
     if "{class}" not in parts:
         raise InputError(f"--labels {text!r} names no {{class}}; the others become attributes")
-    return Labelling("name", tuple(parts))
+    return LabelRule("name", tuple(parts))
 
 
 def _is_name(part: str) -> bool:

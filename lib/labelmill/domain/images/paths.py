@@ -69,7 +69,7 @@ def class_of(path: str) -> str | None:
         The parent folder's name (``train/5/1.png`` and ``5/1.png`` → ``5``); None when there is no
         parent folder, when it is the split's (``train/1.png``), or ``..``.
     """
-    return _said_by(path.rpartition("/")[0])[0]
+    return _read_folder(path.rpartition("/")[0])[0]
 
 
 def split_of_path(path: str) -> str | None:
@@ -77,12 +77,12 @@ def split_of_path(path: str) -> str | None:
 
     ``training``, ``testing``, ``val``, ``valid`` and ``eval`` are understood; case does not matter.
     """
-    return _said_by(path.rpartition("/")[0])[1]
+    return _read_folder(path.rpartition("/")[0])[1]
 
 
 # The files of a folder come together: what it says is found once.
 @functools.lru_cache(maxsize=64)
-def _said_by(folder: str) -> tuple[str | None, str | None]:
+def _read_folder(folder: str) -> tuple[str | None, str | None]:
     """Class and split that a folder's path says."""
     parts = _parts(folder)
     if not parts:
@@ -93,7 +93,7 @@ def _said_by(folder: str) -> tuple[str | None, str | None]:
     return parts[-1], split
 
 
-def below(root: str, path: str) -> str | None:
+def path_inside(root: str, path: str) -> str | None:
     """The path relative to `root`, without ``.`` and ``..``; None when it leaves the folder.
 
     Args:

@@ -1,4 +1,4 @@
-"""A trained model as one file: what is stored, moved and loaded; nothing in it is ever executed.
+"""A trained model as one file that is stored, moved and loaded; nothing in it is ever executed.
 
 Byte layout, format 1: a zip archive, members stored (not compressed), dates and modes fixed, in this
 order, so that equal artifacts are equal bytes:
@@ -7,9 +7,9 @@ order, so that equal artifacts are equal bytes:
 ``header.json``         canonical JSON: format, family, parameters, preparation, classes,
                         input_shape, and sha256 and size of each other member
 ``model.onnx``          float32 ``images (N, H, W, C)`` → float32 ``probabilities (N, K)``
-``weights.safetensors`` the weights, to go on learning
+``weights.safetensors`` the weights, to continue training
 ``canary_inputs.npy``   a few prepared images, float32 ``(n, H, W, C)``
-``canary_outputs.npy``  what ONNX Runtime answered to them when the model was exported
+``canary_outputs.npy``  what ONNX Runtime answered at export
 ======================  ========================================================================
 """
 
@@ -31,7 +31,7 @@ from labelmill.errors import ArtifactError, LabelmillError
 
 FORMAT = 1
 CHUNK = 32 * 1024
-"""Bytes a stored chunk holds at most (Kudu's Java session counts operations, not bytes)."""
+"""Most bytes of a stored chunk (Kudu's Java session counts operations, not bytes)."""
 
 _MEMBERS = ("model.onnx", "weights.safetensors", "canary_inputs.npy", "canary_outputs.npy")
 _HEADER = "header.json"
@@ -40,7 +40,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A trained model with all that predicting and further learning need.
+    """A trained model with all that prediction and further training need.
 
     Args:
         onnx: ONNX graph ``images`` → ``probabilities``.
@@ -100,7 +100,7 @@ def unpack(data: bytes) -> Artifact:
     """Reads an artifact's file.
 
     Raises:
-        ArtifactError: Not such a file, another format, or a member that is missing or altered.
+        ArtifactError: Not an artifact, another format, or a missing or altered member.
     """
     members = _members(data)
     header = _read_header(members.pop(_HEADER))
@@ -150,14 +150,14 @@ def _members(data: bytes) -> dict[str, bytes]:
     except ArtifactError:
         raise
     except Exception as error:  # zipfile raises many kinds on altered bytes
-        raise ArtifactError(f"{len(data)} bytes are no artifact: {error}") from None
+        raise ArtifactError(f"{len(data)} bytes are not an artifact: {error}") from None
 
 
 def _read_header(raw: bytes) -> dict[str, Any]:
     try:
         header = json.loads(raw)
     except ValueError as error:
-        raise ArtifactError(f"the artifact's header is no JSON: {error}") from None
+        raise ArtifactError(f"the artifact's header is not JSON: {error}") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         received = header.get("format") if isinstance(header, dict) else header
         raise ArtifactError(
@@ -188,5 +188,5 @@ def sha256_of(data: bytes) -> str:
 
 
 def chunks_of(data: bytes, size: int = CHUNK) -> list[bytes]:
-    """Cuts bytes into chunks of at most ``size``; joined they are the bytes again."""
+    """Cuts bytes into chunks of at most ``size``; joined, they are the bytes again."""
     return [data[start : start + size] for start in range(0, len(data), size)]

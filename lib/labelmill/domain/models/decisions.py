@@ -1,4 +1,4 @@
-"""From probabilities to labels: how sure, and sure enough."""
+"""From probabilities to decisions: how confident, and confident enough."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ Decision = Literal["accepted", "review"]
 ACCEPTED: Decision = "accepted"
 REVIEW: Decision = "review"
 
-DEFAULT_BOUND = 0.5
-"""Least probability accepted without review, where no other is given: offline and in streams."""
+DEFAULT_THRESHOLD = 0.5
+"""Default threshold: the least probability that is accepted without review, offline and in streams."""
 
 
 def entropy(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Shannon entropy of each row, in nats: 0 for a sure answer, ``ln K`` for an even one.
+    """Shannon entropy of each row, in nats: 0 for a certain prediction, ``ln K`` for a uniform one.
 
     Args:
         probabilities: ``(N, K)``, each row with sum 1.
 
     Returns:
         ``(N,)`` float64.
+
+    Example:
+        >>> (entropy([[1.0, 0.0], [0.5, 0.5]]).round(4) + 0.0).tolist()
+        [0.0, 0.6931]
     """
     p = np.asarray(probabilities, dtype=np.float64)
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
@@ -32,30 +36,34 @@ def entropy(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 @overload
-def decide(probability: float, bound: float) -> Decision: ...
+def decide(probability: float, threshold: float) -> Decision: ...
 
 
 @overload
-def decide(probability: npt.NDArray[np.floating], bound: float) -> npt.NDArray[np.str_]: ...
+def decide(probability: npt.NDArray[np.floating], threshold: float) -> npt.NDArray[np.str_]: ...
 
 
 def decide(
-    probability: float | npt.NDArray[np.floating], bound: float
+    probability: float | npt.NDArray[np.floating], threshold: float
 ) -> Decision | npt.NDArray[np.str_]:
-    """Whether a label stands by itself or a person should look.
+    """Decides whether a label is accepted or needs review by a person.
 
     Args:
         probability: Of the label's class, 0..1; one number or ``(N,)``.
-        bound: Least probability that is accepted, 0..1.
+        threshold: Least probability that is accepted, 0..1.
 
     Returns:
-        ``accepted`` at the bound or above, else ``review`` (not-a-number too); same shape as received.
+        ``accepted`` at or above the threshold, else ``review`` (NaN too); of the shape received.
 
     Raises:
-        InputError: The bound is not within 0..1.
+        InputError: The threshold is not within 0..1.
+
+    Example:
+        >>> decide(0.9, threshold=0.5)
+        'accepted'
     """
-    if not 0 <= bound <= 1:
-        raise InputError(f"expected a confidence bound of 0 to 1, received {bound}")
+    if not 0 <= threshold <= 1:
+        raise InputError(f"expected a confidence threshold of 0 to 1, received {threshold}")
     if isinstance(probability, np.ndarray):
-        return np.where(probability >= bound, ACCEPTED, REVIEW)
-    return ACCEPTED if probability >= bound else REVIEW
+        return np.where(probability >= threshold, ACCEPTED, REVIEW)
+    return ACCEPTED if probability >= threshold else REVIEW

@@ -13,14 +13,14 @@ from labelmill.errors import InputError, UnknownName
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is found.
+    """Precision, recall and F1 of one class.
 
     Args:
         name: The class.
-        precision: Share of its labels that are right, 0..1; 0 when it was never given.
-        recall: Share of its images that were found, 0..1; 0 when there are none.
-        f1: Harmonic mean of both; 0 when both are.
-        support: Images whose truth it is.
+        precision: Share of its predictions that are right, 0..1; 0 when it was never predicted.
+        recall: Share of its images that were predicted, 0..1; 0 when there are none.
+        f1: Harmonic mean of both; 0 when both are 0.
+        support: Images of this class.
     """
 
     name: str
@@ -30,7 +30,7 @@ class ClassScore:
     support: int
 
     def to_dict(self) -> dict[str, object]:
-        """As a row of a report; the name stands under ``class``."""
+        """As a row of a report; the name is under ``class``."""
         return {
             "class": self.name,
             "precision": self.precision,
@@ -42,15 +42,15 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measures. Macro means are over the classes that occur, as truth or as label.
+    """Metrics of one version. Macro means cover the classes that occur, as truth or as prediction.
 
     Args:
         rows: Images measured.
-        accuracy: Share of right labels, 0..1; 0 for no rows.
+        accuracy: Share of right predictions, 0..1; 0 for no rows.
         precision_macro: Unweighted mean over classes, 0..1.
         recall_macro: Unweighted mean over classes, 0..1.
         f1_macro: Unweighted mean over classes, 0..1.
-        per_class: One score a class, in the order of ``classes``.
+        per_class: One score per class, in the order of ``classes``.
         confusion: ``(K, K)`` int64, ``[truth][predicted]``.
         classes: The model's classes in its order, then truths it does not know, sorted.
     """
@@ -71,17 +71,21 @@ class Evaluation:
 
 
 def evaluate(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Evaluation:
-    """Compares labels with the truth.
+    """Compares predictions with the truth.
 
     Args:
-        truth: Class of each image. One that the model does not know counts as an error and gets a
-            row of its own.
-        predicted: Label of each image, in the same order.
+        truth: Class of each image. A class unknown to the model counts as an error and gets a row of
+            its own.
+        predicted: Predicted class of each image, in the same order.
         classes: The model's classes in its order.
 
     Raises:
-        InputError: Sequences of different lengths, or a class twice.
-        UnknownName: A label that is none of the model's classes.
+        InputError: Sequences of different lengths, or duplicate classes.
+        UnknownName: A prediction that is not one of the model's classes.
+
+    Example:
+        >>> evaluate(["a", "b"], ["a", "a"], ["a", "b"]).accuracy
+        0.5
     """
     if len(truth) != len(predicted):
         raise InputError(
@@ -89,13 +93,13 @@ def evaluate(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[s
         )
     if len(set(classes)) != len(classes):
         raise InputError(f"expected each class once, received {list(classes)}")
-    strangers = set(predicted) - set(classes)
-    if strangers:
-        raise UnknownName("label", min(strangers), classes)
+    unknown = set(predicted) - set(classes)
+    if unknown:
+        raise UnknownName("label", min(unknown), classes)
     names = (*classes, *sorted(set(truth) - set(classes)))
-    place = {name: i for i, name in enumerate(names)}
+    index = {name: i for i, name in enumerate(names)}
     confusion = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(confusion, ([place[t] for t in truth], [place[p] for p in predicted]), 1)
+    np.add.at(confusion, ([index[t] for t in truth], [index[p] for p in predicted]), 1)
 
     right = confusion.diagonal()
     support, given = confusion.sum(axis=1), confusion.sum(axis=0)

@@ -17,7 +17,7 @@ or by ``scale``:
 ``standardise: [mean, std]``      (x − mean) / std
 ================================  ==============================================================
 
-Every step works on one image by itself, with no sums whose order could depend on neighbours: an
+Every step works on each image by itself, with no sums whose order could depend on neighbours: an
 image gets the same bits alone and in any batch.
 """
 
@@ -56,8 +56,8 @@ class Preparation:
         """Reads steps as written in a sweep file: names, or one-key mappings name → argument.
 
         Raises:
-            UnknownName: No such step; the near one is suggested.
-            InputError: An argument that cannot be meant, a step twice, or ``scale`` too late.
+            UnknownName: No such step; suggests the closest match.
+            InputError: An invalid argument, a duplicate step, or ``scale`` too late.
         """
         if steps is None:
             return cls()
@@ -68,12 +68,12 @@ class Preparation:
         for name in names:
             if names.count(name) > 1:
                 raise InputError(
-                    f"preparation step {name!r} stands {names.count(name)} times; once is enough"
+                    f"preparation step {name!r} is given {names.count(name)} times; give it once"
                 )
         if "scale" in names:
             late = [n for n in names[: names.index("scale")] if n in steps_of.ON_SCALED]
             if late:
-                raise InputError(f"preparation step 'scale' must stand before {late[0]!r}")
+                raise InputError(f"preparation step 'scale' must come before {late[0]!r}")
         return cls(parsed)
 
     @classmethod
@@ -119,8 +119,8 @@ class Preparation:
             images: ``(N, H, W, C)``, or a sequence of ``(H, W, C)``; uint8 or uint16, 1..4 channels.
 
         Returns:
-            ``(N, H, W, C)`` float32; ``N`` is 0 for no images when the array says the other sizes,
-            or when ``resize`` and ``grey`` do.
+            ``(N, H, W, C)`` float32; for no images, ``N`` is 0 and the other sizes are those of the
+            array, or of ``resize`` and ``grey``.
 
         Raises:
             InputError: Another dtype or shape, or images of mixed shapes after preparation.
@@ -143,8 +143,8 @@ class Preparation:
             )
         out = np.empty((len(images), *shapes.pop()), np.float32)
         for kind in kinds:
-            places = [i for i, image in enumerate(images) if (image.dtype, image.shape) == kind]
-            out[places] = self._apply(np.stack([images[i] for i in places]))
+            positions = [i for i, image in enumerate(images) if (image.dtype, image.shape) == kind]
+            out[positions] = self._apply(np.stack([images[i] for i in positions]))
         return out
 
     def _apply(self, batch: Pixels) -> Prepared:
@@ -163,7 +163,7 @@ class Preparation:
 def _step(item: object) -> Step:
     if isinstance(item, dict):
         if len(item) != 1:
-            raise InputError(f"expected one preparation step a line, received {item!r}")
+            raise InputError(f"expected one preparation step per list item, received {item!r}")
         ((name, argument),) = item.items()
     else:
         name, argument = item, None
@@ -171,7 +171,7 @@ def _step(item: object) -> Step:
         raise InputError(f"expected the name of a preparation step, received {item!r}")
     if name not in STEPS:
         raise UnknownName("preparation step", name, STEPS)
-    return steps_of.checked(name, argument)
+    return steps_of.check_step(name, argument)
 
 
 def _plain(argument: float | tuple[float, ...]) -> object:

@@ -1,4 +1,4 @@
-"""The steps a preparation can be made of: argument checks and arithmetic. See ``preparation``."""
+"""The steps of a preparation: checks of arguments, and arithmetic. See ``preparation``."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Batch = npt.NDArray[np.float32]
 Argument = float | tuple[float, ...] | None
 
 LARGEST_SIDE = 4096
-"""Pixels; a model's input beyond this is a slip of the keyboard."""
+"""Pixels; a larger model input is taken for a typing error."""
 
 ON_SCALED = ("invert", "threshold", "standardise")
-"""Steps whose arguments are meant on scaled samples."""
+"""Steps whose arguments refer to scaled samples."""
 
 _LUMA = tuple(np.float32(weight) for weight in (0.299, 0.587, 0.114))
 
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
     Args:
         name: A key of :data:`STEPS`.
-        argument: Number, pair, or None for a step without.
+        argument: Number, pair, or None.
     """
 
     name: str
@@ -50,11 +50,11 @@ def pair(step: Step) -> tuple[float, float]:
     return step.argument[0], step.argument[1]
 
 
-def checked(name: str, argument: object) -> Step:
-    """A step with its argument checked.
+def check_step(name: str, argument: object) -> Step:
+    """Checks a step's argument and returns the step.
 
     Raises:
-        InputError: The argument cannot be meant; says what would be.
+        InputError: An invalid argument; says what is expected.
     """
     if name in ("grey", "invert"):
         if argument is not None:
@@ -63,21 +63,21 @@ def checked(name: str, argument: object) -> Step:
     if name == "resize":
         sides = argument if isinstance(argument, (list, tuple)) else ()
         if len(sides) != 2 or not all(type(n) is int and 1 <= n <= LARGEST_SIDE for n in sides):
-            raise _refused(
+            raise _invalid_argument(
                 "resize: [height, width]", f"whole numbers of 1 to {LARGEST_SIDE}", argument
             )
         return Step(name, (sides[0], sides[1]))
     if name == "threshold":
         if not _is_number(argument) or not 0 <= float(argument) <= 1:  # type: ignore[arg-type]
-            raise _refused("threshold: t", "0 to 1", argument)
+            raise _invalid_argument("threshold: t", "0 to 1", argument)
         return Step(name, float(argument))  # type: ignore[arg-type]
     if name == "scale":
         if not _is_number(argument) or float(argument) <= 0:  # type: ignore[arg-type]
-            raise _refused("scale: divisor", "a number above 0", argument)
+            raise _invalid_argument("scale: divisor", "a number above 0", argument)
         return Step(name, float(argument))  # type: ignore[arg-type]
     values = argument if isinstance(argument, (list, tuple)) else ()
     if len(values) != 2 or not all(_is_number(v) for v in values) or values[1] <= 0:
-        raise _refused("standardise: [mean, std]", "two numbers, std above 0", argument)
+        raise _invalid_argument("standardise: [mean, std]", "two numbers, std above 0", argument)
     return Step(name, (float(values[0]), float(values[1])))
 
 
@@ -85,7 +85,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _refused(form: str, expected: str, argument: object) -> InputError:
+def _invalid_argument(form: str, expected: str, argument: object) -> InputError:
     return InputError(f"expected preparation step `{form}` with {expected}, received {argument!r}")
 
 
@@ -97,7 +97,7 @@ def _grey(batch: Batch, step: Step, full: np.float32) -> Batch:
     else:
         grey = batch[..., :1]
     if channels in (2, 4):
-        # Alpha is laid on black: what cannot be seen is nought, as the paper of white-on-black digits.
+        # Composited on black: transparent pixels become 0, the background of white-on-black digits.
         grey = grey * (batch[..., -1:] / full)
     return np.asarray(grey)
 

@@ -14,7 +14,7 @@ class Verdict:
 
     Args:
         accepted: True, False, or None when no acceptable error was stated and nothing else decides.
-        reasons: One sentence or more, with the figures that decided.
+        reasons: One or more sentences with the figures that decided.
     """
 
     accepted: bool | None
@@ -24,13 +24,13 @@ class Verdict:
 def verdict(
     evaluation: Evaluation, max_error: float | None, current: Evaluation | None = None
 ) -> Verdict:
-    """Judges an evaluation against the error that was said to be acceptable beforehand.
+    """Judges an evaluation against the acceptable error stated beforehand.
 
     Args:
-        evaluation: Of the version that would serve.
+        evaluation: Of the candidate.
         max_error: Largest acceptable error (1 − accuracy), 0..1; None when none was stated.
-        current: Evaluation of the version that serves now, on the same slice; the new one must not
-            be worse.
+        current: Evaluation of the serving version on the same slice; the candidate must not be
+            worse.
 
     Raises:
         InputError: ``max_error`` is not within 0..1, or the two evaluations differ in rows.
@@ -50,7 +50,7 @@ def verdict(
             f"error {evaluation.error:.4f} on {evaluation.rows} rows; no acceptable error was stated"
         )
     else:
-        # Counted in images, so that an error of exactly the bound is not lost to rounding.
+        # Compared as counts, so that an error of exactly the limit is not lost to rounding.
         accepted = _wrong(evaluation) <= max_error * evaluation.rows + 1e-9
         relation = "≤" if accepted else ">"
         reasons.append(

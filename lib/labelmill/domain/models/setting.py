@@ -1,4 +1,4 @@
-"""The settings of a sweep: one trial to be each. How a file writes them: see ``plan``."""
+"""The settings of a sweep, one per trial. How a file writes them: see ``sweep_plan``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from labelmill.domain.models.preparation import Preparation
 from labelmill.errors import InputError, UnknownName
 
 MOST_SETTINGS = 1000
-"""More settings than this in one sweep are taken for a slip."""
+"""A sweep with more settings is taken for a mistake."""
 
 _SETTING_KEYS = ("family", "preparation", *PARAMETERS)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One trial to be.
+    """The setting of one trial.
 
     Args:
         number: 0, 1, 2 … in the order of the plan.
@@ -48,10 +48,10 @@ class Setting:
 
 
 def combinations(top: Mapping[str, object]) -> list[dict[str, object]]:
-    """Settings as the file gives them, before defaults.
+    """Lists the settings of a sweep file, before defaults.
 
     Raises:
-        UnknownName: A key that does not exist.
+        UnknownName: An unknown key.
         InputError: Both or neither of ``vary`` and ``settings``, a key in both ``fixed`` and
             ``vary``, an empty list, or too many settings.
     """
@@ -64,19 +64,19 @@ def combinations(top: Mapping[str, object]) -> list[dict[str, object]]:
         listed = top["settings"]
         if not isinstance(listed, list) or not listed:
             raise InputError(
-                f"expected `settings` as a list of one mapping or more, received {listed!r}"
+                f"expected `settings` as a list of one or more mappings, received {listed!r}"
             )
         _check_count(len(listed))
         return [base | mapping(f"settings[{i}]", s, _SETTING_KEYS) for i, s in enumerate(listed)]
     vary = mapping("vary", top["vary"], _SETTING_KEYS)
     for key in vary:
         if key in fixed:
-            raise InputError(f"`{key}` is both fixed and varied; leave one out")
+            raise InputError(f"`{key}` is both fixed and varied; drop one")
     count = 1
     for key, values in vary.items():
         if not isinstance(values, list) or not values:
             raise InputError(
-                f"expected `vary.{key}` as a list of one value or more, received {values!r}"
+                f"expected `vary.{key}` as a list of one or more values, received {values!r}"
             )
         count *= len(values)
     _check_count(count)
@@ -85,11 +85,11 @@ def combinations(top: Mapping[str, object]) -> list[dict[str, object]]:
 
 
 def distinct(combinations: Sequence[dict[str, object]]) -> tuple[Setting, ...]:
-    """Settings with defaults filled in; those that are then the same are one, numbered from 0.
+    """Fills in defaults, merges settings that are then equal, and numbers them from 0.
 
     Raises:
-        UnknownName: A family or preparation step that does not exist.
-        InputError: No family, a value of another kind, or a parameter that no family here takes.
+        UnknownName: An unknown family or preparation step.
+        InputError: No family, a value of the wrong kind, or a parameter that no family here takes.
     """
     for given in combinations:
         if "family" not in given:
@@ -118,11 +118,11 @@ def distinct(combinations: Sequence[dict[str, object]]) -> tuple[Setting, ...]:
 
 
 def mapping(where: str, value: object, known: Sequence[str]) -> dict[str, object]:
-    """The value when it is a mapping with known keys.
+    """Returns the value if it is a mapping with known keys.
 
     Raises:
-        UnknownName: Another key; the near one is suggested.
-        InputError: No mapping.
+        UnknownName: Another key; suggests the closest match.
+        InputError: Not a mapping.
     """
     if not isinstance(value, Mapping):
         raise InputError(
@@ -135,7 +135,7 @@ def mapping(where: str, value: object, known: Sequence[str]) -> dict[str, object
 
 
 def canonical(value: object) -> str:
-    """JSON with sorted keys and no spaces: equal values, equal text."""
+    """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )

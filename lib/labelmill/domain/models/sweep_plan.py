@@ -13,10 +13,10 @@
       learning_rate: [0.01, 0.03]
       hidden: [[100], [500, 100]]
 
-``vary`` makes every combination; the key written last turns fastest, as in nested loops. An explicit
-list ``settings: [{…}, …]`` stands instead of ``vary`` when not every combination is meant.
+``vary`` gives every combination; the last key varies fastest, as in nested loops. An explicit list
+``settings: [{…}, …]`` replaces ``vary`` when not every combination is wanted.
 ``preparation`` may vary too. A parameter that some families of the sweep do not take (``hidden``
-for ``softmax``) is left out of their settings; settings that are then the same are one setting.
+for ``softmax``) is left out of their settings; settings that are then equal are merged.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ METRICS = {
     "train_accuracy": "maximize",
     "train_loss": "minimize",
 }
-"""What a sweep can look for, and in which direction it is good."""
+"""Objectives of a sweep, and whether more or less is better."""
 
 SEARCHES = ("grid",)
 
@@ -72,8 +72,8 @@ class SweepPlan:
         """Reads the content of a sweep file.
 
         Raises:
-            UnknownName: A key, family, metric or step that does not exist; the near one is suggested.
-            InputError: A value of a kind that cannot be meant, both or neither of ``vary`` and
+            UnknownName: An unknown key, family, metric or step; suggests the closest match.
+            InputError: A value of the wrong kind, both or neither of ``vary`` and
                 ``settings``, or too many settings.
         """
         top = mapping("a sweep file", data, KEYS)
@@ -97,9 +97,9 @@ class SweepPlan:
         return a > b if self.goal == "maximize" else a < b
 
     def to_json(self) -> str:
-        """Canonical JSON of all that makes the sweep: defaults filled in, settings written out.
+        """Canonical JSON of everything that defines the sweep, with defaults and all settings.
 
-        :meth:`parse` reads it again to an equal plan.
+        :meth:`parse` turns it back into an equal plan.
         """
         return canonical(
             {
@@ -115,7 +115,7 @@ class SweepPlan:
         )
 
     def sweep_id(self, training_set_digest: str) -> str:
-        """16 hex digits: a hash of the plan and of what it is trained on."""
+        """16 hex digits: a hash of the plan and of the training set."""
         return short_hash(f"{self.to_json()}\n{training_set_digest}")
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.domain.connected_components import Whole, components
+from labelmill.domain.connected_components import IntArray, components
 from labelmill.domain.splits.hashing import SPLITS_SHOWN
 
 LEAKS = (("test", "train"), ("validation", "train"), ("test", "validation"))
@@ -26,9 +26,9 @@ class Nodes(NamedTuple):
         high: ``(N,)`` object: their last class by name, or None.
     """
 
-    ids: Whole
-    images: Whole
-    splits: Whole
+    ids: IntArray
+    images: IntArray
+    splits: IntArray
     low: npt.NDArray[np.object_]
     high: npt.NDArray[np.object_]
 
@@ -43,9 +43,9 @@ class Edges(NamedTuple):
         likeness: ``(P,)`` −1..1.
     """
 
-    a: Whole
-    b: Whole
-    distance: Whole
+    a: IntArray
+    b: IntArray
+    distance: IntArray
     likeness: npt.NDArray[np.float64]
 
 
@@ -117,7 +117,7 @@ def near_groups(nodes: Nodes, edges: Edges, most: int) -> NearGroups:
     )
 
 
-def leaks(splits: Whole) -> dict[str, int]:
+def leaks(splits: IntArray) -> dict[str, int]:
     """Images whose group reaches into a split that must not know them.
 
     Args:
@@ -134,13 +134,13 @@ def leaks(splits: Whole) -> dict[str, int]:
     return {name: images for name, images in found.items() if images}
 
 
-def _sums(group: Whole, values: Whole) -> Whole:
+def _sums(group: IntArray, values: IntArray) -> IntArray:
     sums = np.zeros(len(group), np.int64)
     np.add.at(sums, group, values)
     return sums
 
 
-def _disputed(group: Whole, nodes: Nodes, named: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _disputed(group: IntArray, nodes: Nodes, named: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     known = named & np.array([name is not None for name in nodes.low], bool)
     names = {name: i for i, name in enumerate(sorted({*nodes.low[known], *nodes.high[known]}))}
     least, most = np.full(len(group), len(names)), np.full(len(group), -1)
@@ -150,10 +150,10 @@ def _disputed(group: Whole, nodes: Nodes, named: npt.NDArray[np.bool_]) -> npt.N
 
 
 def _best_edges(
-    group: Whole,
+    group: IntArray,
     edges: Edges,
     nodes: Nodes,
-    images: Whole,
+    images: IntArray,
     disputed: npt.NDArray[np.bool_],
 ) -> list[NearGroup]:
     """One edge a group: of a disputed one an edge between classes if it has one, the most alike."""

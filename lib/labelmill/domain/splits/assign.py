@@ -1,7 +1,7 @@
-"""Which split each of many images or groups of them gets: decided on arrays, without the images.
+"""Assigns splits to images or groups of images: pure array work, without the images.
 
-What is divided are units that must stay whole: images, or groups of images (a patient's, a film's:
-near-duplicates). A unit goes where its source says; otherwise where its stable hash says.
+Units must stay whole: an image, or a group of images (of one patient, of one film, near duplicates).
+A unit gets the split that its source gives, else the one that its stable hash gives.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Codes = npt.NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Division:
-    """How to divide.
+    """How units are divided.
 
     Attributes:
         fractions: Shares of train, validation and test for units without a given split.
         validation_fraction: Share of given ``train`` units that become validation when the source
             gives splits and none is validation; 0: never.
-        salt: Another salt, another split.
-        stratify: Exact shares of every class, by rank of the hash.
+        salt: Changes the split.
+        stratify: Give every class its exact shares, by rank of the hash.
 
     Raises:
-        InputError: Fractions that are no shares.
+        InputError: Invalid fractions.
     """
 
     fractions: tuple[float, float, float] = FRACTIONS
@@ -51,20 +51,20 @@ def divide(
     strata: npt.NDArray[np.integer],
     division: Division,
 ) -> tuple[Codes, bool]:
-    """The split of each unit.
+    """Assigns a split to each unit.
 
     With `Division.stratify`, the units of a class are ranked by position and cut at the rounded
-    shares: n units of a class give exactly round(n · share) to train. A unit that comes or goes
-    moves at most one other unit of its class across each cut; without, it moves none.
+    shares: of n units of a class, exactly round(n · share) go to train. Adding or removing a unit
+    moves at most one other unit of its class across each cut; without `stratify`, it moves none.
 
     Args:
         positions: ``(U,)`` of `labelmill.domain.splits.hashing.positions_of`.
-        given: ``(U,)`` the split that the source gives, as place in ``SPLITS``; -1: none.
+        given: ``(U,)`` split given by the source, as an index into ``SPLITS``; -1: none.
         strata: ``(U,)`` class of the unit, for `Division.stratify`.
-        division: How.
+        division: Fractions, salt, stratification.
 
     Returns:
-        ``(U,)`` places in ``SPLITS``; whether a part of the given train became validation.
+        ``(U,)`` indices into ``SPLITS``; whether part of the given train became validation.
     """
     codes = given.copy()
     free = given < 0
@@ -86,26 +86,28 @@ def _parts(
 ) -> Codes:
     if not stratify:
         return cut(positions, fractions)
-    order, rank, sizes = ranked(positions, strata)
-    train, upto = fractions[0], fractions[0] + fractions[1]
-    # Whole numbers first: the share of a position is then on the right side of each cut.
-    first, second = np.floor(train * sizes + 0.5), np.floor(upto * sizes + 0.5)
+    order, rank, sizes = rank_within_strata(positions, strata)
+    train, train_and_validation = fractions[0], fractions[0] + fractions[1]
+    # Rounded to whole numbers first, so that each rank is on the right side of each cut.
+    first, second = np.floor(train * sizes + 0.5), np.floor(train_and_validation * sizes + 0.5)
     inside = np.where(rank < first, 0.0, np.where(rank < second, 1.0, 2.0))
-    # One rule for what a share of nought gets: the middle of each part, through `cut`.
-    middles = np.array([train / 2, train + fractions[1] / 2, min(1.0, upto + fractions[2] / 2)])
+    # One rule for shares of zero: the middle of each part goes through `cut`.
+    middles = np.array(
+        [train / 2, train + fractions[1] / 2, min(1.0, train_and_validation + fractions[2] / 2)]
+    )
     codes = np.empty(len(positions), np.int8)
     codes[order] = cut(middles[inside.astype(np.intp)], fractions)
     return codes
 
 
-def ranked(
+def rank_within_strata(
     positions: npt.NDArray[np.float64], strata: npt.NDArray[np.integer]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Ranks within strata.
+    """Ranks rows by position within their stratum.
 
     Returns:
-        ``(N,)`` each: rows in order of stratum and position (equal ones in the order given); the
-        rank of each of those within its stratum, from 0; the size of its stratum.
+        ``(N,)`` each: rows sorted by stratum and position (ties in the given order); the rank of
+        each within its stratum, from 0; the size of its stratum.
     """
     order = np.lexsort((positions, strata))
     ordered = strata[order]

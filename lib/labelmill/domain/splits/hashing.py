@@ -1,4 +1,4 @@
-"""Three-way split by stable hash: an image stays where it is, whatever else comes and goes."""
+"""Three-way split by stable hash: an image keeps its split whatever else is added or removed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SPLITS_SHOWN: tuple[Split, Split, Split] = ("train", "validation", "test")
 TEST, TRAIN, VALIDATION = 0, 1, 2
 
 FRACTIONS = (0.8, 0.1, 0.1)
-"""Shares of train, validation and test unless told otherwise."""
+"""Default shares of train, validation and test."""
 
 
 _BLOCK = 1 << 16
 
 
 def check_fractions(fractions: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Returns the fractions when they are three shares, 0 or more, with sum 1.
+    """Returns the fractions if they are three shares of 0 or more that sum to 1.
 
     Raises:
         InputError: They are not.
@@ -48,10 +48,10 @@ def check_fractions(fractions: tuple[float, float, float]) -> tuple[float, float
 
 
 def positions_of(names: Iterable[str], salt: str = "") -> npt.NDArray[np.float64]:
-    """Where each name falls between 0 and below 1: a function of the name and the salt only."""
+    """Maps each name to [0, 1): a function of the name and the salt only."""
     prefix, sha256 = f"{salt}\x00".encode("utf-8", "backslashreplace"), hashlib.sha256
     heads, left = bytearray(), iter(names)
-    # In blocks: an object for each of many millions of names would take more room than they do.
+    # In blocks: one object per name would take more memory than the names themselves.
     while block := b"".join(
         [
             sha256(prefix + name.encode("utf-8", "backslashreplace")).digest()[:8]
@@ -66,7 +66,7 @@ def positions_of(names: Iterable[str], salt: str = "") -> npt.NDArray[np.float64
 def cut(
     positions: npt.NDArray[np.float64], fractions: tuple[float, float, float]
 ) -> npt.NDArray[np.int8]:
-    """The split of each position, as its place in `SPLITS`.
+    """The split of each position, as an index into `SPLITS`.
 
     Args:
         positions: ``(N,)``, 0 to below 1.
@@ -85,14 +85,18 @@ def cut(
 def split_of(
     image_id: str, fractions: tuple[float, float, float] = FRACTIONS, salt: str = ""
 ) -> Split:
-    """The split of one image: a function of its identity only.
+    """The split of one image: a function of its id only.
 
     Args:
-        image_id: Identity of the image.
+        image_id: Id of the image.
         fractions: Shares of train, validation and test, sum 1.
         salt: Another salt gives another, independent split.
 
     Raises:
-        InputError: The fractions are not shares.
+        InputError: Invalid fractions.
+
+    Example:
+        >>> split_of("0" * 64, (0.5, 0.0, 0.5)) == split_of("0" * 64, (0.5, 0.0, 0.5))
+        True
     """
     return SPLITS[cut(positions_of([image_id], salt), check_fractions(fractions))[0]]

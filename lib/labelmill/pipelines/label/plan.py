@@ -10,7 +10,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from labelmill.bus.kafka import message_cap, require_or_create
 from labelmill.bus.topics import MESSAGE_OVERHEAD
-from labelmill.domain.models.decisions import DEFAULT_BOUND
+from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.errors import InputError
 from labelmill.settings import Settings
 
@@ -43,7 +43,7 @@ class StreamPlan:
     query: str
     checkpoint: str
     collection: str = "stream"
-    bound: float = DEFAULT_BOUND
+    bound: float = DEFAULT_THRESHOLD
     max_per_batch: int = 4096
     until_drained: bool = False
     idle_seconds: float = 2.0

@@ -15,10 +15,11 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from labelmill.domain.models.decisions import DEFAULT_BOUND
+from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
+from labelmill.domain.models.reference import ModelReference
 from labelmill.errors import AllFailed, InputError, NoData
-from labelmill.inference.cache import predictor_of
 from labelmill.pipelines.predict.decide import broadcast_bytes
+from labelmill.pipelines.predict.model_version import load_version
 from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, LABELLED, predict_batches
 from labelmill.settings import Settings
 from labelmill.spark.arrow import struct_type
@@ -28,7 +29,6 @@ from labelmill.sql import catalogue
 from labelmill.sql.image_columns import typed
 from labelmill.sql.pixels import with_pixels
 from labelmill.store.connect import open_client
-from labelmill.store.records import aliases, models
 from labelmill.store.schema.tables import LABELS
 from labelmill.store.spark import frames as store
 
@@ -45,7 +45,7 @@ def predict_images(
     model: str,
     version: int | None = None,
     alias: str = "production",
-    bound: float = DEFAULT_BOUND,
+    bound: float = DEFAULT_THRESHOLD,
     dry_run: bool = False,
 ) -> Report:
     """Labels every image of a slice and upserts ``labels``.
@@ -77,17 +77,15 @@ def predict_images(
     client = open_client(settings)
     try:
         client.ensure(LABELS)
-        chosen = version if version is not None else aliases.resolve(client, model, alias)
-        header, data = models.load(client, model, chosen)
+        loaded = load_version(client, ModelReference(model, version, alias))
     finally:
         client.close()
-    sha256 = str(header["sha256"])
-    predictor_of(sha256, partial(bytes, data))  # the canary, before any task starts
     images = typed(catalogue.query(spark, settings, sql), IMAGE_COLUMNS)
-    artifact = spark.sparkContext.broadcast(data)
+    artifact = spark.sparkContext.broadcast(loaded.data)
     predicting = partial(
-        predict_batches, artifact=partial(broadcast_bytes, artifact), sha256=sha256, bound=bound
+        predict_batches, artifact=partial(broadcast_bytes, artifact), sha256=loaded.sha256, bound=bound
     )
+    chosen = loaded.version
     with SparkProgress(spark, f"predict with {model} {chosen}"):
         labelled = (
             with_pixels(images, settings)

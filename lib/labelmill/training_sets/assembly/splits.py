@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelmill.domain.splits.assign import divide
-from labelmill.domain.splits.balance import kept
+from labelmill.domain.splits.balance import downsample
 from labelmill.domain.splits.hashing import SPLITS, positions_of
 from labelmill.errors import InputError, LabelmillError
 from labelmill.feed.files.columns import Target
@@ -75,7 +75,7 @@ def assign_splits(
     stays = np.ones(len(rows), np.bool_)
     if options.balance or options.limit_per_class is not None:
         chosen = positions_of(texts(rows[key]), division.salt + _KEPT_SALT)
-        stays = kept(splits, labels.codes, chosen, options.limit_per_class, options.balance)
+        stays = downsample(splits, labels.codes, chosen, options.limit_per_class, options.balance)
     rows_kept = np.flatnonzero(stays)
     order = rows_kept[np.argsort(splits[rows_kept], kind="stable")]
     proof = _proof(rows, key, order, splits[order], unique_ids=names is rows[key])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from labelmill.domain.images.label_rules import labelling_of
+from labelmill.domain.images.label_rules import parse_label_rule
 from labelmill.errors import InputError
 
 
@@ -31,13 +31,13 @@ from labelmill.errors import InputError
     ],
 )
 def test_rules(rule: str, uri: str, label: str | None, attributes: object) -> None:
-    found, said = labelling_of(rule).read(uri)
+    found, said = parse_label_rule(rule).read(uri)
     assert found == label
     assert (json.loads(said) if said else None) == attributes
 
 
 def test_a_hostile_name_costs_no_time() -> None:
-    rule = labelling_of("{a}_{b}_{c}_{d}_{class}.png")
+    rule = parse_label_rule("{a}_{b}_{c}_{d}_{class}.png")
     assert rule.read("_" * 1_000_000 + ".jpg") == (None, None)
 
 
@@ -54,4 +54,4 @@ def test_a_hostile_name_costs_no_time() -> None:
 )
 def test_rules_that_cannot_be_meant(rule: str, message: str) -> None:
     with pytest.raises(InputError, match=message.replace("{", r"\{")):
-        labelling_of(rule)
+        parse_label_rule(rule)

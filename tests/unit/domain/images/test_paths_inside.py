@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labelmill.domain.images.paths import below
+from labelmill.domain.images.paths import path_inside
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ from labelmill.domain.images.paths import below
     ],
 )
 def test_only_what_lies_below_the_folder_gets_a_path(path: str, inside: str | None) -> None:
-    assert below("/data/heap", path) == inside
-    assert below("/data/heap/", path) == inside
+    assert path_inside("/data/heap", path) == inside
+    assert path_inside("/data/heap/", path) == inside
 
 
 def test_below_the_root_of_a_disk() -> None:
-    assert below("/", "etc/1.png") == "etc/1.png"
-    assert below("/", "../1.png") == "1.png"
+    assert path_inside("/", "etc/1.png") == "etc/1.png"
+    assert path_inside("/", "../1.png") == "1.png"

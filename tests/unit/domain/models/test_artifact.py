@@ -78,9 +78,9 @@ WRITTEN_DOWN = "f2bdf6b47947d519ff31d72121704441401476908c23495ce9348035a93a266d
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no artifact"),
-        (b"some text", "no artifact"),
-        (pack(artifact())[:-30], "no artifact"),
+        (b"", "not an artifact"),
+        (b"some text", "not an artifact"),
+        (pack(artifact())[:-30], "not an artifact"),
         (rebuilt(pack(artifact()), {"model.onnx": None}), "members"),
         (rebuilt(pack(artifact()), {"extra.pkl": b"x"}), "members"),
         (rebuilt(pack(artifact()), {"../model.onnx": b"x"}), "members"),
@@ -90,7 +90,7 @@ WRITTEN_DOWN = "f2bdf6b47947d519ff31d72121704441401476908c23495ce9348035a93a266d
             "weights.safetensors.*not what was stored",
         ),
         (rebuilt(pack(artifact()), {}, zipfile.ZIP_DEFLATED), "not compressed"),
-        (rebuilt(pack(artifact()), {"header.json": b"{"}), "no JSON"),
+        (rebuilt(pack(artifact()), {"header.json": b"{"}), "not JSON"),
         (rebuilt(pack(artifact()), {"header.json": b"[]"}), "format 1, received"),
         (
             rebuilt(pack(artifact()), {"header.json": header(pack(artifact()), format=2)}),

@@ -16,7 +16,7 @@ def test_entropy_in_nats() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probability", "bound", "decision"),
+    ("probability", "threshold", "decision"),
     [
         (0.9, 0.8, "accepted"),
         (0.8, 0.8, "accepted"),
@@ -25,12 +25,12 @@ def test_entropy_in_nats() -> None:
         (math.nan, 0.0, "review"),
     ],
 )
-def test_decision(probability: float, bound: float, decision: str) -> None:
-    assert decide(probability, bound) == decision
-    assert list(decide(np.array([probability, probability]), bound)) == [decision, decision]
+def test_decision(probability: float, threshold: float, decision: str) -> None:
+    assert decide(probability, threshold) == decision
+    assert list(decide(np.array([probability, probability]), threshold)) == [decision, decision]
 
 
-@pytest.mark.parametrize("bound", [-0.1, 1.1, math.nan])
-def test_a_bound_that_is_no_probability(bound: float) -> None:
-    with pytest.raises(InputError, match="bound of 0 to 1"):
-        decide(0.5, bound)
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, math.nan])
+def test_a_threshold_that_is_no_probability(threshold: float) -> None:
+    with pytest.raises(InputError, match="threshold of 0 to 1"):
+        decide(0.5, threshold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelmill.domain.splits.balance import kept
+from labelmill.domain.splits.balance import downsample
 from labelmill.domain.splits.hashing import SPLITS, TEST, TRAIN, positions_of
 
 RANDOM = np.random.default_rng(0)
@@ -20,29 +20,29 @@ def _counts(stays: np.ndarray[tuple[int], np.dtype[np.bool_]], split: int) -> li
 def test_balance_cuts_train_down_to_its_smallest_class() -> None:
     everything = np.ones(3_000, bool)
     smallest = min(_counts(everything, TRAIN))
-    stays = kept(SPLIT, CLASS, POSITIONS, balance=True)
+    stays = downsample(SPLIT, CLASS, POSITIONS, balance=True)
     assert _counts(stays, TRAIN) == [smallest] * 4
     assert _counts(stays, TEST) == _counts(everything, TEST)
 
 
 def test_a_limit_holds_in_every_split_and_goes_before_balance() -> None:
-    stays = kept(SPLIT, CLASS, POSITIONS, limit=60)
+    stays = downsample(SPLIT, CLASS, POSITIONS, limit=60)
     for split in range(len(SPLITS)):
         assert _counts(stays, split) == [min(60, n) for n in _counts(np.ones(3_000, bool), split)]
-    smaller = kept(SPLIT, CLASS, POSITIONS, limit=20, balance=True)
+    smaller = downsample(SPLIT, CLASS, POSITIONS, limit=20, balance=True)
     assert _counts(smaller, TRAIN) == [20] * 4
     assert (stays | ~smaller).all(), "who stays among 20 stays among 60"
 
 
 def test_who_stays_does_not_depend_on_the_order_of_rows() -> None:
     shuffled = RANDOM.permutation(3_000)
-    stays = kept(SPLIT, CLASS, POSITIONS, limit=7, balance=True)
-    again = kept(SPLIT[shuffled], CLASS[shuffled], POSITIONS[shuffled], limit=7, balance=True)
+    stays = downsample(SPLIT, CLASS, POSITIONS, limit=7, balance=True)
+    again = downsample(SPLIT[shuffled], CLASS[shuffled], POSITIONS[shuffled], limit=7, balance=True)
     assert (stays[shuffled] == again).all()
 
 
 def test_no_rows_and_no_train_rows() -> None:
-    empty = kept(SPLIT[:0], CLASS[:0], POSITIONS[:0], balance=True)
+    empty = downsample(SPLIT[:0], CLASS[:0], POSITIONS[:0], balance=True)
     assert empty.tolist() == []
     tests = np.zeros(5, np.int8)
-    assert kept(tests, CLASS[:5], POSITIONS[:5], balance=True).all()
+    assert downsample(tests, CLASS[:5], POSITIONS[:5], balance=True).all()

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import runpy
 
-from labelmill.domain.models.decisions import DEFAULT_BOUND
+from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.pipelines.label.plan import StreamPlan
 from labelmill.pipelines.predict.driver import predict_images
 from tests.conftest import ROOT
@@ -18,4 +18,4 @@ def test_one_default_bound() -> None:
     for job in ("predict_images", "label_stream"):
         function = runpy.run_path(str(ROOT / "jobs" / f"{job}.py"))[job]
         bounds.append(inspect.signature(function).parameters["bound"].default)
-    assert bounds == [DEFAULT_BOUND] * 4
+    assert bounds == [DEFAULT_THRESHOLD] * 4

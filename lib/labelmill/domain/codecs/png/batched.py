@@ -1,8 +1,8 @@
-"""Small PNG pictures of one size, their row filters undone in one call.
+"""Undoes the row filters of many small PNG images of one size in one call.
 
-What stands around a decoder (a picture, its memory, the way in and out) costs several times what the rows
-of a small picture cost. So small ones wait with their rows as they are, and are laid below each other
-as one tall picture. A row of nothing between two of them keeps a filter from looking at another picture.
+For a small image, the overhead around a decoder (a picture object, its memory, the way in and out)
+costs several times as much as its rows. So small images keep their filtered rows and are stacked into
+one tall picture later. A row of zeros between two images keeps a filter from reading its neighbour.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from isal import isal_zlib
 
 from labelmill.domain.codecs.pixels import MODES, Pixels
 from labelmill.domain.codecs.png.chunks import PALETTE, SAMPLES, PngParts
-from labelmill.domain.codecs.png.filters import unfiltered
+from labelmill.domain.codecs.png.filters import unfilter
 from labelmill.domain.codecs.png.inflate import inflated_at_once, raw_length, stored
 
 SIDE = 32
-"""Most pixels of width and height of a picture that waits for others; what a larger one saves is
-little, and it is wanted at once, for its thumbnail."""
+"""Largest width and height of a batched image, in pixels. A larger one gains little, and its pixels
+are needed at once for the thumbnail."""
 
 _FILTERS = bytes(range(5))
-# Several times what rows of such a picture can need.
+# Several times what the rows of such an image can need.
 _MOST_COMPRESSED = 1 << 14
-# One stored block of deflate; more at once leave the processor's cache.
+# One stored block of deflate; larger pieces leave the processor's cache.
 _AT_ONCE = 0xFFFF
 
 
 class FilteredRows(NamedTuple):
-    """A picture of 8 bits a sample whose rows are whole and have filters that exist.
+    """An 8-bit image whose rows are complete and have valid filters, still filtered.
 
     Args:
-        rows: Each with its filter byte, as the file has them.
+        rows: Each with its filter byte, as in the file.
         shape: ``(H, W, C)`` of the pixels.
     """
 
@@ -42,7 +42,7 @@ class FilteredRows(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """About those of the pixels."""
+        """Approximate bytes of the pixels."""
         return len(self.rows)
 
     @property
@@ -55,7 +55,7 @@ _UINT8 = np.dtype(np.uint8)
 
 
 def filtered_rows(parts: PngParts) -> FilteredRows | None:
-    """The picture, if it is one of those that wait; None: `labelmill.domain.codecs.png.codec` decodes it."""
+    """The filtered rows of an image that is to be batched; None: `codec` decodes it at once."""
     if parts.depth != 8 or parts.interlaced or parts.colour == PALETTE:
         return None
     if parts.transparency is not None:
@@ -73,24 +73,24 @@ def filtered_rows(parts: PngParts) -> FilteredRows | None:
     return FilteredRows(rows, (parts.height, parts.width, channels))
 
 
-def undone(pictures: Sequence[Pixels | FilteredRows]) -> list[Pixels]:
-    """All pictures' pixels, in the same order; those that are decoded already stay what they are.
+def unfilter_all(pictures: Sequence[Pixels | FilteredRows]) -> list[Pixels]:
+    """Pixels of all images, in the same order; images that are decoded already pass through.
 
     Returns:
-        ``(H, W, C)`` uint8 each where rows were given, read-only: views of up to 64 KiB that all
-        pictures of one call share.
+        ``(H, W, C)`` uint8 each where rows were given, read-only: views of blocks of up to 64 KiB
+        that images of one call share.
     """
     found: list[Pixels] = [one for one in pictures if not isinstance(one, FilteredRows)]
     if len(found) == len(pictures):
         return found
-    alike: dict[tuple[int, int, int], list[bytes]] = {}
+    batched: dict[tuple[int, int, int], list[bytes]] = {}
     for one in pictures:
         if isinstance(one, FilteredRows):
-            alike.setdefault(one.shape, []).append(one.rows)
-    if not found and len(alike) == 1:
-        ((shape, rows),) = alike.items()
-        return list(_undone(rows, shape))
-    ready = {shape: _undone(rows, shape) for shape, rows in alike.items()}
+            batched.setdefault(one.shape, []).append(one.rows)
+    if not found and len(batched) == 1:
+        ((shape, rows),) = batched.items()
+        return list(_unfilter(rows, shape))
+    ready = {shape: _unfilter(rows, shape) for shape, rows in batched.items()}
     others = iter(found)
     return [
         next(ready[one.shape]) if isinstance(one, FilteredRows) else next(others)
@@ -98,19 +98,19 @@ def undone(pictures: Sequence[Pixels | FilteredRows]) -> list[Pixels]:
     ]
 
 
-def _undone(pictures: list[bytes], shape: tuple[int, int, int]) -> Iterator[Pixels]:
+def _unfilter(pictures: list[bytes], shape: tuple[int, int, int]) -> Iterator[Pixels]:
     height, width, channels = shape
-    nothing = bytes(1 + width * channels)
-    many = _AT_ONCE // ((height + 1) * len(nothing))
+    gap = bytes(1 + width * channels)
+    many = _AT_ONCE // ((height + 1) * len(gap))
     mode = MODES[channels]
     for start in range(0, len(pictures), many):
         some = pictures[start : start + many]
         if len(some) == 1:
-            (pixels,) = unfiltered([stored(some[0])], width, height, False, mode, (mode,))
+            (pixels,) = unfilter([stored(some[0])], width, height, False, mode, (mode,))
             yield np.frombuffer(pixels, np.uint8).reshape(shape)
             continue
-        stream = stored(nothing + nothing.join(some))
+        stream = stored(gap + gap.join(some))
         lines = len(some) * (height + 1)
-        (pixels,) = unfiltered([stream], width, lines, False, mode, (mode,))
+        (pixels,) = unfilter([stream], width, lines, False, mode, (mode,))
         tall = np.frombuffer(pixels, np.uint8).reshape(len(some), height + 1, width, channels)
         yield from tall[:, 1:]

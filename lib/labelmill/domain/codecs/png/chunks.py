@@ -2,11 +2,11 @@
 
 Byte layout (PNG, third edition, §5): 8 bytes signature, then chunks of
 ``uint32 length | 4 bytes type | data | uint32 CRC-32 of type and data``, big-endian; ``IHDR`` first,
-``IEND`` last. A lower-case first letter of the type marks a chunk that pixels can do without.
+``IEND`` last. A lower-case first letter of the type marks an ancillary chunk.
 
 Only ``IHDR``, ``PLTE``, ``tRNS``, ``IDAT`` and ``IEND`` are read. Every other ancillary chunk (text,
-colour profiles, animation) is stepped over unread, whatever is in it: so compressed text cannot
-blow up, and a bad profile does not cost the picture.
+colour profiles, animation) is skipped unread, whatever it holds: compressed text cannot blow up,
+and a bad profile does not cost the image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 """Colour types of the header."""
 
 SAMPLES = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
-"""Samples a pixel, by colour type."""
+"""Samples per pixel, by colour type."""
 
 _DEPTHS = {
     GREY: (1, 2, 4, 8, 16),
@@ -41,20 +41,20 @@ _CRC = Struct(">I")
 _HEADER = Struct(">IIBBBBB")
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _READ = frozenset((b"PLTE", b"tRNS", b"IDAT", b"IEND"))
-# Deflate cannot pack more than 1,032 bytes into one, so a header that promises more than its data
-# can hold is found before memory is taken for it.
+# Deflate compresses at most 1,032 : 1, so a header that promises more than its data can hold is found
+# before memory is allocated.
 _DEFLATE_LIMIT = 1032
-# Real files have few; a heap of empty ones would take seconds to walk.
+# Real files have few; a flood of empty ones would take seconds to walk.
 _MOST_CHUNKS = 1 << 19
 
 
 class PngParts(NamedTuple):
-    """What decoding needs of a PNG file.
+    """The parts of a PNG file that decoding needs.
 
     Args:
         width: Pixels.
         height: Pixels.
-        depth: Bits a sample: 1, 2, 4, 8 or 16.
+        depth: Bits per sample: 1, 2, 4, 8 or 16.
         colour: Colour type of the header.
         interlaced: Adam7.
         palette: RGB triples, or None.
@@ -109,7 +109,7 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
                 if begun and last != b"IDAT":
                     raise ImageError("bad_data", "IDAT chunks must follow each other")
                 begun = True
-                # Nearly always there is one; of many, not each is worth an object.
+                # Nearly always there is one; many are appended to one buffer.
                 compressed = _joined(compressed, data[start:end])
             elif kind == b"PLTE":
                 if palette is not None or begun or colour in (GREY, GREY_ALPHA):
@@ -133,7 +133,7 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
 
 
 def _only_data(data: bytes) -> bytes | None:
-    """The image data of a file of header, one whole ``IDAT`` and end; most small ones are."""
+    """The image data of a file that has only a header, one valid ``IDAT`` and an end, as most small ones."""
     length, kind = _LENGTH.unpack_from(data, 33) if len(data) > 57 else (0, b"")
     end = 41 + length
     if kind != b"IDAT" or len(data) != end + 16 or not data.endswith(_END):
@@ -172,7 +172,7 @@ def _header(data: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
     return _fields(bytes(data[12:33]), pixel_cap)
 
 
-# The pictures of a heap are often alike.
+# Images of a collection often share a header.
 @functools.lru_cache(maxsize=256)
 def _fields(header: bytes, pixel_cap: int) -> tuple[int, int, int, int, bool]:
     width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack_from(header, 4)

@@ -40,7 +40,7 @@ from labelmill.domain.codecs.png.chunks import (
     PngParts,
     read_parts,
 )
-from labelmill.domain.codecs.png.filters import unfiltered
+from labelmill.domain.codecs.png.filters import unfilter
 from labelmill.domain.codecs.png.inflate import stored_blocks
 from labelmill.errors import ImageError
 
@@ -71,7 +71,7 @@ _AT_ONCE = 1 << 18
 
 
 def decode_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels:
-    """Decodes a PNG file. Structure, checksums and length are checked by us, filters undone by others.
+    """Decodes a PNG file: structure, checksums and length are checked here, filters undone in C.
 
     Args:
         data: The whole file.
@@ -88,7 +88,7 @@ def decode_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels:
 
 
 def read_png(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels | FilteredRows:
-    """`decode_png` whose last step waits for a small picture: `undone` takes many at once.
+    """`decode_png` whose last step waits for a small picture: `unfilter_all` takes many at once.
 
     What it returns is free of faults; arguments and errors are those of `decode_png`.
     """
@@ -111,7 +111,7 @@ def _unfiltered(parts: PngParts) -> Pixels:
     twice = parts.depth == 16 and parts.colour in (RGB, RGBA)
     raw_modes = (raw_mode, raw_mode.replace("16B", "16L")) if twice else (raw_mode,)
     try:
-        found = unfiltered(
+        found = unfilter(
             stored_blocks(parts), parts.width, parts.height, parts.interlaced, mode, raw_modes
         )
         if parts.depth < 16:

@@ -1,9 +1,9 @@
-"""PNG's row filters undone in C: by libspng where it can (`png_spng`), else by Pillow's decoder.
+"""Undoes PNG's row filters in C: through libspng where it applies (`spng`), else Pillow's decoder.
 
-For small images nearly all time of `Image.frombytes` and `Image.tobytes` goes into what they do around
-the decoder: 10 µs of 18 for one of 28×28. So the decoder is called itself, as those two do it. It is no
-public part of Pillow, hence tried out when this module is imported: where it is not as expected, the
-public functions do the same, slower (decision 0062).
+For small images, most of the time of `Image.frombytes` and `Image.tobytes` is overhead around the
+decoder: 10 of 18 µs at 28×28. So the decoder is called directly, as those two call it. It is not a
+public part of Pillow and is therefore checked when this module is imported; where it does not behave
+as expected, the public functions do the same, slower (decision 0062).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from labelmill.domain.codecs.png import spng as png_spng
+from labelmill.domain.codecs.png import spng
 
-# Mode → raw mode to give its pixels in, and bytes of a pixel.
+# Mode → raw mode of the output, and bytes per pixel.
 _GIVEN = {
     "1": ("L", 1),
     "L": ("L", 1),
@@ -29,7 +29,7 @@ _GIVEN = {
 }
 
 
-def unfiltered(
+def unfilter(
     blocks: Iterable[bytes],
     width: int,
     height: int,
@@ -37,29 +37,29 @@ def unfiltered(
     mode: str,
     raw_modes: tuple[str, ...],
 ) -> list[bytes] | list[npt.NDArray[np.uint8]]:
-    """Pixels of a picture whose rows come as a zlib stream.
+    """Undoes the filters of an image whose rows arrive as a zlib stream.
 
     Args:
-        blocks: The stream in pieces; all rows must be there.
+        blocks: The stream in pieces; all rows must be present.
         width: Pixels.
         height: Pixels.
         interlaced: Adam7.
-        mode: Pillow's mode of the picture.
-        raw_modes: Pillow's names of how samples lie in the rows.
+        mode: Pillow's mode of the image.
+        raw_modes: Pillow's names of the sample layouts to read the rows in.
 
     Returns:
-        The picture's bytes as each of the raw modes sees it, read-only; bits as 0 and 255.
+        The image's bytes in each of the raw modes, read-only; single bits become 0 and 255.
 
     Raises:
-        ValueError: A filter that does not exist.
-        MemoryError: No room for the picture.
+        ValueError: An invalid filter.
+        MemoryError: No room for the image.
     """
-    if _SPNG_AS_EXPECTED and png_spng.takes(width, height, interlaced, mode, raw_modes):
+    if _SPNG_AS_EXPECTED and spng.supports(width, height, interlaced, mode, raw_modes):
         blocks = list(blocks)
-        pixels = png_spng.unfiltered(blocks, width, height, mode)
+        pixels = spng.unfilter(blocks, width, height, mode)
         if pixels is not None:
             return [pixels]
-        # What is wrong is Pillow's to say: it is the reference.
+        # Pillow is the reference: it says what is wrong.
     run = _by_core if _CORE_AS_EXPECTED else _by_public
     return run(blocks, width, height, interlaced, mode, raw_modes)
 
@@ -80,19 +80,19 @@ def _by_core(
         decoder.setimage(picture, box)
         pictures.append(picture)
         decoders.append(decoder)
-    taken = fault = 0
+    consumed = fault = 0
     for block in blocks:
         for decoder in decoders:
-            # Bytes taken, or -1 when the stream has ended; a code that is not 0 for a fault.
-            taken, fault = decoder.decode(block)
+            # Bytes consumed, or -1 at the end of the stream; a nonzero code for an error.
+            consumed, fault = decoder.decode(block)
             if fault:
                 raise ValueError(f"a row cannot be decoded (code {fault})")
-    if taken >= 0:
+    if consumed >= 0:
         raise ValueError("the rows end early")
     given, size = _GIVEN[mode]
     found = []
     decoders.clear()
-    while pictures:  # a picture at a time is given and let go
+    while pictures:  # one picture at a time is read out and released
         encoder = core.raw_encoder(mode, given, 0, 1)
         encoder.setimage(pictures.pop(0), box)
         found.append(encoder.encode(width * height * size)[2])
@@ -117,12 +117,12 @@ def _by_public(
 
 
 def _spng_as_expected() -> bool:
-    # Rows of every filter, the sums of which run over.
+    # Rows with every filter, whose sums overflow a byte.
     for mode, size in (("RGB", 3), ("RGBA", 4)):
         rows = b"".join(bytes([i % 5, *range(200 + i, 0, -17)][: 1 + 2 * size]) for i in range(7))
         stream = zlib.compress(rows, 0)
         try:
-            pixels = png_spng.unfiltered([stream], 2, 7, mode)
+            pixels = spng.unfilter([stream], 2, 7, mode)
             (wanted,) = _by_public([stream], 2, 7, False, mode, (mode,))
             if pixels is None or pixels.tobytes() != wanted:
                 return False
@@ -132,7 +132,7 @@ def _spng_as_expected() -> bool:
 
 
 def _core_as_expected() -> bool:
-    rows = bytes([0, 1, 2, 2, 3, 4])  # the second one is filtered: added to what is above
+    rows = bytes([0, 1, 2, 2, 3, 4])  # the second row is filtered: it is added to the row above
     stream = zlib.compress(rows)
     try:
         return _by_core([stream[:5], stream[5:]], 2, 2, False, "L", ("L",)) == [b"\1\2\4\6"]
@@ -141,4 +141,4 @@ def _core_as_expected() -> bool:
 
 
 _CORE_AS_EXPECTED = _core_as_expected()
-_SPNG_AS_EXPECTED = png_spng.IS_THERE and _spng_as_expected()
+_SPNG_AS_EXPECTED = spng.AVAILABLE and _spng_as_expected()

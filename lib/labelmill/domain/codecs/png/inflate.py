@@ -1,9 +1,9 @@
-"""The image data of a PNG file, inflated and measured, piece by piece.
+"""Inflates and measures the image data of a PNG file, piece by piece.
 
-Others undo the row filters in C (`png_rows`), but they read zlib streams only, and Pillow's decoder takes
-one that ends early for a picture whose last rows are black. So the data is inflated here, measured, and handed on
-in stored (not packed) deflate blocks, which cost nothing to read: one inflation, no row missing, no
-byte too much, and never more than a block in memory.
+The row filters are undone in C (`filters`) by decoders that read only zlib streams, and Pillow's
+reads a truncated stream as an image whose last rows are black. So the data is inflated and measured
+here and passed on in stored (uncompressed) deflate blocks, which cost nothing to read: one inflation,
+no missing row, no extra byte, and never more than a block in memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HEADER = b"\x78\x01"
 _BLOCK = Struct("<BHH")
 _LARGEST = 0xFFFF
 _SUM = Struct(">I")
-# What could not be taken yet is copied at every call, so it gets little at a time.
+# zlib copies unconsumed input at every call, so it gets little at a time.
 _STEP = 1 << 16
 # Adam7 (§8.2): first column and row, and steps between columns and rows, of each of seven passes.
 _PASSES = (
@@ -36,7 +36,7 @@ _PASSES = (
 
 
 def stored_blocks(parts: PngParts) -> Iterator[bytes]:
-    """The rows with their filter bytes, as a zlib stream of stored blocks; together one stream.
+    """Yields the rows with their filter bytes, as one zlib stream of stored blocks.
 
     Raises:
         ImageError: ``truncated`` when rows or the checksum are missing, ``bad_data`` when damaged.
@@ -46,7 +46,7 @@ def stored_blocks(parts: PngParts) -> Iterator[bytes]:
         if length <= _LARGEST and (whole := inflated_at_once(parts.compressed, length)):
             yield stored(whole)
             return
-        # Larger, or not as it should be.
+        # Larger, or damaged.
         inflate, checksum, before = isal_zlib.decompressobj(), 1, _HEADER
         for start in range(0, len(parts.compressed), _STEP):
             packed = parts.compressed[start : start + _STEP]
@@ -61,8 +61,8 @@ def stored_blocks(parts: PngParts) -> Iterator[bytes]:
                     after = b"" if missing else _SUM.pack(checksum)
                     yield b"".join((before, *_block(raw, not missing), after))
                     before = b""
-            # One byte more than is needed makes it read the sum at the end; what is too much
-            # beyond that is never inflated.
+            # Asking for one more byte makes it read the checksum at the end; surplus data beyond
+            # that is never inflated.
             if not missing and (inflate.eof or inflate.decompress(packed, 1) or inflate.eof):
                 return
             if inflate.eof:
@@ -76,10 +76,10 @@ def stored_blocks(parts: PngParts) -> Iterator[bytes]:
 
 
 def inflated_at_once(compressed: bytes | bytearray, length: int) -> bytes | None:
-    """The rows of a small picture; None when they are not whole, or more than `length` bytes.
+    """The rows of a small image; None when they are not exactly `length` bytes.
 
     Raises:
-        isal_zlib.error: They are damaged.
+        isal_zlib.error: Damaged data.
     """
     inflate = isal_zlib.decompressobj()
     raw = inflate.decompress(compressed, length + 1)
@@ -87,7 +87,7 @@ def inflated_at_once(compressed: bytes | bytearray, length: int) -> bytes | None
 
 
 def stored(raw: bytes) -> bytes:
-    """At most 65,535 bytes as a zlib stream of one stored block."""
+    """Wraps at most 65,535 bytes into a zlib stream of one stored block."""
     return b"".join((_HEADER, *_block(raw), _SUM.pack(isal_zlib.adler32(raw))))
 
 

@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 import pytest
 
-from labelmill.domain.codecs import FilteredRows, decode_image, read_image, undone
-from labelmill.domain.codecs.png import filters as png_rows
+from labelmill.domain.codecs import FilteredRows, decode_image, read_image, unfilter_all
+from labelmill.domain.codecs.png import filters
 from labelmill.domain.codecs.png.batched import SIDE
 from labelmill.domain.codecs.png.chunks import SIGNATURE
 from labelmill.domain.codecs.png.codec import decode_png, read_png
@@ -34,12 +34,12 @@ def outcome(data: bytes) -> object:
 def test_pictures_of_one_size_come_out_as_each_by_itself(
     colour: int, size: tuple[int, int], libspng: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(png_rows, "_SPNG_AS_EXPECTED", libspng)
+    monkeypatch.setattr(filters, "_SPNG_AS_EXPECTED", libspng)
     # More than one call takes; every filter also in the first row, which has none above it.
     files = [noise(*size, 8, colour, seed) for seed in range(200)]
     waiting = [read_png(data) for data in files]
     assert all(isinstance(one, FilteredRows) for one in waiting)
-    found = undone(waiting)
+    found = unfilter_all(waiting)
     for one, pixels, data in zip(waiting, found, files, strict=True):
         assert pixels.shape == one.shape
         assert not pixels.flags.writeable
@@ -52,11 +52,11 @@ def test_pictures_of_all_kinds_keep_their_order() -> None:
     files += [noise(3 + n % 4, 5, 8, COLOURS[n % 4], n) for n in range(40)]
     files += [noise(1 + n, 1 + n // 2, 8, COLOURS[n % 4], n) for n in range(32)]  # one of each size
     np.random.default_rng(1).shuffle(files)  # type: ignore[arg-type]
-    for pixels, data in zip(undone([read_png(data) for data in files]), files, strict=True):
+    for pixels, data in zip(unfilter_all([read_png(data) for data in files]), files, strict=True):
         alone = decode_png(data)
         assert pixels.dtype == alone.dtype
         np.testing.assert_array_equal(pixels, alone)
-    assert undone([]) == []
+    assert unfilter_all([]) == []
 
 
 def test_only_small_pictures_of_whole_bytes_wait() -> None:
@@ -87,7 +87,7 @@ def test_what_waits_is_free_of_faults_and_damage_is_told_at_once() -> None:
             assert (error.reason, str(error)) == wanted  # noqa: PT017
             refused += 1
         else:
-            assert undone([one])[0].tolist() == wanted
+            assert unfilter_all([one])[0].tolist() == wanted
     assert 300 < refused < 1400
 
 

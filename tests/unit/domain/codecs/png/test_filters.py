@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from labelmill.domain.codecs.png import filters as png_rows
-from labelmill.domain.codecs.png import spng as png_spng
+from labelmill.domain.codecs.png import filters, spng
 from labelmill.domain.codecs.png.codec import decode_png
 from labelmill.errors import ImageError
 from labelmill.testing.png.files import SAMPLES, every_kind, header, noise, png
@@ -27,8 +26,8 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
     """Leaves one way to undo filters: ``libspng`` (where it can), ``core`` or ``public``."""
 
     def only(way: str) -> None:
-        monkeypatch.setattr(png_rows, "_SPNG_AS_EXPECTED", way == "libspng")
-        monkeypatch.setattr(png_rows, "_CORE_AS_EXPECTED", way != "public")
+        monkeypatch.setattr(filters, "_SPNG_AS_EXPECTED", way == "libspng")
+        monkeypatch.setattr(filters, "_CORE_AS_EXPECTED", way != "public")
 
     return only
 
@@ -44,9 +43,9 @@ def outcome(data: bytes) -> object:
 
 
 def test_both_decoders_are_as_expected() -> None:
-    # Where this fails after an upgrade, PNG still decodes, slower: see png_rows and png_spng.
-    assert png_rows._SPNG_AS_EXPECTED
-    assert png_rows._CORE_AS_EXPECTED
+    # Where this fails after an upgrade, PNG still decodes, slower: see filters and spng.
+    assert filters._SPNG_AS_EXPECTED
+    assert filters._CORE_AS_EXPECTED
 
 
 @pytest.mark.parametrize(("depth", "colour"), LIBSPNG_KINDS)
@@ -58,13 +57,13 @@ def test_libspng_gives_what_pillow_gives(
     choose("core")
     wanted = [outcome(data) for data in files]
     given = []
-    whole = png_spng.unfiltered
+    whole = spng.unfilter
 
     def seen(blocks: Sequence[bytes], *kind: Any) -> object:
         given.append(whole(blocks, *kind))
         return given[-1]
 
-    monkeypatch.setattr(png_spng, "unfiltered", seen)
+    monkeypatch.setattr(spng, "unfilter", seen)
     choose("libspng")
     assert [outcome(data) for data in files] == wanted
     assert len(given) == len(files)
@@ -116,10 +115,10 @@ def test_what_is_no_business_of_libspng_never_gets_there(
         raise AssertionError("libspng was asked")
 
     choose("libspng")
-    monkeypatch.setattr(png_spng, "unfiltered", unexpected)
+    monkeypatch.setattr(spng, "unfilter", unexpected)
     with pytest.raises(AssertionError, match="was asked"):
         decode_png(noise(8, 8, 8, 2))
-    monkeypatch.setattr(png_spng, "_LARGEST", 8 * 8 * 3 - 1)  # larger ones go through in blocks
+    monkeypatch.setattr(spng, "_LARGEST", 8 * 8 * 3 - 1)  # larger ones go through in blocks
     assert decode_png(noise(8, 8, 8, 2)).shape == (8, 8, 3)
     for depth, colour in ((8, 0), (8, 4), (16, 0), (16, 2), (16, 6)):
         assert decode_png(noise(4, 4, depth, colour)).shape == (4, 4, SAMPLES[colour])
@@ -131,9 +130,9 @@ def test_a_machine_without_libspng_decodes_all_the_same() -> None:
     data = noise(9, 7, 8, 2)
     text = (
         "import sys; sys.modules['pyspng'] = None\n"
-        "from labelmill.domain.codecs.png import filters as png_rows\n"
+        "from labelmill.domain.codecs.png import filters\n"
         "from labelmill.domain.codecs.png.codec import decode_png\n"
-        "assert not png_rows._SPNG_AS_EXPECTED\n"
+        "assert not filters._SPNG_AS_EXPECTED\n"
         "sys.stdout.buffer.write(decode_png(sys.stdin.buffer.read()).tobytes())"
     )
     answer = subprocess.run(
