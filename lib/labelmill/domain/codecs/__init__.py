@@ -1,4 +1,4 @@
-"""Bytes of image files to arrays and back, one format a module (docs/formats.md)."""
+"""Bytes of image files to arrays and back, one format a module (docs/reference/formats.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is, from its first bytes: so that a refusal says what lies there and how to mend it."""
+"""What a file is, from its first bytes: so that an error says what the file is and how to fix it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Kind(NamedTuple):
 
     Args:
         name: With its article: ``a JPEG image``.
-        advice: How to mend it, as an imperative.
+        advice: How to fix it, as an imperative.
     """
 
     name: str
     advice: str
 
 
-# (offset, bytes there, what it is, what to do); the first that fits counts.
+# (offset, bytes there, what it is, what to do); the first match wins.
 _TABLE: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "a PNG image", "name it .png"),
     (0, b"\x89PNG", "a PNG image with line ends converted, as by a text-mode transfer", _AGAIN),
@@ -68,7 +68,7 @@ _TABLE: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"PAR1", "a Parquet file", "ingest it as a manifest, if it is one"),
     (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
 )
-_WEB_PAGE = "if it was downloaded, the server sent a page in place of the image: download it again"
+_WEB_PAGE = "if it was downloaded, the server sent a page instead of the image: download it again"
 # Longer than any offset above.
 _LOOKED_AT = 512
 _BITMAP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
@@ -78,7 +78,7 @@ def kind_of(data: bytes) -> Kind:
     """What the file with these bytes is, as far as its beginning tells.
 
     Args:
-        data: The whole file; beyond its beginning it is looked at only where that is all zeros.
+        data: The whole file; only its beginning is read, unless that is all zeros.
     """
     if not data:
         return Kind("an empty file", _AGAIN)
@@ -105,7 +105,7 @@ _AFTER_MAGIC = frozenset((b"", b" ", b"\t", b"\n", b"\v", b"\f", b"\r", b"#"))
 
 
 def _text(head: bytes) -> Kind | None:
-    # Cut inside a character, the end of a head is not worth refusing the rest for.
+    # A character cut at the end of the head does not make the rest binary.
     body = head.removeprefix(b"\xef\xbb\xbf")
     text = body.decode("utf-8", errors="ignore")
     if len(text.encode()) < len(body) - 3 or not all(c.isprintable() or c.isspace() for c in text):

@@ -1,4 +1,4 @@
-"""What every codec gives and takes: the pixel array."""
+"""The pixel array: what every codec returns and accepts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """``(H, W, C)``, C order; 1 to 4 channels: grey, grey + alpha, RGB, RGB + alpha."""
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-"""Pillow's mode of 8-bit pixels, by their channels."""
+"""Channels → Pillow's mode of 8-bit pixels."""
 
 PIXEL_CAP = 64_000_000
-"""Most pixels (width × height) of an image, unless the caller says otherwise."""
+"""Default cap on the pixels (width × height) of an image."""
 
 
-def sealed(pixels: Pixels) -> Pixels:
-    """The same array, made read-only: what was decoded is what the file says."""
+def read_only(pixels: Pixels) -> Pixels:
+    """Makes the array read-only and returns it: decoded pixels are what the file says."""
     pixels.flags.writeable = False
     return pixels
 
 
 def check_encodable(pixels: Pixels) -> None:
-    """Passes arrays that a codec can write.
+    """Checks that a codec can write the array.
 
     Raises:
         InputError: Another shape or dtype than `Pixels`.
@@ -38,7 +38,7 @@ def check_encodable(pixels: Pixels) -> None:
 
 
 def check_pixel_count(width: int, height: int, pixel_cap: int) -> None:
-    """Passes sizes up to the cap; called before memory is taken.
+    """Checks the size against the cap, before memory is allocated.
 
     Raises:
         ImageError: ``too_many_pixels``.
@@ -47,12 +47,12 @@ def check_pixel_count(width: int, height: int, pixel_cap: int) -> None:
         raise ImageError(
             "too_many_pixels",
             f"{width}×{height} is {width * height:,} pixels, more than the cap of {pixel_cap:,}; "
-            "raise `pixel_cap` if the image is meant",
+            "raise `pixel_cap` if the image really is that large",
         )
 
 
 def no_memory(width: int, height: int) -> ImageError:
-    """The error for an image below the cap that this machine has no memory for."""
+    """The error for an image within the cap that this machine has no memory for."""
     return ImageError(
         "too_many_pixels", f"no memory for {width}×{height} pixels; lower `pixel_cap`"
     )

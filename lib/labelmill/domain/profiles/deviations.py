@@ -114,14 +114,14 @@ def _classes(profile: Profile, schema: Schema) -> Iterator[Deviation]:
             f"with a class, expected only {_listed(schema.classes)}",
         )
     if not truth:
-        return  # the share without truth says it
+        return  # reported by the share without truth
     missing = [c for c in schema.classes if c not in profile.classes]
     if missing:
-        # Five are expected and none is there: chance does that less than once in a hundred times.
-        sure = any(schema.classes[c] * truth >= 5 for c in missing)
+        # Five are expected and none is found: by chance that happens less than once in a hundred times.
+        certain = any(schema.classes[c] * truth >= 5 for c in missing)
         expected = ", ".join(f"{c!r} {_percent(schema.classes[c])}" for c in missing[:SHOWN])
         yield Deviation(
-            "error" if sure else "warning",
+            "error" if certain else "warning",
             "classes",
             f"missing classes: received no image of {_listed(missing)} among {truth:,}, expected "
             f"{expected}",
@@ -136,7 +136,7 @@ def _class_shift(
     shifts: list[tuple[float, float, str]] = []
     for name in received.keys() & expected.keys():
         share = received[name] / truth
-        # Few images have shares that vary by chance: three standard errors are not a shift.
+        # Shares of few images vary by chance: three standard errors are not a shift.
         chance = 3 * math.sqrt(expected[name] * (1 - expected[name]) / truth)
         shifts.append((abs(share - expected[name]) - chance, share, name))
     far = sorted((s for s in shifts if s[0] > allowed), key=lambda s: (-round(s[0], 6), s[2]))
@@ -177,7 +177,7 @@ def _shares(profile: Profile, schema: Schema) -> Iterator[Deviation]:
         images = SHARES[about][0](profile)
         share = share_of(about, profile)
         of = profile.images + images if about == "quarantined" else profile.images
-        # A bound written with six digits is not exceeded by what it was rounded from.
+        # A bound rounded to six digits must admit the value that it was rounded from.
         if share > bound + 1e-6:
             severe = about in _ALWAYS_ERRORS or share > bound + FAR
             yield Deviation(

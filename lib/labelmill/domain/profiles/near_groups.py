@@ -1,4 +1,4 @@
-"""Groups of images that look the same, from pairs; and what such groups spoil."""
+"""Groups of near-duplicate images, from pairs, and the leaks between splits that they cause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from labelmill.domain.connected_components import IntArray, components
 from labelmill.domain.splits.hashing import SPLITS_SHOWN
 
 LEAKS = (("test", "train"), ("validation", "train"), ("test", "validation"))
-"""Which split must not show what another one has learned from."""
+"""Held-out split → split whose images it must not contain."""
 
 
 class Nodes(NamedTuple):
@@ -97,7 +97,7 @@ def near_groups(nodes: Nodes, edges: Edges, most: int) -> NearGroups:
     Args:
         nodes: All looks that pairs name, or more.
         edges: In any order; no pair twice.
-        most: Groups listed.
+        most: At most N groups are listed.
     """
     left, right = np.searchsorted(nodes.ids, edges.a), np.searchsorted(nodes.ids, edges.b)
     group = components(len(nodes.ids), left, right)
@@ -126,9 +126,9 @@ def leaks(splits: IntArray) -> dict[str, int]:
     Returns:
         ``"test in train"`` and so on → images; only those that occur.
     """
-    place = {str(name): i for i, name in enumerate(SPLITS_SHOWN)}
+    index = {str(name): i for i, name in enumerate(SPLITS_SHOWN)}
     found = {
-        f"{one} in {other}": int(splits[splits[:, place[other]] > 0, place[one]].sum())
+        f"{one} in {other}": int(splits[splits[:, index[other]] > 0, index[one]].sum())
         for one, other in LEAKS
     }
     return {name: images for name, images in found.items() if images}
@@ -156,7 +156,7 @@ def _best_edges(
     images: IntArray,
     disputed: npt.NDArray[np.bool_],
 ) -> list[NearGroup]:
-    """One edge a group: of a disputed one an edge between classes if it has one, the most alike."""
+    """One edge per group, the most alike; for a disputed group one between classes, if there is one."""
     left, right = np.searchsorted(nodes.ids, edges.a), np.searchsorted(nodes.ids, edges.b)
     known = np.array([name is not None for name in nodes.low], bool)
     between = (nodes.low[left] != nodes.high[right]) | (nodes.high[left] != nodes.low[right])

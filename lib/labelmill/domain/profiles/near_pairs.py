@@ -34,8 +34,8 @@ class NearPairs(NamedTuple):
     """What `near_pairs` found.
 
     Args:
-        later: ``(P,)`` place of one image.
-        earlier: ``(P,)`` place of the other.
+        later: ``(P,)`` position of one image.
+        earlier: ``(P,)`` position of the other.
         distance: ``(P,)`` bits in which they differ.
         likeness: ``(P,)`` cosine of their outlines.
         skipped: Images without a pair in a run so long that not all of it was compared with them.
@@ -56,8 +56,8 @@ def band_keys(hashes: Keys, distance: int) -> Keys:
         distance: 0..8.
 
     Returns:
-        ``(K, N)``; K is 1, 3, 6, 10, 15 … for distance 0, 1, 2, 3, 4 …. That a key is in two rows is
-        possible but all but unseen, and costs a comparison.
+        ``(K, N)``; K is 1, 3, 6, 10, 15 … for distance 0, 1, 2, 3, 4 …. A key may appear in two rows; that is
+        very rare and costs one comparison.
 
     Raises:
         InputError: A distance out of range.
@@ -88,7 +88,7 @@ def near_pairs(
         keys: ``(N,)``, equal ones next to each other.
         hashes: ``(N,)``.
         outlines: ``(N, 144)``.
-        fresh: Images before this place were the later one of a pair in an earlier call; give the
+        fresh: Images before this position were the later one of a pair in an earlier call; give the
             last `WINDOW` of them again.
         distance: Most bits that hashes may differ in.
         least: Least likeness, 0..1.
@@ -97,7 +97,7 @@ def near_pairs(
     parts: list[tuple[npt.NDArray[Any], ...]] = []
     later = np.arange(fresh, len(keys))
     for step in range(1, WINDOW + 1):
-        # Sorted keys: who differs from the one `step` before differs from all before that.
+        # Keys are sorted: one that differs from its predecessor `step` before differs from all earlier ones.
         later = later[(later >= step) & (found[later] < MOST_PAIRS)]
         later = later[keys[later] == keys[later - step]]
         if not later.size:

@@ -60,11 +60,11 @@ def grey_thumbnails(images: Sequence[npt.NDArray[Any]]) -> Greys:
         images: ``(H, W, C)`` uint8 or uint16 (its high byte) each, of any shapes.
     """
     greys = np.empty((len(images), SIDE, SIDE), np.uint8)
-    places: dict[tuple[int, ...], list[int]] = {}
-    for place, image in enumerate(images):
-        places.setdefault(image.shape, []).append(place)
-    for shape, group in places.items():
-        batch = np.stack([_grey(images[place]) for place in group]).astype(np.float64)
+    positions: dict[tuple[int, ...], list[int]] = {}
+    for position, image in enumerate(images):
+        positions.setdefault(image.shape, []).append(position)
+    for shape, group in positions.items():
+        batch = np.stack([_grey(images[position]) for position in group]).astype(np.float64)
         small = _weights(shape[0]) @ batch @ _weights(shape[1]).T
         # Two rounds of weights that sum up to 2^12 each.
         greys[group] = np.floor(small / (1 << 2 * _WEIGHT_BITS) + 0.5)
@@ -131,7 +131,7 @@ def _weights(size: int) -> npt.NDArray[np.float64]:
 @lru_cache(maxsize=1)
 def _cosines() -> npt.NDArray[np.float64]:
     """``(12, 32)``: the orthonormal DCT-II's lowest rows, times 2^12, rounded."""
-    places, order = np.arange(SIDE), np.arange(LOW)[:, None]
-    rows = np.cos(np.pi * (2 * places + 1) * order / (2 * SIDE)) * np.sqrt(2 / SIDE)
+    positions, order = np.arange(SIDE), np.arange(LOW)[:, None]
+    rows = np.cos(np.pi * (2 * positions + 1) * order / (2 * SIDE)) * np.sqrt(2 / SIDE)
     rows[0] /= np.sqrt(2)
     return np.asarray(np.floor(rows * (1 << _WEIGHT_BITS) + 0.5))

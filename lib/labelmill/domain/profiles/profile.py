@@ -1,4 +1,4 @@
-"""What a collection holds: the figures a person wants to know before training on it."""
+"""Statistics of a collection: what to know before training on it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Profile:
-    """Figures of one collection at one moment; the same rows give the same profile.
+    """Statistics of one collection at one moment; the same rows give the same profile.
 
     Args:
         collection: Name.
@@ -99,7 +99,7 @@ class Profile:
         blank: Images of one value.
         unreadable: Images whose thumbnail or pixels cannot be read.
         quarantined: Reason → files.
-        attributes: Key → what is known of it; the most frequent ones.
+        attributes: Key → its statistics; the most frequent ones.
         source_time: First and last (ISO 8601, UTC) and images that have one; None when none has.
         exact: Different files with the same pixels.
         near: Other pixels, the same look; images with the same pixels stand for one look.
@@ -140,12 +140,12 @@ class Profile:
 
     @property
     def leaks(self) -> int:
-        """Images of a held-out split whose pixels are also where they must not be."""
+        """Held-out images whose pixels are also in a split that they must not be in."""
         return sum(self.exact.leaks.values())
 
     @property
     def near_leaks(self) -> int:
-        """Images of a held-out split that look like one where none of that look should be."""
+        """Held-out images that look like one in a split that they must not be in."""
         return sum(self.near.leaks.values())
 
     def share(self, images: int) -> float:
@@ -154,7 +154,7 @@ class Profile:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over all figures: the same for the same rows, whenever they were read."""
+        """SHA-256 (hex) of all statistics: the same for the same rows, whenever they were read."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

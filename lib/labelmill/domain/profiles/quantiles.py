@@ -1,4 +1,4 @@
-"""How a quantity spreads, from exact counts: quantiles, and who lies far outside."""
+"""Quantiles and robust scale of a quantity, from exact counts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Centre(NamedTuple):
 
     Args:
         median: The middle, in steps.
-        scale: What a standard deviation would be were it a normal one, in steps; 0: all the same.
+        scale: Standard deviation if the distribution were normal, in steps; 0: all values equal.
     """
 
     median: float
@@ -81,7 +81,7 @@ def centre(counts: Mapping[int, int]) -> Centre:
 
 
 def bars(counts: Mapping[int, int], width: int, count: int) -> list[int]:
-    """A histogram of ``count`` bars, each ``width`` steps wide; what is beyond counts in the last."""
+    """A histogram of ``count`` bars, each ``width`` steps wide; larger values count in the last bar."""
     heights = [0] * count
     for step, n in counts.items():
         heights[min(count - 1, max(0, step // width))] += n

@@ -29,7 +29,7 @@ from labelmill.domain.codecs.pixels import (
     Pixels,
     check_encodable,
     no_memory,
-    sealed,
+    read_only,
 )
 
 
@@ -50,7 +50,7 @@ def decode_netpbm(data: bytes, pixel_cap: int = PIXEL_CAP) -> Pixels:
     header = read_header(data, pixel_cap)
     shape = (header.height, header.width, header.channels)
     try:
-        return sealed(_READERS[header.magic](data, header).reshape(shape))
+        return read_only(_READERS[header.magic](data, header).reshape(shape))
     except MemoryError:
         raise no_memory(header.width, header.height) from None
 

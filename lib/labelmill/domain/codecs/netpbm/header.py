@@ -1,4 +1,4 @@
-"""Headers of netpbm files, checked whole before any memory is taken for pixels."""
+"""Headers of netpbm files, checked completely before memory is allocated for pixels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from labelmill.domain.codecs.pixels import check_pixel_count
 from labelmill.errors import ImageError
 
 _LONGEST = 1 << 16
-"""Bytes a header may take, comments and all."""
+"""Most bytes of a header, including comments."""
 
 _GAP = re.compile(rb"(?:[ \t\n\v\f\r]|#[^\r\n]*[\r\n])*")
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 _END = re.compile(rb"[ \t\n\v\f\r]|#[^\r\n]*[\r\n]")
 _TEXT = (1, 2, 3)
 _CHANNELS = {1: 1, 2: 1, 3: 3, 4: 1, 5: 1, 6: 3}
-# Tuple type → channels, and whether its maxval must be 1. Without one the depth decides.
+# Tuple type → channels, and whether its maxval must be 1. Without a tuple type the depth decides.
 _TUPLES = {
     "GRAYSCALE": (1, False),
     "GRAYSCALE_ALPHA": (2, False),
@@ -30,7 +30,7 @@ _PAM_NUMBERS = ("WIDTH", "HEIGHT", "DEPTH", "MAXVAL")
 
 
 class NetpbmHeader(NamedTuple):
-    """What decoding needs of a netpbm file.
+    """The parts of a netpbm header that decoding needs.
 
     Args:
         magic: The number after the P, 1 to 7.
@@ -55,7 +55,7 @@ class NetpbmHeader(NamedTuple):
 
     @property
     def raster_bytes(self) -> int:
-        """Bytes that the samples take; of text the fewest they can take."""
+        """Bytes of the samples; for text, the fewest possible."""
         if self.magic == 4:
             return self.height * ((self.width + 7) // 8)
         if self.magic == 1:

@@ -1,7 +1,7 @@
-"""Samples of plain (text) netpbm rasters: read block by block, in time and memory that are linear.
+"""Samples of plain (text) netpbm rasters, read block by block in linear time and memory.
 
-White space parts numbers (bits need none), ``#`` begins a comment to the end of the line. Reading
-stops at the last sample wanted: what follows is not looked at.
+White space separates numbers (bits need none); ``#`` starts a comment to the end of the line. Reading
+stops at the last sample: whatever follows is ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from labelmill.errors import ImageError
 
 _BLOCK = 1 << 16
 _LONGEST = 10
-"""Digits of a number, leading zeros and all."""
+"""Most digits of a number, including leading zeros."""
 
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _LINE_END = re.compile(rb"[\r\n]")

@@ -27,7 +27,7 @@ from labelmill.domain.codecs.pixels import (
     Pixels,
     check_encodable,
     no_memory,
-    sealed,
+    read_only,
 )
 from labelmill.domain.codecs.png.batched import FilteredRows, filtered_rows
 from labelmill.domain.codecs.png.chunks import (
@@ -119,11 +119,11 @@ def _unfiltered(parts: PngParts) -> Pixels:
         if parts.colour == GREY:
             return np.frombuffer(found[0], "<u2").astype(np.uint16, copy=False).reshape(shape)
         if parts.colour == GREY_ALPHA:
-            return sealed(np.frombuffer(found[0], ">u2").astype(np.uint16).reshape(shape))
+            return read_only(np.frombuffer(found[0], ">u2").astype(np.uint16).reshape(shape))
         halves = np.empty((len(found[0]), 2), np.uint8)
         for place in (0, 1):  # low first: on nearly all machines that is a uint16 as it stands
             halves[:, place] = np.frombuffer(found.pop(), np.uint8)
-        return sealed(halves.view("<u2").astype(np.uint16, copy=False).reshape(shape))
+        return read_only(halves.view("<u2").astype(np.uint16, copy=False).reshape(shape))
     except MemoryError:
         raise no_memory(parts.width, parts.height) from None
     except ImageError:
@@ -149,7 +149,7 @@ def _colours(indices: Pixels, parts: PngParts) -> Pixels:
     for top in range(0, height, step):
         part = indices[top : top + step, :, 0]
         np.take(palette, part, axis=0, out=pixels[top : top + step], mode="clip")
-    return sealed(pixels)
+    return read_only(pixels)
 
 
 def _with_alpha(pixels: Pixels, parts: PngParts) -> Pixels:
@@ -161,7 +161,7 @@ def _with_alpha(pixels: Pixels, parts: PngParts) -> Pixels:
     opaque = (pixels != (key * stretch).astype(pixels.dtype)).any(axis=2, keepdims=True)
     alpha = opaque.astype(pixels.dtype)
     alpha *= full
-    return sealed(np.concatenate([pixels, alpha], axis=2))
+    return read_only(np.concatenate([pixels, alpha], axis=2))
 
 
 def encode_png(pixels: Pixels, level: int = 6) -> bytes:

@@ -1,6 +1,6 @@
 """The PNG suites among the test data against what netpbm, Pillow and pngcheck say of them.
 
-Where they differ from us is said in docs/formats.md, and nowhere else: these tests read it there.
+Where they differ from us is said in docs/reference/formats.md, and nowhere else: these tests read it there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from PIL import Image
 from labelmill.domain.codecs import Pixels, decode_image
 from labelmill.errors import ImageError
 
-DOCUMENT = Path(__file__).parents[5] / "docs" / "formats.md"
+DOCUMENT = Path(__file__).parents[5] / "docs" / "reference" / "formats.md"
 TYPES = {1: "GRAYSCALE", 2: "GRAYSCALE_ALPHA", 3: "RGB", 4: "RGB_ALPHA"}
 
 
