@@ -152,7 +152,7 @@ def _servers(settings: Settings) -> Iterator[Finding]:
             yield Finding(name, True, "not up; `labelmill up` starts it")
             yield from _ports(settings.home, name)
         except LabelmillError as error:
-            yield Finding(name, False, str(error), "see docs/operations.md")
+            yield Finding(name, False, str(error), "see docs/guides/operations.md")
 
 
 def reachable(name: str, addresses: str) -> Finding:

@@ -60,7 +60,7 @@ def main() -> None:
     app.command(
         help=demo.__doc__,
         epilog="Exit codes: 0 done; 2 a flag or file that cannot be meant; 3 too few images; 8 no version "
-        "holds the acceptable error; 9 the servers; 10 all trials failed; 130 Ctrl-C; all: docs/operations.md.",
+        "holds the acceptable error; 9 the servers; 10 all trials failed; 130 Ctrl-C; all: docs/guides/operations.md.",
     )(verb(demo))
     app()
 

@@ -27,7 +27,7 @@ STAMP = ".resolved"
 _OWN_SERVERS = (
     "Use your own Kudu and Kafka instead: set LABELMILL_KUDU_MASTERS=HOST:7051 and "
     "LABELMILL_KAFKA_BROKERS=HOST:9092 (or --kudu-masters, --kafka-brokers, or conf/labelmill.toml); "
-    "every job and command then works without `up`. See docs/operations.md."
+    "every job and command then works without `up`. See docs/guides/operations.md."
 )
 
 

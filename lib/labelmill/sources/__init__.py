@@ -1,4 +1,4 @@
-"""Heaps of images to ingest, one kind of source a module; see docs/sources.md."""
+"""Heaps of images to ingest, one kind of source a module; see docs/guides/sources.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/training_sets.md is run."""
+"""docs/guides/training_sets.md is run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ]
     digest = Path(write(tmp_path, rows)).name
     monkeypatch.setenv("LABELMILL_TRAINING_SETS", str(tmp_path))
-    text = (ROOT / "docs/training_sets.md").read_text()
+    text = (ROOT / "docs/guides/training_sets.md").read_text()
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     names: dict[str, object] = {}
     exec(code.replace("3f9a1c07", digest[:8]), names)

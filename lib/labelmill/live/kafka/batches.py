@@ -1,6 +1,6 @@
 """Batches of labelled messages from Kafka, finite by offsets or without end.
 
-What is fed and how: docs/live_batches.md.
+What is fed and how: docs/guides/live_batches.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SAMPLES = 5
 
 
 class StreamBatches:
-    """Labelled messages of a topic, as envelopes (docs/formats.md) with a ``class``.
+    """Labelled messages of a topic, as envelopes (docs/reference/formats.md) with a ``class``.
 
     Args:
         topic: An existing topic.

@@ -1,6 +1,6 @@
 """Batches straight from Kudu, with no copy on disk: for one pass, or for what no disk holds.
 
-What is fed and how: docs/live_batches.md.
+What is fed and how: docs/guides/live_batches.md.
 """
 
 from __future__ import annotations

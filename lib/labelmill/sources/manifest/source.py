@@ -1,7 +1,7 @@
 """A manifest: a table with one row a file, CSV or Parquet, that lies beside the files it names.
 
 The manifest is checked to its end before the first file is read; then it is read again, row by row.
-What it means, column by column, is in docs/sources.md.
+What it means, column by column, is in docs/guides/sources.md.
 """
 
 from __future__ import annotations

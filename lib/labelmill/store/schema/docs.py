@@ -1,4 +1,4 @@
-"""``docs/tables.md`` from the declarations: ``python -m labelmill.store.schema.docs > docs/tables.md``."""
+"""``docs/reference/tables.md`` from the declarations: ``python -m labelmill.store.schema.docs > docs/reference/tables.md``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from labelmill.store.schema.types import Table
 
 _HEAD = """# Tables
 
-Generated from `lib/labelmill/store/schema/tables.py` by `python -m labelmill.store.schema.docs > docs/tables.md`;
+Generated from `lib/labelmill/store/schema/tables.py` by `python -m labelmill.store.schema.docs > docs/reference/tables.md`;
 a test keeps it in step. Every table is a view of the same name in `bin/labelmill sql`. In Kudu each
 carries the table prefix (`LABELMILL_TABLE_PREFIX`, `labelmill_` unless set). Each table's schema
 version is recorded in `schema_versions` and compared whenever a table is opened.

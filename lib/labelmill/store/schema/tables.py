@@ -1,7 +1,7 @@
 """Every table, declared once: columns, key, partitioning, encoding, comment.
 
 Tables are created from here (`store.client`), registered as SQL views from here (`store.spark`)
-and documented from here (`docs/tables.md`).
+and documented from here (`docs/reference/tables.md`).
 """
 
 from __future__ import annotations

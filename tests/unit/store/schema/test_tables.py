@@ -30,12 +30,12 @@ def test_declaration_is_one_kudu_can_take(declared: Table) -> None:
 
 
 def test_page_is_in_step() -> None:
-    written = (ROOT / "docs" / "tables.md").read_text()
-    assert written == page(), "run: python -m labelmill.store.schema.docs > docs/tables.md"
+    written = (ROOT / "docs" / "reference" / "tables.md").read_text()
+    assert written == page(), "run: python -m labelmill.store.schema.docs > docs/reference/tables.md"
 
 
 def test_page_shows_every_column() -> None:
-    written = (ROOT / "docs" / "tables.md").read_text()
+    written = (ROOT / "docs" / "reference" / "tables.md").read_text()
     for declared in TABLES.values():
         section = written.split(f"## {declared.name}\n")[1].split("\n## ")[0]
         for column in declared.columns:
