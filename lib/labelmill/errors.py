@@ -2,34 +2,62 @@
 
 ::
 
-    LabelmillError                    1   anything of ours
-    ├── InputError (ValueError)       2   arguments, settings or a file that cannot be meant
-    │   └── UnknownName (LookupError) 2   a name that is not in a list; suggests the near one
-    ├── NoData                        3   the input is there but holds nothing to work on
+    LabelmillError                    1   any error that labelmill raises
+    ├── InputError (ValueError)       2   invalid arguments, settings or an invalid file
+    │   └── UnknownName (LookupError) 2   a name that is not in a list; suggests the closest match
+    ├── NoData                        3   the input exists but holds nothing to work on
     ├── StoreError                    4   Kudu
     │   ├── StoreUnreachable (ConnectionError)
-    │   ├── ScannerExpired            4   a scan was left alone for too long
+    │   ├── ScannerExpired            4   a scan was idle for too long; Kudu closed it
     │   ├── SchemaMismatch            4   a table of another schema version
     │   ├── RowsRefused               4   Kudu refused rows
-    │   └── MissingRow (LookupError)  4   a row that must be there is not
+    │   └── MissingRow (LookupError)  4   a row that must exist does not
     ├── BusError                      5   Kafka
     │   ├── BusUnreachable (ConnectionError)
     │   ├── UnknownTopic (LookupError)
     │   └── EnvelopeError (ValueError)    one message that is not an envelope
-    ├── ArtifactError                 6   a model whose bytes or answers are not what was stored
+    ├── ArtifactError                 6   a model whose bytes or predictions are not what was stored
     ├── QueryRefused (PermissionError) 7  SQL that is more than reading the catalogue
     ├── NotAccepted                   8   an evaluation misses the acceptable error
     ├── ClusterError                  9   the one-machine servers
     ├── AllFailed                    10   every item of the work failed
     └── ImageError (ValueError)       2   one image that cannot be decoded; carries a reason code
 
-Exit code 130 means interrupted (Ctrl-C), 143 stopped by SIGTERM before work could end cleanly.
+`EXIT_CODES` says what each code means; docs/reference/exit_codes.md is generated from it.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+EXIT_CODES: dict[int, str] = {
+    0: "done",
+    1: "an error that is none of these",
+    2: "an invalid flag, setting or file",
+    3: "the input holds nothing to work on",
+    4: "Kudu: unreachable, refused, or a row or table is not as expected",
+    5: "Kafka: unreachable, no such topic, or messages are gone",
+    6: "a stored model or training set is not what was stored",
+    7: "the SQL was refused",
+    8: "no version meets the acceptable error, or a limit set by a flag was exceeded",
+    9: "the one-machine servers could not be resolved, started or stopped",
+    10: "every item of the work failed",
+    130: "interrupted by Ctrl-C",
+    143: "stopped by SIGTERM or a closed terminal",
+}
+"""What each exit code of ``labelmill``, of every job and of ``bin/demo`` means."""
+
+
+def exit_codes_text(codes: Mapping[int, str]) -> str:
+    """The exit codes as the last paragraph of a command's ``--help``.
+
+    >>> exit_codes_text({2: "an invalid flag", 0: "done"})
+    'Exit codes: 0 done; 2 an invalid flag.'
+    """
+    return (
+        "Exit codes: " + "; ".join(f"{code} {text}" for code, text in sorted(codes.items())) + "."
+    )
 
 
 class LabelmillError(Exception):
@@ -39,7 +67,7 @@ class LabelmillError(Exception):
 
 
 class InputError(LabelmillError, ValueError):
-    """Arguments, settings or a file that cannot be meant."""
+    """Invalid arguments or settings, or an invalid file."""
 
     exit_code = 2
 
@@ -48,9 +76,9 @@ class UnknownName(InputError, LookupError):
     """A name that is not in a known list.
 
     Args:
-        kind: What the name stands for, for example ``"family"``.
+        kind: What the name refers to, for example ``"family"``.
         name: The name received.
-        known: The names that would have been right.
+        known: The valid names.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -66,13 +94,13 @@ class UnknownName(InputError, LookupError):
 
 
 class NoData(LabelmillError):
-    """The input is there but holds nothing to work on."""
+    """The input exists but holds nothing to work on."""
 
     exit_code = 3
 
 
 class StoreError(LabelmillError):
-    """Kudu refused or could not do what was asked."""
+    """Kudu refused a request or could not carry it out."""
 
     exit_code = 4
 
@@ -82,7 +110,7 @@ class StoreUnreachable(StoreError, ConnectionError):
 
 
 class ScannerExpired(StoreError):
-    """A scan was left alone for so long that Kudu forgot it."""
+    """A scan was idle for so long that Kudu closed it."""
 
 
 class SchemaMismatch(StoreError):
@@ -98,7 +126,7 @@ class MissingRow(StoreError, LookupError):
 
 
 class BusError(LabelmillError):
-    """Kafka refused or could not do what was asked."""
+    """Kafka refused a request or could not carry it out."""
 
     exit_code = 5
 
@@ -112,7 +140,7 @@ class UnknownTopic(BusError, LookupError):
 
 
 class EnvelopeError(BusError, ValueError):
-    """A message that is no envelope.
+    """A message that is not an envelope.
 
     Args:
         reason: Short stable code, for example ``"not_an_envelope"``.
@@ -128,7 +156,7 @@ class EnvelopeError(BusError, ValueError):
 
 
 class ArtifactError(LabelmillError):
-    """A model whose bytes, parts or canary answers are not what was stored."""
+    """A model whose bytes, parts or canary predictions are not what was stored."""
 
     exit_code = 6
 
@@ -140,7 +168,7 @@ class QueryRefused(LabelmillError, PermissionError):
 
 
 class NotAccepted(LabelmillError):
-    """An evaluation misses the acceptable error that was stated first."""
+    """An evaluation misses the acceptable error that was stated beforehand."""
 
     exit_code = 8
 
@@ -152,7 +180,7 @@ class ClusterError(LabelmillError):
 
 
 class AllFailed(LabelmillError):
-    """Every item of the work failed, so there is no result to go on with."""
+    """Every item of the work failed, so there is no result to continue with."""
 
     exit_code = 10
 

@@ -59,8 +59,8 @@ def main() -> None:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(
         help=demo.__doc__,
-        epilog="Exit codes: 0 done; 2 a flag or file that cannot be meant; 3 too few images; 8 no version "
-        "holds the acceptable error; 9 the servers; 10 all trials failed; 130 Ctrl-C; all: docs/guides/operations.md.",
+        epilog="Exit codes: 0 done; 2 an invalid flag or file; 3 too few images; 8 no version "
+        "meets the acceptable error; 9 the servers; 10 all trials failed; 130 Ctrl-C; all: docs/reference/exit_codes.md.",
     )(verb(demo))
     app()
 

@@ -30,21 +30,14 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from labelmill import settings as settings_module
-from labelmill.errors import LabelmillError
+from labelmill.errors import EXIT_CODES, LabelmillError, exit_codes_text
 from labelmill.settings import Settings
 from labelmill.signals import CODE, Terminated, raise_when_stopped
 from labelmill.spark.report import Report
 from labelmill.spark.session import session, stop_now
 
-EXIT_CODES: dict[int, str] = {
-    0: "done",
-    1: "an error that is none of these",
-    2: "a flag, setting or file that cannot be meant",
-    3: "the input holds nothing to work on",
-    4: "Kudu: unreachable, refused, or a row or table is not as expected",
-    130: "interrupted by Ctrl-C",
-    CODE: "stopped by SIGTERM or a closed terminal",
-}
+_COMMON = (0, 1, 2, 3, 4, 130, CODE)
+"""Exit codes that every job may end with; a job adds its own."""
 
 _FLAGS: dict[str, Any] = {
     "kudu_masters": Annotated[
@@ -112,27 +105,19 @@ class Job:
                 spark.stop()
 
 
-def exit_codes_text(codes: Mapping[int, str]) -> str:
-    """The exit codes as the last paragraph of a job's ``--help``."""
-    return (
-        "Exit codes: " + "; ".join(f"{code} {text}" for code, text in sorted(codes.items())) + "."
-    )
-
-
 def run_job(main: Callable[..., Report], codes: Mapping[int, str] | None = None) -> typing.NoReturn:
     """Makes a command of `main` and runs it with this process's arguments.
 
     Args:
         main: The job; its docstring is the help text, its parameters after ``job`` its flags.
-        codes: Exit codes of this job beyond `EXIT_CODES`, with what they mean.
+        codes: Exit codes of this job beyond the common ones, with what they mean.
 
     Raises:
         SystemExit: Always, with the exit code.
     """
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(help=inspect.getdoc(main), epilog=exit_codes_text({**EXIT_CODES, **(codes or {})}))(
-        _command(main)
-    )
+    all_codes = {code: EXIT_CODES[code] for code in _COMMON} | dict(codes or {})
+    app.command(help=inspect.getdoc(main), epilog=exit_codes_text(all_codes))(_command(main))
     app()
     raise AssertionError("typer returned")
 
@@ -233,4 +218,4 @@ def _say(console: Console, text: str, prefix: str = "error: ") -> None:
         sys.stderr.flush()
 
 
-__all__ = ["EXIT_CODES", "Job", "execute", "exit_codes_text", "run_job"]
+__all__ = ["Job", "execute", "run_job"]
