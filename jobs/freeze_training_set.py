@@ -8,12 +8,12 @@ import typer
 
 from labelmill.domain.splits.assign import Division
 from labelmill.errors import InputError
-from labelmill.pipelines.freeze.driver import freeze, truth_sql
+from labelmill.pipelines.freeze.driver import freeze
+from labelmill.pipelines.freeze.request import freeze_query
 from labelmill.spark.job import Job, run_job
 from labelmill.spark.report import Report
-from labelmill.sql.named_slices import load
-from labelmill.sql.parameters import given
-from labelmill.sql.snapshot import moment
+from labelmill.sql.parameters import parse_options
+from labelmill.sql.snapshot import parse_snapshot
 from labelmill.training_sets.assembly.options import Options
 
 _SPLITS, _ROWS = "Splits", "Rows and classes"
@@ -117,17 +117,9 @@ def freeze_training_set(
     """Freeze a slice: Arrow files and a manifest below a folder named by the rows' digest.
 
     The same slice at the same snapshot is the same digest, and keeps its first name. Splits are the
-    query's `split`, else a stable hash. What a query may give: docs/slices.md.
+    query's `split`, else a stable hash. What a query may give: docs/guides/slices.md.
     """
-    if sum(one is not None for one in (sql, slice, collection)) != 1:
-        raise InputError("give one of --sql, --slice and --collection")
-    parameters = given(param or [])
-    if slice is not None:
-        named = load(slice, job.settings)
-        sql, parameters = named.sql, named.values(parameters)
-    elif collection is not None:
-        sql, source_splits = truth_sql(collection), True
-    assert sql is not None
+    query = freeze_query(job.settings, sql, slice, collection, parse_options(param or []))
     options = Options(
         division=Division(_shares(fractions), validation_fraction, salt, stratify),
         group_by=group_by,
@@ -135,10 +127,12 @@ def freeze_training_set(
         limit_per_class=limit_per_class,
         class_list=_classes(class_list),
         no_target=no_target,
-        source_splits=source_splits,
+        source_splits=source_splits or query.source_splits,
     )
-    at_ms = moment(at, snapshot)
-    return freeze(job.spark(), job.settings, sql, name, options, parameters, at_ms, location)
+    at_ms = parse_snapshot(at, snapshot)
+    return freeze(
+        job.spark(), job.settings, query.sql, name, options, query.parameters, at_ms, location
+    )
 
 
 def _shares(text: str) -> tuple[float, float, float]:

@@ -1,3 +1,106 @@
-"""labelmill: heaps of images into labels that can be trusted, on Spark, Kudu and Kafka."""
+"""labelmill: heaps of images into labels that can be trusted, on Spark, Kudu and Kafka.
 
-__version__ = "0.1.0"
+::
+
+    import labelmill
+
+    with labelmill.connect() as mill:
+        mill.ingest("digits", collection="digits")
+        mill.sql("select class, count(*) images from truth group by class").show()
+        frozen = mill.freeze(name="digits", collection="digits")
+        sweep = mill.train("conf/sweeps/digits.yaml", frozen)
+        mill.evaluate(sweep.model, training_set=frozen, max_error=0.1, promote=True)
+        mill.model("digits@production").predict("digits/3/0003.png")
+
+The names in ``__all__`` are the public interface. They are loaded at first use: ``import labelmill``
+loads neither Spark nor TensorFlow nor numpy. Everything else in this package is private and may
+move, be renamed or go in any release: import from `labelmill`, not from its modules. The exception
+is `labelmill.testing.store_contract`, the test suite for authors of row drivers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from labelmill.version import __version__
+
+if TYPE_CHECKING:
+    from labelmill import errors
+    from labelmill.api import augment, maps
+    from labelmill.api.connection import Connection, connect
+    from labelmill.api.evaluation import EvaluationResult
+    from labelmill.api.freezing import FreezeResult
+    from labelmill.api.ingestion import IngestDryRun, IngestResult
+    from labelmill.api.labels import LabelResult
+    from labelmill.api.model import Model
+    from labelmill.api.predictions import Prediction, Predictions
+    from labelmill.api.sweep import SweepResult, TrialResult
+    from labelmill.api.training_set import TrainingSet
+    from labelmill.live.kafka.batches import StreamBatches
+    from labelmill.live.kudu.batches import KuduBatches
+
+__all__ = [
+    "Connection",
+    "EvaluationResult",
+    "FreezeResult",
+    "IngestDryRun",
+    "IngestResult",
+    "KuduBatches",
+    "LabelResult",
+    "Model",
+    "Prediction",
+    "Predictions",
+    "StreamBatches",
+    "SweepResult",
+    "TrainingSet",
+    "TrialResult",
+    "__version__",
+    "augment",
+    "connect",
+    "errors",
+    "maps",
+]
+
+_MODULES = {
+    "errors": "labelmill.errors",
+    "augment": "labelmill.api.augment",
+    "maps": "labelmill.api.maps",
+}
+_CLASSES = {
+    "Connection": "labelmill.api.connection",
+    "EvaluationResult": "labelmill.api.evaluation",
+    "FreezeResult": "labelmill.api.freezing",
+    "IngestDryRun": "labelmill.api.ingestion",
+    "IngestResult": "labelmill.api.ingestion",
+    "KuduBatches": "labelmill.live.kudu.batches",
+    "LabelResult": "labelmill.api.labels",
+    "Model": "labelmill.api.model",
+    "Prediction": "labelmill.api.predictions",
+    "Predictions": "labelmill.api.predictions",
+    "StreamBatches": "labelmill.live.kafka.batches",
+    "SweepResult": "labelmill.api.sweep",
+    "TrainingSet": "labelmill.api.training_set",
+    "TrialResult": "labelmill.api.sweep",
+    "connect": "labelmill.api.connection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name at its first use."""
+    if name in _MODULES:
+        found: Any = import_module(_MODULES[name])
+    elif name in _CLASSES:
+        found = getattr(import_module(_CLASSES[name]), name)
+    else:
+        import difflib
+
+        near = difflib.get_close_matches(name, __all__, n=1, cutoff=0.6)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise AttributeError(f"module 'labelmill' has no public name {name!r}{hint}", name=name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

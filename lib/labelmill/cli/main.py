@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 import typer
 
-from labelmill import __version__
 from labelmill.cli import cluster, digest, doctor, models, pages, slices, sql
 from labelmill.cli.exit_codes import verb
-from labelmill.errors import LabelmillError
+from labelmill.errors import EXIT_CODES, exit_codes_text
+from labelmill.version import __version__
 
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 an error that is none of these; 2 a flag, setting or file that cannot be "
-    "meant; 3 no data; 4 Kudu; 5 Kafka; 6 a model that is not what was stored; 7 SQL refused; "
-    "9 the one-machine servers; 130 Ctrl-C; 143 SIGTERM."
-)
+_CODES = {code: EXIT_CODES[code] for code in (0, 1, 2, 3, 4, 5, 6, 7, 9, 130, 143)}
 
 app = typer.Typer(
     name="labelmill",
     help="Heaps of images into labels that can be trusted, on Spark, Kudu and Kafka.",
-    epilog=EXIT_CODES + " LABELMILL_DEBUG=1 shows where an error came from.",
+    epilog=exit_codes_text(_CODES) + " LABELMILL_DEBUG=1 shows where an error came from.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -48,18 +43,11 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Runs the command; ends the process with its exit code."""
-    _choose_java()
+    if not os.environ.get("JAVA_HOME"):  # bin/labelmill sets it, an installed command may not
+        from labelmill.devcluster.java import choose_java
+
+        choose_java()
     app()
-
-
-def _choose_java() -> None:
-    """Spark and jpype look at JAVA_HOME; bin/labelmill sets it, an installed command may not."""
-    if os.environ.get("JAVA_HOME"):
-        return
-    from labelmill.devcluster.java import java_home
-
-    with contextlib.suppress(LabelmillError):  # whoever needs Java says so better
-        os.environ["JAVA_HOME"] = str(java_home())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -74,3 +75,14 @@ def find_java(minimum: int = SUITABLE[0]) -> Path:
 def java_home(minimum: int = SUITABLE[0]) -> Path:
     """The folder that ``JAVA_HOME`` should name."""
     return find_java(minimum).parent.parent
+
+
+def choose_java() -> None:
+    """Sets ``JAVA_HOME``, which Spark and jpype look at, where it is not set and a Java is found.
+
+    Finds none: nothing is set, and what needs a Java explains what is missing.
+    """
+    if os.environ.get("JAVA_HOME"):
+        return
+    with contextlib.suppress(ClusterError):
+        os.environ["JAVA_HOME"] = str(java_home())

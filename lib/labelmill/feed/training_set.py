@@ -1,18 +1,19 @@
 """A training set: a frozen slice, verified when opened, fed from the memory map.
 
-What is fed and how: docs/training_sets.md.
+What is fed and how: docs/guides/training_sets.md.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from labelmill.domain.splits.hashing import SPLITS_SHOWN
 from labelmill.errors import ArtifactError, InputError
 from labelmill.feed.batches.numpy_batches import NumpyBatches
 from labelmill.feed.batches.options import Feeding, Map, blocks_of, in_numpy, in_tensorflow
@@ -33,6 +34,9 @@ class TrainingSet(Frozen):
         location: Folder or URI.
         manifest: What it is made of.
     """
+
+    page: ClassVar[Callable[[TrainingSet], str] | None] = None
+    """Draws a training set as HTML for notebooks; set by `labelmill.api.training_set`."""
 
     def __init__(self, location: str, manifest: Manifest, folder: str | None = None) -> None:
         self.location, self.manifest = location.rstrip("/"), manifest
@@ -78,6 +82,15 @@ class TrainingSet(Frozen):
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process maps the files for itself; pixels do not travel.
         return _again, (self.location, self.digest, self._shard)
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{split} {self.count(split):,}" for split in SPLITS_SHOWN)
+        classes = f", {len(self.classes):,} classes" if self.classes else ""
+        return f"<TrainingSet {self.manifest.name} {self.digest[:12]}: {splits}{classes}>"
+
+    def _repr_html_(self) -> str | None:
+        # Rooms above draw pages; until one is loaded a notebook shows the text.
+        return None if TrainingSet.page is None else TrainingSet.page(self)
 
     def __len__(self) -> int:
         return sum(self.count(split) for split in {shard.split for shard in self.manifest.shards})

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from labelmill import __version__
 from labelmill.domain.profiles.profile import UNSPLIT
 from labelmill.pipelines.slices.contact_sheet import Sheet
 from labelmill.pipelines.slices.sheet_columns import SheetColumns
 from labelmill.serving import html
 from labelmill.sql.named_slices import NamedSlice
+from labelmill.version import __version__
 
 
 def render(

@@ -9,10 +9,10 @@ from pathlib import Path
 import jinja2
 
 
-def template(name: str) -> jinja2.Template:
-    """A template of this room; text is escaped, and a name that is not there is an error."""
+def template(name: str, package: str = "labelmill.serving") -> jinja2.Template:
+    """A template of a room; text is escaped, and a name that is not there is an error."""
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("labelmill.serving"),
+        loader=jinja2.PackageLoader(package),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

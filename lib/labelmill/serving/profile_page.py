@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelmill import __version__
 from labelmill.domain.profiles.profile import UNSPLIT
 from labelmill.pipelines.profile.examples import Shown
 from labelmill.pipelines.profile.plan import Profiled
 from labelmill.serving import html
+from labelmill.version import __version__
 
 MOST_CLASSES = 200
 """Classes in the table; those with pictures come first."""

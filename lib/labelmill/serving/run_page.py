@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from labelmill import __version__
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.serving import html, plots
 from labelmill.serving.run_data import Card, Curve, Run, best, chosen
+from labelmill.version import __version__
 
 
 def render(run: Run) -> str:

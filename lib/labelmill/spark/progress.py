@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 
 from pyspark.sql import SparkSession
@@ -25,6 +28,18 @@ from rich.progress import (
 POLL_SECONDS = 0.25
 LINE_SECONDS = 5.0
 """How often a log (no terminal) gets a line while something moves."""
+
+_hidden: ContextVar[bool] = ContextVar("labelmill_progress_hidden", default=False)
+
+
+@contextmanager
+def hidden_progress() -> Iterator[None]:
+    """Work that starts within shows no progress, unless it is given a console."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
 
 
 class SparkProgress:
@@ -46,7 +61,7 @@ class SparkProgress:
     ) -> None:
         self._tracker = spark.sparkContext.statusTracker() if spark is not None else None
         self._title, self._unit = title, unit
-        self._console = console or Console(stderr=True)
+        self._console = console or Console(stderr=True, quiet=_hidden.get())
         self._own_total = False
         self._done, self._total = 0, 0
         self._part, self._before = 0, 0

@@ -154,6 +154,20 @@ def stop_now(spark: SparkSession) -> None:
     logging.disable(logging.NOTSET)
 
 
+def cancel_jobs(spark: SparkSession) -> None:
+    """Cancels all that runs after an interrupt, so that the session can go on being used.
+
+    An interrupt leaves this thread's connection to the JVM with an answer that nobody has read, and
+    the next call would take it for its own: the connection is closed, the next call opens another.
+    """
+    client = spark.sparkContext._gateway._gateway_client  # type: ignore[union-attr]
+    connection = client.get_thread_connection()
+    if connection is not None:
+        connection.close()
+    with contextlib.suppress(Exception):  # a JVM that is gone runs nothing
+        spark.sparkContext.cancelAllJobs()
+
+
 def _apply_defaults(conf: SparkConf, home: Path | None) -> None:
     defaults = dict(DEFAULTS)
     on_one_machine = str(conf.get("spark.master", "")).startswith("local")

@@ -24,9 +24,9 @@ from labelmill.domain.models.metrics import evaluate as measure
 from labelmill.domain.models.promotion import Verdict, verdict
 from labelmill.errors import InputError, NoData, NotAccepted
 from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.evaluate.candidates import Candidate, candidates
-from labelmill.pipelines.evaluate.report import _reported, _row
-from labelmill.pipelines.evaluate.worker import COUNTED, confuse_batches
+from labelmill.pipelines.evaluate.candidates import Candidate, select_candidates
+from labelmill.pipelines.evaluate.report import _reported, evaluation_row
+from labelmill.pipelines.evaluate.worker import CONFUSION_SCHEMA, confuse_batches
 from labelmill.pipelines.predict.worker import IMAGE_COLUMNS
 from labelmill.settings import Settings
 from labelmill.spark.arrow import struct_type
@@ -34,16 +34,19 @@ from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.spark.shared_files import shared_shards
 from labelmill.sql import catalogue
-from labelmill.sql.image_columns import typed
+from labelmill.sql.image_columns import cast_image_columns
 from labelmill.sql.pixels import with_pixels
-from labelmill.sql.snapshot import settled
+from labelmill.sql.snapshot import resolve_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.records import aliases, models
 from labelmill.store.schema.tables import EVALUATIONS
 from labelmill.training_sets.registry import find, measured_on
 
-AT_ONCE = 8
+Judged = tuple[Candidate, Evaluation, Verdict]
+"""A version, what was measured of it, and the verdict."""
+
+VERSIONS_AT_ONCE = 8
 """Versions measured in one pass over the slice; each is loaded in every task."""
 
 
@@ -90,14 +93,36 @@ def evaluate(
         MissingRow: No such model or version.
         ArtifactError: A stored model is not what was published.
     """
+    return measure_versions(spark, settings, model, on, versions, max_error, promote, alias)[0]
+
+
+def measure_versions(
+    spark: SparkSession,
+    settings: Settings,
+    model: str,
+    on: Slice,
+    versions: str = "all",
+    max_error: float | None = None,
+    promote: bool = False,
+    alias: str = "production",
+) -> tuple[Report, list[Judged]]:
+    """The report of `evaluate` with the full measures and verdict of each version, in order of number.
+
+    Arguments and errors as of `evaluate`.
+    """
     if promote and max_error is None:
-        raise InputError("--promote needs --max-error: state the acceptable error first")
+        raise InputError(
+            "to promote, state the acceptable error first: max_error=0.05, or --max-error 0.05"
+        )
     if (on.sql is None) == (on.training_set is None):
-        raise InputError("give either --sql or --training-set")
+        raise InputError(
+            "give what to measure on: either a query (sql=, --sql) or a training set "
+            "(training_set=, --training-set)"
+        )
     report = Report("evaluate_models")
     client = open_client(settings)
     try:
-        chosen = candidates(client, model, versions)
+        chosen = select_candidates(client, model, versions)
         data = {c.version: models.load(client, model, c.version)[1] for c in chosen}
         classes = {}
         for version, artifact in data.items():
@@ -105,24 +130,26 @@ def evaluate(
             predictor.check_canary()
             classes[version] = predictor.classes
         with SparkProgress(spark, f"evaluate {model}"), ExitStack() as stack:
-            rows, digest, text = _rows(spark, settings, on, stack)
+            rows, digest, text = _slice_rows(spark, settings, on, stack)
             counted: dict[int, Counter[tuple[str, str | None]]] = {}
-            for start in range(0, len(chosen), AT_ONCE):
-                part = [c.version for c in chosen[start : start + AT_ONCE]]
-                counted |= _counted(rows, {v: data[v] for v in part})
-        judged = [_judged(c, counted[c.version], classes[c.version], max_error) for c in chosen]
+            for start in range(0, len(chosen), VERSIONS_AT_ONCE):
+                part = [c.version for c in chosen[start : start + VERSIONS_AT_ONCE]]
+                counted |= _count_confusion(rows, {v: data[v] for v in part})
+        judged = [_judge(c, counted[c.version], classes[c.version], max_error) for c in chosen]
         client.ensure(EVALUATIONS)
-        client.write(EVALUATIONS, [_row(model, digest, text, max_error, *j) for j in judged])
+        client.write(
+            EVALUATIONS, [evaluation_row(model, digest, text, max_error, *j) for j in judged]
+        )
         _reported(report, model, text, judged)
         if max_error is not None:
             accepted = [c for c, _, given in judged if given.accepted]
             _act(report, client, model, accepted, max_error, alias if promote else None)
-        return report
+        return report, judged
     finally:
         client.close()
 
 
-def _rows(
+def _slice_rows(
     spark: SparkSession, settings: Settings, on: Slice, stack: ExitStack
 ) -> tuple[DataFrame, str, str]:
     """The slice as a DataFrame for `confuse_batches`, its digest and its text."""
@@ -139,8 +166,8 @@ def _rows(
         text = measured_on(frozen.digest, on.split)
         return table.repartition(len(names)), hashlib.sha256(text.encode()).hexdigest(), text
     assert on.sql is not None
-    at = settled(on.snapshot_ms)
-    found = typed(
+    at = resolve_snapshot(on.snapshot_ms, wait=True)
+    found = cast_image_columns(
         catalogue.query(spark, settings, on.sql, at, repeatable=True), (*IMAGE_COLUMNS, "class")
     )
     rows = with_pixels(found, settings, at).select(*IMAGE_COLUMNS, "class").persist()
@@ -165,13 +192,13 @@ def _slice_digest(sql: str, rows: DataFrame) -> str:
     return hashlib.sha256(json.dumps([sql, *found]).encode()).hexdigest()
 
 
-def _counted(
+def _count_confusion(
     rows: DataFrame, artifacts: dict[int, bytes]
 ) -> dict[int, Counter[tuple[str, str | None]]]:
     shared = rows.sparkSession.sparkContext.broadcast(artifacts)
     counting = partial(confuse_batches, artifacts=shared)
     try:
-        found = rows.mapInArrow(counting, struct_type(COUNTED)).collect()
+        found = rows.mapInArrow(counting, struct_type(CONFUSION_SCHEMA)).collect()
     finally:
         shared.destroy()
     counted: dict[int, Counter[tuple[str, str | None]]] = {v: Counter() for v in artifacts}
@@ -185,12 +212,12 @@ def _counted(
     return counted
 
 
-def _judged(
+def _judge(
     candidate: Candidate,
     counts: Counter[tuple[str, str | None]],
     classes: Sequence[str],
     max_error: float | None,
-) -> tuple[Candidate, Evaluation, Verdict]:
+) -> Judged:
     if not counts:
         raise NoData("the slice has no rows")
     truth: list[str] = []

@@ -1,0 +1,128 @@
+"""What an ingest took, and what it left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from labelmill.api.failure import raise_failure
+from labelmill.api.fragment import figures, render, shares
+from labelmill.spark.report import Report
+
+REASONS = 20
+"""Reasons shown."""
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """What was read of a source.
+
+    Attributes:
+        source: Where images came from.
+        collection: Their collection.
+        files: Image files read, good and bad.
+        bytes: Bytes of the good ones.
+        quarantined: Files that are no images that labelmill decodes.
+        quarantined_by_reason: Reason → files.
+        first_quarantined: Some of them: ``uri``, ``reason``, ``message``.
+        skipped: Why other files were left out → how many.
+        images_per_second: Rate, the start of Spark's work included.
+        slowest_part: Where the workers' time went most.
+        notes: What a person should know.
+        seconds: Wall-clock time.
+    """
+
+    source: str
+    collection: str
+    files: int
+    bytes: int
+    quarantined: int
+    quarantined_by_reason: Mapping[str, int]
+    first_quarantined: Sequence[Mapping[str, str]] = field(repr=False)
+    skipped: Mapping[str, int]
+    images_per_second: float
+    slowest_part: str
+    notes: tuple[str, ...]
+    seconds: float
+
+    def _figures(self) -> list[tuple[object, str]]:
+        return [(self.files, "files")]
+
+    def _repr_html_(self) -> str:
+        reasons, more = shares(self.quarantined_by_reason, REASONS)
+        skipped, more_skipped = shares(self.skipped, REASONS)
+        return render(
+            "ingestion.html.j2",
+            result=self,
+            figures=figures(*self._figures(), bad=("quarantined", "conflicts")),
+            reasons=reasons,
+            more=more,
+            skipped=skipped,
+            more_skipped=more_skipped,
+        )
+
+
+@dataclass(frozen=True)
+class IngestResult(SourceRead):
+    """What an ingest brought into the catalogue.
+
+    Attributes:
+        new: Images that were not there before.
+        already_there: Images that were.
+        repeated_in_source: Files with the bytes of another one.
+        annotations: Classes written.
+        conflicts: Images of the collection whose imports name different classes.
+    """
+
+    new: int
+    already_there: int
+    repeated_in_source: int
+    annotations: int
+    conflicts: int
+
+    def _figures(self) -> list[tuple[object, str]]:
+        return [
+            (self.new, "new images"),
+            (self.already_there, "already there"),
+            (self.annotations, "annotations"),
+            (self.quarantined, "quarantined"),
+            *(
+                [(self.repeated_in_source, "repeated in the source")]
+                * bool(self.repeated_in_source)
+            ),
+            *([(self.conflicts, "conflicts")] * bool(self.conflicts)),
+        ]
+
+
+@dataclass(frozen=True)
+class IngestDryRun(SourceRead):
+    """What an ingest would bring: everything was read and decoded, nothing written.
+
+    Attributes:
+        would_take: Different good images.
+    """
+
+    would_take: int
+
+    def _figures(self) -> list[tuple[object, str]]:
+        return [
+            (self.would_take, "images that an ingest would take"),
+            (self.quarantined, "quarantined"),
+        ]
+
+
+def ingest_result(report: Report) -> IngestResult | IngestDryRun:
+    """From what the pipeline reports.
+
+    Raises:
+        LabelmillError: The run failed: all files quarantined, more than ``fail_over``, or a source
+            that could not be read to its end.
+    """
+    raise_failure(report)
+    fields = {
+        **report.results,
+        "first_quarantined": report.tables.get("first_quarantined", []),
+        "notes": tuple(report.notes),
+        "seconds": report.seconds,
+    }
+    return IngestDryRun(**fields) if "would_take" in fields else IngestResult(**fields)

@@ -1,0 +1,17 @@
+"""Maps over batches: what happens to images between a training set and a model.
+
+Pass one or several as ``map=`` of ``tf()`` and ``numpy()`` of `TrainingSet`, `KuduBatches` and
+`StreamBatches`. Random ones are in `labelmill.augment`.
+
+Example:
+    >>> import labelmill
+    >>> import numpy as np
+    >>> scale = labelmill.maps.batched(lambda images, classes: (images / np.float32(255), classes))
+    >>> resize = labelmill.maps.prepared(["grey", {"resize": [8, 8]}])
+"""
+
+from __future__ import annotations
+
+from labelmill.feed.maps.base import arrays, batched, prepared
+
+__all__ = ["arrays", "batched", "prepared"]
