@@ -8,9 +8,13 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.measure.machine import cores
 from benchmarks.measure.options import Options
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 HERE = Path(__file__).parent
 TOOLS = {"feed": "a tool: samples/s, MB/s, processor and memory of feeding any training set"}
@@ -48,6 +52,12 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
     )
     made.add_argument("--quick", action="store_true", help="small sizes, two repetitions: a trial")
     made.add_argument("--repetitions", type=int, metavar="N", help="default: 5, quick: 2")
+    made.add_argument(
+        "--against",
+        metavar="CHECKOUT",
+        help="a folder or a commit: time only our own contestants, there and here by turns, and write "
+        "the ratios this / that to against/NAME.json",
+    )
     made.add_argument("--cores", type=int, default=cores(), metavar="N", help="default: all")
     made.add_argument(
         "--output",
@@ -73,6 +83,8 @@ def main(arguments: list[str]) -> int:
         line.error(f"no benchmark {given.name!r}; there are: {', '.join(known)}")
     if (given.repetitions or 1) < 1 or given.cores < 1:
         line.error("--repetitions and --cores: expected 1 or more")
+    if given.against and given.name not in known:
+        line.error("--against: expected the name of one benchmark")
 
     from rich.console import Console
 
@@ -88,6 +100,8 @@ def main(arguments: list[str]) -> int:
     options = Options(given.quick, given.repetitions or (2 if given.quick else 5), given.cores)
     console, missed, failed = Console(width=None if sys.stdout.isatty() else 140), [], 0
     raise_when_stopped()
+    if given.against:
+        return _compare(given.name, given.against, options, folder, console)
     for name in known if given.name == "all" else [given.name]:
         try:
             result = importlib.import_module(f"benchmarks.{name}").run(options)
@@ -105,6 +119,25 @@ def main(arguments: list[str]) -> int:
     for what in missed:
         print(f"missed: {what}", file=sys.stderr)
     return failed or (MISSED if missed else 0)
+
+
+def _compare(name: str, against: str, options: Options, folder: Path, console: Console) -> int:
+    from benchmarks.comparison import result
+    from labelmill.errors import LabelmillError
+    from labelmill.signals import CODE, Terminated
+
+    try:
+        content = result.compare(name, against, options)
+    except (KeyboardInterrupt, Terminated) as stop:
+        return CODE if isinstance(stop, Terminated) else 130
+    except (LabelmillError, RuntimeError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        if os.environ.get("LABELMILL_DEBUG"):
+            raise
+        return error.exit_code if isinstance(error, LabelmillError) else 1
+    result.show(content, console)
+    print(result.write(content, folder))
+    return 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ TF, NUMPY = "training set, .tf()", "training set, .numpy()"
 SLICES, PETASTORM, RECORDS = "from_tensor_slices", "petastorm converter", "TFRecord"
 STREAMING, ALONE, GENERATOR = "Streaming, workers", "Streaming, alone", "from_generator"
 LOOP, CAST = "numpy loop", "numpy loop, cast"
+COMPARED = (TF, NUMPY)
 
 WAYS = [
     Way(TF, "labelmill", "tf", "`TrainingSet.open(…).tf(128)`, memory-mapped shards", script=OURS),

@@ -21,6 +21,8 @@ SUM, KEYS, WHOLE = "sum of lengths", "freeze, keys and classes", "freeze, all co
 RUN = "freeze, keys and classes that Spark selects"
 AT_LEAST = 0.5
 
+COMPARED = (KEYS, WHOLE, RUN)
+
 
 def run(options: Options) -> Result:
     """One warm session; everybody reads at one snapshot."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.contestants import bare_loop
-from benchmarks.contestants.ingesting import race_bare_loops
+from benchmarks.contestants.ingesting import COMPARED, race_bare_loops
 from benchmarks.data import sources
 from benchmarks.measure import resources
 from benchmarks.measure.options import Options
 from benchmarks.measure.results import Result
+
+__all__ = ["COMPARED", "run"]
 
 
 def run(options: Options) -> Result:

@@ -25,6 +25,7 @@ PASSES = 5
 
 ONE, SEVERAL = "scan, one thread", f"scan, {READERS} threads"
 NUMPY, TF = "KuduBatches, .numpy()", "KuduBatches, .tf()"
+COMPARED = (NUMPY, TF)
 
 
 def run(options: Options) -> Result:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 INGEST, COMMAND = "ingest", "whole command"
+COMPARED = (INGEST, COMMAND)
+"""Our contestants, which `--against` times in two checkouts."""
 
 
 class Ingesting:

@@ -49,10 +49,15 @@ def describe() -> dict[str, Any]:
 
 def commit() -> str:
     """The git commit, with ``+`` when files differ from it; ``unknown`` outside a checkout."""
-    head = _said("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD")
+    return commit_of(ROOT)
+
+
+def commit_of(root: Path) -> str:
+    """The same of another checkout."""
+    head = _output_of("git", "-C", str(root), "rev-parse", "--short=12", "HEAD")
     if not head:
         return "unknown"
-    changed = _said("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
+    changed = _output_of("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
     return head + ("+" if changed else "")
 
 
@@ -77,8 +82,8 @@ def _system() -> str:
 
 def _java() -> str:
     home = os.environ.get("JAVA_HOME")
-    said = _said(str(Path(home) / "bin" / "java") if home else "java", "-version", error=True)
-    return said.splitlines()[0] if said else "unknown"
+    text = _output_of(str(Path(home) / "bin" / "java") if home else "java", "-version", error=True)
+    return text.splitlines()[0] if text else "unknown"
 
 
 def _versions() -> dict[str, str]:
@@ -89,7 +94,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _said(*command: str, error: bool = False) -> str:
+def _output_of(*command: str, error: bool = False) -> str:
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -31,8 +31,15 @@ def promised(figure: Mapping[str, Any]) -> str:
     return "–"
 
 
-def markdown(results: Sequence[Mapping[str, Any]]) -> str:
-    """The page: all figures first, then each benchmark with its rows."""
+def ratio(value: float) -> str:
+    """Three places: a comparison is about hundredths."""
+    return f"{value:.3f} ×"
+
+
+def markdown(
+    results: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    """The page: all figures first, then comparisons with another commit, then each benchmark."""
     lines = [
         "# Measured",
         "",
@@ -40,7 +47,7 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
         "pair by pair within one run, so they hold on other machines better than the rates do.",
         "",
     ]
-    if not results:
+    if not results and not against:
         return "\n".join([*lines, "Nothing has been measured yet.", ""])
     lines += [
         "| benchmark | what | min | median | max | promised | aim | met |",
@@ -54,9 +61,30 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
             cells += [number(figure[key]) + unit for key in ("min", "median", "max")]
             cells += [promised(figure), number(figure["aim"]), MET[figure["met"]]]
             lines.append(f"| {' | '.join(cells)} |")
+    if against:
+        lines += ["", *_comparisons(against)]
     for result in results:
         lines += ["", *_section(result)]
     return "\n".join(lines) + "\n"
+
+
+def _comparisons(against: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "## Against another commit",
+        "",
+        "`bin/bench NAME --against COMMIT`: this / that, pair by pair in one run.",
+        "",
+        "| benchmark | who | min | median | max | this | that | repetitions | load average | date |",
+        "|---|---|--:|--:|--:|---|---|--:|--:|---|",
+    ]
+    for one in against:
+        name = one["benchmark"] + (" (quick: says nothing)" if one["quick"] else "")
+        for row in one["ratios"]:
+            cells = [name, row["who"], *(ratio(row[key]) for key in ("min", "median", "max"))]
+            cells += [one["this"], one["that"], str(one["repetitions"])]
+            cells += [str(one["load_average_at_start"][0]), one["date"]]
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _section(result: Mapping[str, Any]) -> list[str]:

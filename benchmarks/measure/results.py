@@ -23,6 +23,8 @@ from benchmarks.measure import machine, page
 from benchmarks.measure.timing import Race, Spread, Timed
 
 FOLDER = machine.ROOT / "benchmarks" / "results"
+AGAINST = "against"
+"""Folder of comparisons with another checkout, below a folder of results."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +117,14 @@ class Result:
             "restless_starts": self.restless,
             "starts": self.starts,
             "rows": [
-                {"who": r.who, "unit": r.unit, **_rounded(r.spread), "note": r.note}
+                {"who": r.who, "unit": r.unit, **rounded(r.spread), "note": r.note}
                 for r in self.rows
             ],
             "figures": [
                 {
                     "what": f.what,
                     "unit": f.unit,
-                    **_rounded(f.spread),
+                    **rounded(f.spread),
                     "at_least": f.at_least,
                     "at_most": f.at_most,
                     "aim": f.aim,
@@ -143,8 +145,8 @@ class Result:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{self.benchmark}.json"
         content = self.to_json()
-        _replace(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        _replace(target.with_suffix(".svg"), page.bars(content["rows"]))
+        replace(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        replace(target.with_suffix(".svg"), page.bars(content["rows"]))
         write_page(folder)
         return target
 
@@ -176,13 +178,17 @@ class Result:
 
 def write_page(folder: Path) -> Path:
     """Makes ``README.md`` of the folder from the JSON files in it."""
-    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    found, against = (
+        [json.loads(path.read_text()) for path in sorted(place.glob("*.json"))]
+        for place in (folder, folder / AGAINST)
+    )
     target = folder / "README.md"
-    _replace(target, page.markdown(found))
+    replace(target, page.markdown(found, against))
     return target
 
 
-def _rounded(spread: Spread) -> dict[str, float]:
+def rounded(spread: Spread) -> dict[str, float]:
+    """Four digits of each value, by name."""
     return {name: float(f"{value:.4g}") for name, value in asdict(spread).items()}
 
 
@@ -190,7 +196,8 @@ def _shown(spread: Spread) -> list[str]:
     return [page.number(value) for value in (spread.min, spread.median, spread.max)]
 
 
-def _replace(target: Path, text: str) -> None:
+def replace(target: Path, text: str) -> None:
+    """Writes a file at once: nobody sees half of it."""
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     partial.write_text(text)
     partial.replace(target)
