@@ -20,10 +20,10 @@ is `labelmill.testing.store_contract`, the test suite for authors of row drivers
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from labelmill.version import __version__
+
+# As type checkers know it; importing typing takes longer than all the rest.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from labelmill import errors
@@ -86,12 +86,14 @@ _CLASSES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def _load(name: str) -> object:
     """Loads a public name at its first use."""
+    import importlib
+
     if name in _MODULES:
-        found: Any = import_module(_MODULES[name])
+        found: object = importlib.import_module(_MODULES[name])
     elif name in _CLASSES:
-        found = getattr(import_module(_CLASSES[name]), name)
+        found = getattr(importlib.import_module(_CLASSES[name]), name)
     else:
         import difflib
 
@@ -102,5 +104,9 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+if not TYPE_CHECKING:  # else every name would be right
+    __getattr__ = _load
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -469,7 +469,8 @@ class Connection:
             ArtifactError: A stored model is not what was published.
         """
         from labelmill.api.evaluation import EvaluationResult
-        from labelmill.pipelines.evaluate.driver import Slice, measure_versions
+        from labelmill.pipelines.evaluate.driver import measure_versions
+        from labelmill.pipelines.evaluate.slice_rows import Slice
 
         if isinstance(versions, int):
             versions = [versions]

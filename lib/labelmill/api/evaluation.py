@@ -10,7 +10,7 @@ from labelmill.api.fragment import figures, render
 from labelmill.domain.models.metrics import Evaluation
 from labelmill.domain.models.promotion import Verdict
 from labelmill.errors import UnknownName
-from labelmill.pipelines.evaluate.driver import Judged
+from labelmill.pipelines.evaluate.verdicts import Judged
 from labelmill.spark.report import Report
 
 VERSIONS = 50

@@ -40,7 +40,7 @@ class ModelReference:
             'challenger'
         """
         found = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
-        if found is None or found["model"].endswith(("@", ":")):
+        if found is None or found["model"][0] in "@:" or found["model"][-1] in "@:":
             raise InputError(
                 f"model {text!r}; expected a name, NAME:VERSION or NAME@ALIAS, such as 'digits', "
                 "'digits:3' or 'digits@production'"
