@@ -1,4 +1,4 @@
-"""spark-submit entry point: model versions measured on a slice."""
+"""spark-submit entry point: measures model versions on a slice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from labelmill.pipelines.evaluate.driver import Slice, evaluate
+from labelmill.pipelines.evaluate.driver import evaluate
+from labelmill.pipelines.evaluate.slice_rows import Slice
 from labelmill.spark.job import Job, run_job
 from labelmill.spark.report import Report
 
@@ -16,34 +17,50 @@ def evaluate_models(
     model: Annotated[str, typer.Argument(help="Model name.")],
     max_error: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Acceptable error (1 - accuracy), stated first."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Acceptable error (1 - accuracy). Default: measure without a verdict.",
+        ),
     ] = None,
     sql: Annotated[
         str | None,
-        typer.Option(help="Slice: a query with class and the columns of predict_images."),
+        typer.Option(
+            help="Slice to measure on: a query with class and the columns that predict_images needs."
+        ),
     ] = None,
     snapshot: Annotated[
-        int | None, typer.Option(help="Of --sql: Kudu snapshot, milliseconds since 1970 UTC.")
+        int | None,
+        typer.Option(
+            help="Kudu snapshot that --sql reads, in milliseconds since 1970 UTC. Default: now."
+        ),
     ] = None,
     training_set: Annotated[
-        str | None, typer.Option(help="Slice: a training set by name, digest or folder.")
+        str | None,
+        typer.Option(
+            help="Instead of --sql: a training set, by name (its latest), digest or folder."
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Split of --training-set.")] = "test",
+    split: Annotated[str, typer.Option(help="Split of --training-set to measure on.")] = "test",
     versions: Annotated[
-        str, typer.Option(help="all, best:N (by validation in their sweeps), or numbers 1,2.")
+        str,
+        typer.Option(
+            help="all; best:N, the N best by the metric of their sweep; or numbers such as 1,2."
+        ),
     ] = "all",
     promote: Annotated[
         bool,
         typer.Option(
-            "--promote", help="Move the alias to the accepted version best by validation."
+            "--promote",
+            help="Move the alias to the best accepted version, by validation. Needs --max-error.",
         ),
     ] = False,
     alias: Annotated[str, typer.Option(help="Alias that --promote moves.")] = "production",
 ) -> Report:
-    """Measure model versions on a slice: accuracy, precision, recall, F1, confusion, verdict.
+    """Measure model versions on a slice: accuracy, precision, recall, F1, confusion matrix, verdict.
 
-    Of several accepted versions --promote takes the one with the best metric of its sweep, not the
-    best on this slice, whose figures would otherwise be too good.
+    Of several accepted versions, --promote takes the one with the best metric of its sweep, not the
+    one that is best on this slice: selecting by the slice would make its figures too good.
     """
     on = Slice(sql, snapshot, training_set, split)
     return evaluate(job.spark(), job.settings, model, on, versions, max_error, promote, alias)
@@ -55,6 +72,6 @@ if __name__ == "__main__":
         codes={
             6: "a stored model is not what was published",
             7: "the query is refused",
-            8: "no version holds the acceptable error",
+            8: "no version meets the acceptable error",
         },
     )

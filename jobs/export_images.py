@@ -1,4 +1,4 @@
-"""spark-submit entry point: a slice of the catalogue back to image files."""
+"""spark-submit entry point: exports a slice of the catalogue as image files."""
 
 from __future__ import annotations
 
@@ -18,40 +18,41 @@ def export_images(
     sql: Annotated[
         str,
         typer.Argument(
-            help="Query with collection, image_id[, class, split, uri, source_time, attributes].",
+            help="Query with collection and image_id; class, split, uri, source_time and attributes are optional.",
             show_default=False,
         ),
     ],
     out: Annotated[
         str,
         typer.Option(
-            help="Folder that all workers see, or URI: new, empty, or an export of the same slice."
+            help="Output folder that all workers can reach, or a URI. New, empty, or holding an export of the same slice."
         ),
     ],
     format: Annotated[
-        str, typer.Option(help="png; netpbm: PGM, PPM or PAM by channels; npy: NumPy.")
+        str,
+        typer.Option(help="png; netpbm (PGM, PPM or PAM, depending on channels); or npy (NumPy)."),
     ] = "png",
     layout: Annotated[
         str,
         typer.Option(
-            help="Names of the files. class: [SPLIT/]CLASS/IMAGE_ID.png; uri: as they came; id: by id."
+            help="File names. class: [SPLIT/]CLASS/IMAGE_ID.png; uri: as in the source; id: IMAGE_ID.png."
         ),
     ] = "class",
     limit: Annotated[
-        int | None, typer.Option(help="At most so many rows, the first by image id.")
+        int | None, typer.Option(help="Export at most this many rows, the first by image id.")
     ] = None,
     snapshot: Annotated[
         int | None,
         typer.Option(
-            help="Kudu snapshot, milliseconds since 1970 UTC. Default: now, or that of the export to "
-            "go on with."
+            help="Kudu snapshot, in milliseconds since 1970 UTC. Default: now, or the snapshot of the "
+            "export to continue."
         ),
     ] = None,
 ) -> Report:
-    """Write the images of a slice as files, exactly the stored pixels, and a manifest.csv.
+    """Write the images of a slice as files with exactly the stored pixels, and a manifest.csv.
 
-    The manifest comes last and can be ingested again: same classes, splits, times and attributes.
-    Killed and run again, the export goes on and ends in the same files.
+    The manifest is written last and can be ingested again, with the same classes, splits, times and
+    attributes. If the export is interrupted, run it again: it continues and writes the same files.
     """
     for kind, given, known in (("format", format, Format), ("layout", layout, Layout)):
         if given not in get_args(known):

@@ -1,4 +1,4 @@
-"""spark-submit entry point: a slice of the catalogue to a training set."""
+"""spark-submit entry point: freezes a slice of the catalogue to a training set."""
 
 from __future__ import annotations
 
@@ -21,62 +21,76 @@ _SPLITS, _ROWS = "Splits", "Rows and classes"
 
 def freeze_training_set(
     job: Job,
-    name: Annotated[str, typer.Argument(help="What people call the training set.")],
+    name: Annotated[str, typer.Argument(help="Name of the training set.")],
     sql: Annotated[
         str | None,
         typer.Option(
             help="Query with collection and image_id (or record_id), and class, classes or mask_id; "
-            "split, if wanted. Pixels come by themselves."
+            "split is optional. Pixels are added automatically."
         ),
     ] = None,
     slice: Annotated[
         str | None,
-        typer.Option(help="Instead of --sql: a named slice (`labelmill slice list`) or a file."),
+        typer.Option(
+            help="Instead of --sql: a named slice (see `labelmill slice list`) or a slice file."
+        ),
     ] = None,
     collection: Annotated[
         str | None,
         typer.Option(
-            help="Instead of --sql: all images of it that have a truth, split as their source said."
+            help="Instead of --sql: all images of this collection that have a class, with the splits of "
+            "their source."
         ),
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE of a :NAME in the query; repeatable.")
+        list[str] | None, typer.Option(help="NAME=VALUE for a :NAME in the query; may be repeated.")
     ] = None,
     snapshot: Annotated[
-        int | None, typer.Option(help="Kudu snapshot, milliseconds since 1970 UTC. Default: now.")
+        int | None,
+        typer.Option(help="Kudu snapshot, in milliseconds since 1970 UTC. Default: now."),
     ] = None,
     at: Annotated[
         str | None,
         typer.Option(help="Instead of --snapshot: a time such as 2026-01-31T12:00Z."),
     ] = None,
     location: Annotated[
-        str | None, typer.Option(help="Folder or URI below which it goes. Default: settings.")
+        str | None,
+        typer.Option(help="Parent folder or URI of the training set. Default: settings."),
     ] = None,
     fractions: Annotated[
         str,
         typer.Option(
-            help="Train, validation, test for rows without a split.", rich_help_panel=_SPLITS
+            help="Shares of train, validation and test for rows without a split.",
+            rich_help_panel=_SPLITS,
         ),
     ] = "0.8,0.1,0.1",
     validation_fraction: Annotated[
         float,
         typer.Option(
-            help="Cut off train when splits are given and none is validation; 0: never.",
+            help="Share of train to use as validation when the query gives splits but no validation split; 0: none.",
             rich_help_panel=_SPLITS,
         ),
     ] = 0.1,
     salt: Annotated[
-        str, typer.Option(help="Another salt gives another hash split.", rich_help_panel=_SPLITS)
+        str,
+        typer.Option(
+            help="Salt of the hash that splits rows; change it for another split.",
+            rich_help_panel=_SPLITS,
+        ),
     ] = "",
     stratify: Annotated[
         bool,
-        typer.Option("--stratify", help="Exact shares of every class.", rich_help_panel=_SPLITS),
+        typer.Option(
+            "--stratify",
+            help="Split every class by exactly the same shares.",
+            rich_help_panel=_SPLITS,
+        ),
     ] = False,
     group_by: Annotated[
         str | None,
         typer.Option(
-            help="A column of the query: rows with equal values stay in one split. Default: `group`, "
-            "where the query gives it.",
+            help="Column of the query whose equal values stay in one split. Default: `group`, when the "
+            "query has it.",
             rich_help_panel=_SPLITS,
         ),
     ] = None,
@@ -84,7 +98,7 @@ def freeze_training_set(
         bool,
         typer.Option(
             "--source-splits",
-            help="Take the split from images where the query gives none.",
+            help="Use the split of an image's source where the query gives none.",
             rich_help_panel=_SPLITS,
         ),
     ] = False,
@@ -92,32 +106,34 @@ def freeze_training_set(
         bool,
         typer.Option(
             "--balance",
-            help="Cut train rows of every class down to the smallest class.",
+            help="Reduce the train rows of every class to the size of the smallest class.",
             rich_help_panel=_ROWS,
         ),
     ] = False,
     limit_per_class: Annotated[
         int | None,
         typer.Option(
-            help="Rows of each class in each split, at most, drawn by hash.", rich_help_panel=_ROWS
+            help="Most rows per class and split, selected by hash.", rich_help_panel=_ROWS
         ),
     ] = None,
     class_list: Annotated[
         str | None,
         typer.Option(
-            help="Classes in the order of their indices: a,b,c. Default: those that occur, sorted.",
+            help="Classes in the order of their indices: a,b,c. Default: the classes of the rows, sorted.",
             rich_help_panel=_ROWS,
         ),
     ] = None,
     no_target: Annotated[
         bool,
-        typer.Option("--no-target", help="Freeze images or features alone.", rich_help_panel=_ROWS),
+        typer.Option(
+            "--no-target", help="Freeze images or features without a target.", rich_help_panel=_ROWS
+        ),
     ] = False,
 ) -> Report:
-    """Freeze a slice: Arrow files and a manifest below a folder named by the rows' digest.
+    """Freeze a slice to Arrow files and a manifest, in a folder named by the rows' digest.
 
-    The same slice at the same snapshot is the same digest, and keeps its first name. Splits are the
-    query's `split`, else a stable hash. What a query may give: docs/guides/slices.md.
+    The same slice at the same snapshot has the same digest and keeps its first name. Splits come from
+    the query's `split` column, else from a stable hash. Columns of a query: docs/guides/slices.md.
     """
     query = freeze_query(job.settings, sql, slice, collection, parse_options(param or []))
     options = Options(

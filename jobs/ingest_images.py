@@ -1,4 +1,4 @@
-"""spark-submit entry point: a heap of images into the catalogue."""
+"""spark-submit entry point: ingests a source of images into the catalogue."""
 
 from __future__ import annotations
 
@@ -20,35 +20,37 @@ def ingest_images(
             "(hdfs://…, s3://…) or kafka:TOPIC."
         ),
     ],
-    collection: Annotated[str, typer.Option(help="Name that this heap of images gets.")],
+    collection: Annotated[str, typer.Option(help="Collection that the images belong to.")],
     labels: Annotated[
         str,
         typer.Option(
-            help="Where classes come from: folder, none, or a pattern for file names such as "
-            "'{class}.{number}.png'; other names in braces become attributes."
+            help="Where classes come from: folder, none, or a pattern of file names such as "
+            "'{class}.{number}.png'. Other names in braces become attributes."
         ),
     ] = "folder",
     uri: Annotated[
         str,
         typer.Option(
-            help="For a manifest without a column of paths: how a path is made of its columns, such as "
-            "'train/{id}.png'."
+            help="For a manifest without a path column: a pattern that builds the path from its "
+            "columns, such as 'train/{id}.png'."
         ),
     ] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many files.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many files.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and decode everything, write nothing.")
     ] = False,
     fail_over: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="Fail when more than this per cent is quarantined."),
+        typer.Option(
+            min=0, max=100, help="Fail when more than this percentage of the files is quarantined."
+        ),
     ] = None,
 ) -> Report:
-    """Images of a heap into `images` and `annotations`; bad files into `quarantine`.
+    """Ingest images into `images` and `annotations`; files that cannot be read go to `quarantine`.
 
-    PNG, PGM, PPM and PAM files. The class is the parent folder's name (CLASS/1.png) unless --labels
-    says otherwise or the source names it, the split the first folder's (train/, test/, validation/).
-    A second run of the same heap adds nothing; a run that was killed is run again.
+    Reads PNG, PGM, PPM and PAM files. The class is the name of the parent folder (CLASS/1.png) unless
+    the source or --labels says otherwise; the split is the first folder (train/, test/, validation/).
+    Ingesting the same source again adds nothing. If a run is interrupted, run it again.
     """
     options = IngestOptions(limit, fail_over, labels, dry_run, uri)
     return ingest(job.spark(), job.settings, source, collection, options)

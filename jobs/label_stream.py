@@ -1,4 +1,4 @@
-"""label_stream: label the images of a Kafka topic as they come, with the version an alias names."""
+"""spark-submit entry point: labels the images of a Kafka topic as they arrive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
-from labelmill.pipelines.label import driver as label
+from labelmill.pipelines.label import driver
+from labelmill.pipelines.label.plan import StreamPlan
 from labelmill.spark.job import Job, run_job
 from labelmill.spark.report import Report
 
@@ -17,7 +18,10 @@ def label_stream(
     topic: Annotated[str, typer.Option(help="Kafka topic with images.")],
     model: Annotated[str, typer.Option(help="Model name.")],
     alias: Annotated[
-        str, typer.Option(help="Alias whose version labels; moving it is the hot swap.")
+        str,
+        typer.Option(
+            help="Alias whose version labels; move it to swap versions while the stream runs."
+        ),
     ] = "production",
     query: Annotated[
         str | None, typer.Option(help="Name of the stream. Default: TOPIC-MODEL.")
@@ -25,7 +29,7 @@ def label_stream(
     checkpoint: Annotated[
         str | None,
         typer.Option(
-            help="Folder or URI of the stream's offsets. Default: HOME/checkpoints/QUERY."
+            help="Folder or URI for the stream's offsets. Default: HOME/checkpoints/QUERY."
         ),
     ] = None,
     output: Annotated[
@@ -35,36 +39,45 @@ def label_stream(
         str | None, typer.Option(help="Topic for dead letters. Default: TOPIC-dead.")
     ] = None,
     collection: Annotated[
-        str, typer.Option(help="Collection of messages that name none.")
+        str, typer.Option(help="Collection for messages that name none.")
     ] = "stream",
-    bound: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Labels below this probability: review.")
+    threshold: Annotated[
+        float,
+        typer.Option(
+            "--threshold",
+            "--bound",  # the former name
+            min=0.0,
+            max=1.0,
+            help="Labels below this probability get the decision `review`.",
+        ),
     ] = DEFAULT_THRESHOLD,
     max_per_batch: Annotated[
-        int, typer.Option(min=1, help="Messages per micro-batch at most.")
+        int, typer.Option(min=1, help="Most messages per micro-batch.")
     ] = 4096,
     until_drained: Annotated[
-        bool, typer.Option("--until-drained", help="End when nothing is waiting in the topic.")
+        bool, typer.Option("--until-drained", help="End once the topic has no unread messages.")
     ] = False,
     idle: Annotated[
         float,
-        typer.Option(min=0.0, help="Seconds without a new message that count as drained."),
+        typer.Option(
+            min=0.0, help="Seconds without a new message after which the topic counts as drained."
+        ),
     ] = 2.0,
     at_least: Annotated[
-        int, typer.Option(min=0, help="Not drained before so many messages were seen.")
+        int, typer.Option(min=0, help="With --until-drained: read at least this many messages.")
     ] = 0,
     create_topics: Annotated[
-        bool, typer.Option("--create-topics", help="Create the topics that do not exist.")
+        bool, typer.Option("--create-topics", help="Create topics that do not exist.")
     ] = False,
 ) -> Report:
-    """Labels the images of a Kafka topic, with the version that an alias names.
+    """Label the images of a Kafka topic with the version that an alias names.
 
-    The version is pinned per micro-batch; SIGTERM finishes the micro-batch and ends with 0. After a
-    crash, start it again with the same --query: labels are the same, messages may come twice (each
-    carries query and batch_id).
+    The version is pinned per micro-batch. SIGTERM finishes the current micro-batch and ends with exit
+    code 0. After a crash, start again with the same --query: labels stay the same, messages may be
+    sent twice (each carries query and batch_id).
     """
     name = query or f"{topic}-{model}"
-    plan = label.StreamPlan(
+    plan = StreamPlan(
         topic=topic,
         output=output or f"{topic}-labelled",
         dead=dead or f"{topic}-dead",
@@ -73,21 +86,21 @@ def label_stream(
         query=name,
         checkpoint=checkpoint or (job.settings.home.absolute() / "checkpoints" / name).as_uri(),
         collection=collection,
-        bound=bound,
+        threshold=threshold,
         max_per_batch=max_per_batch,
         until_drained=until_drained,
         idle_seconds=idle,
         at_least=at_least,
     )
-    return label.label_stream(job.spark(), job.settings, plan, create_topics)
+    return driver.label_stream(job.spark(), job.settings, plan, create_topics)
 
 
 if __name__ == "__main__":
     run_job(
         label_stream,
-        {
+        codes={
             0: "drained, or stopped by SIGTERM between two micro-batches",
-            5: "Kafka: unreachable, no such topic, or messages are gone",
+            5: "Kafka: unreachable, no such topic, or unread messages were deleted",
             6: "no version of the model can be served",
         },
     )

@@ -1,4 +1,4 @@
-"""spark-submit entry point: batch labels for a slice."""
+"""spark-submit entry point: labels a slice with one model version."""
 
 from __future__ import annotations
 
@@ -20,27 +20,41 @@ def predict_images(
     sql: Annotated[
         str | None,
         typer.Option(
-            help="Query with collection, image_id, pixels, height, width, channels, dtype."
+            help="Query with collection, image_id, pixels, height, width, channels and dtype."
         ),
     ] = None,
     collection: Annotated[
-        str | None, typer.Option(help="Instead of --sql: all its images.")
+        str | None, typer.Option(help="Instead of --sql: all images of this collection.")
     ] = None,
-    version: Annotated[int | None, typer.Option(help="Model version. Default: the alias'.")] = None,
-    alias: Annotated[str, typer.Option(help="Alias, when no --version is given.")] = "production",
-    bound: Annotated[
-        float, typer.Option(min=0, max=1, help="Below this probability the decision is `review`.")
+    version: Annotated[
+        int | None, typer.Option(help="Model version. Default: the alias's.")
+    ] = None,
+    alias: Annotated[
+        str, typer.Option(help="Alias to resolve when --version is not given.")
+    ] = "production",
+    threshold: Annotated[
+        float,
+        typer.Option(
+            "--threshold",
+            "--bound",  # the former name
+            min=0,
+            max=1,
+            help="Labels below this probability get the decision `review`.",
+        ),
     ] = DEFAULT_THRESHOLD,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Predict and report only.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Predict and report, but write nothing.")
+    ] = False,
 ) -> Report:
-    """Label every image of a slice with one model version, into `labels`.
+    """Label every image of a slice with one model version; writes to `labels`.
 
-    A second run writes the same rows. An image that the model cannot take is counted and left out.
+    Running it again writes the same rows. Images that the model does not accept are counted and
+    skipped.
     """
     if (sql is None) == (collection is None):
         raise InputError("give either --sql or --collection")
     query = sql if sql is not None else collection_sql(collection or "")
-    return predict(job.spark(), job.settings, query, model, version, alias, bound, dry_run)
+    return predict(job.spark(), job.settings, query, model, version, alias, threshold, dry_run)
 
 
 if __name__ == "__main__":

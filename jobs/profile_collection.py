@@ -1,4 +1,4 @@
-"""spark-submit entry point: what a collection holds, and where it deviates from what was expected."""
+"""spark-submit entry point: profiles a collection and reports deviations."""
 
 from __future__ import annotations
 
@@ -16,44 +16,49 @@ from labelmill.spark.report import Report
 
 def profile_collection(
     job: Job,
-    collection: Annotated[str, typer.Argument(help="Collection to look at.")],
+    collection: Annotated[str, typer.Argument(help="Collection to profile.")],
     against: Annotated[
         str | None,
         typer.Option(
-            help="Compare with: latest (this collection's newest accepted profile), letters of a "
-            "profile's digest, another collection's name, or a schema's FILE.json."
+            help="Compare with: latest (the newest accepted profile of this collection), the first "
+            "digits of a profile's digest, another collection, or a schema FILE.json."
         ),
     ] = None,
     fail_on_deviation: Annotated[
         bool,
-        typer.Option("--fail-on-deviation", help="End with 8 when a deviation is an error."),
+        typer.Option(
+            "--fail-on-deviation", help="End with exit code 8 when a deviation is an error."
+        ),
     ] = False,
     accept: Annotated[
         bool,
-        typer.Option("--accept", help="From now on this is what `latest` means."),
+        typer.Option("--accept", help="Accept this profile: it becomes `latest`."),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="HTML page to write: one file, opens offline.")
+        Path | None, typer.Option(help="Write an HTML page: one file that works offline.")
     ] = None,
     schema: Annotated[
         Path | None,
-        typer.Option(help="Write the inferred schema to this FILE.json, to keep and edit."),
+        typer.Option(help="Write the inferred schema to this FILE.json, which you can edit."),
     ] = None,
     snapshot: Annotated[
-        int | None, typer.Option(help="Kudu snapshot, milliseconds since 1970 UTC. Default: now.")
+        int | None,
+        typer.Option(help="Kudu snapshot, in milliseconds since 1970 UTC. Default: now."),
     ] = None,
     distance: Annotated[
         int,
-        typer.Option(min=0, max=8, help="Near duplicates: bits in which hashes may differ."),
+        typer.Option(
+            min=0, max=8, help="Near duplicates: most bits in which perceptual hashes differ."
+        ),
     ] = DISTANCE,
     likeness: Annotated[
-        float, typer.Option(min=0, max=1, help="Near duplicates: least likeness of thumbnails.")
+        float, typer.Option(min=0, max=1, help="Near duplicates: lowest similarity of thumbnails.")
     ] = LIKENESS,
 ) -> Report:
-    """Sizes, classes, brightness, duplicates, leaks and outliers of a collection, into `profiles`.
+    """Profile a collection: sizes, classes, brightness, duplicates, leaks and outliers.
 
-    With --against, says what deviates from what was there before: new and missing classes, shares,
-    sizes, channels, brightness, duplicates. The same images give the same profile and digest.
+    With --against, reports what deviates: new and missing classes, shares, sizes, channels,
+    brightness, duplicates. The same images give the same profile and digest. Writes to `profiles`.
     """
     for path, flag in ((out, "--out"), (schema, "--schema")):
         if path is not None:

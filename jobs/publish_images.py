@@ -1,4 +1,4 @@
-"""publish_images: a slice (SQL) or a folder of PNG files → a Kafka topic, shuffled, no repeats."""
+"""spark-submit entry point: publishes images to a Kafka topic, shuffled, each once."""
 
 from __future__ import annotations
 
@@ -20,42 +20,44 @@ def publish_images(
     topic: Annotated[str, typer.Option(help="Kafka topic to publish to.")],
     sql: Annotated[
         str | None,
-        typer.Option(help="Query over the catalogue: select i.* from images i where …"),
+        typer.Option(help="Query over the catalogue, such as 'select * from images where …'."),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Folder of PNG files, sent byte for byte.")
+        Path | None, typer.Option(help="Instead of --sql: a folder of PNG files, sent unchanged.")
     ] = None,
     training_set: Annotated[
         str | None,
-        typer.Option(help="Name, digest or folder of a frozen training set; sends --split of it."),
+        typer.Option(
+            help="Instead of --sql: name, digest or folder of a training set; sends its --split."
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="Split of --training-set: train, validation or test.")
+    ] = "test",
     collection: Annotated[
-        str, typer.Option(help="Collection named in the messages of a folder.")
+        str, typer.Option(help="Collection that the messages of a --folder name.")
     ] = "stream",
     with_labels: Annotated[
         bool,
         typer.Option(
             "--with-labels/--without-labels",
-            help="Put the truth into the messages: column class or the folder's name, and the path.",
+            help="Include the true class (column class, or the folder's name) and the path.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the shuffled order.")] = 0,
-    rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Messages a second at most.")
-    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffled order.")] = 0,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Most messages per second.")] = None,
     create_topics: Annotated[
         bool, typer.Option("--create-topics", help="Create the topic if it does not exist.")
     ] = False,
 ) -> Report:
-    """Publishes images to Kafka, shuffled without repeats.
+    """Publish images to Kafka in shuffled order, each image once.
 
-    A run that was killed and is started again repeats messages; the consumers of labelmill are
+    If the job is interrupted and run again, messages are repeated; labelmill's consumers are
     idempotent by image id.
     """
     if sum(source is not None for source in (sql, folder, training_set)) != 1:
         raise InputError(
-            "say what to publish, one of: --sql QUERY, --folder DIR, --training-set NAME"
+            "give what to publish, one of: --sql QUERY, --folder DIR, --training-set NAME"
         )
     require_or_create(job.settings, topic, create_topics)
     if folder is not None:
@@ -67,4 +69,7 @@ def publish_images(
 
 
 if __name__ == "__main__":
-    run_job(publish_images, {5: "Kafka: unreachable, or no such topic", 7: "the SQL was refused"})
+    run_job(
+        publish_images,
+        codes={5: "Kafka: unreachable, or no such topic", 7: "the query is refused"},
+    )

@@ -1,4 +1,4 @@
-"""train_models: a sweep file and a frozen training set → one model per setting, each a trial row."""
+"""spark-submit entry point: trains one model per setting of a sweep on a training set."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from labelmill.training_sets.registry import find
 
 def train_models(
     job: Job,
-    plan: Annotated[Path, typer.Argument(help="Sweep file (YAML), see conf/sweeps.")],
+    plan: Annotated[Path, typer.Argument(help="Sweep file (YAML); examples are in conf/sweeps.")],
     training_set: Annotated[
-        str, typer.Option(help="Name (its latest), digest or folder of a frozen training set.")
+        str, typer.Option(help="Training set, by name (its latest), digest or folder.")
     ],
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Trials at a time. Default: executor slots.")
+        int | None,
+        typer.Option(min=1, help="Trials to run at a time. Default: the number of executor slots."),
     ] = None,
     retry_failed: Annotated[
         bool,
         typer.Option(
             "--retry-failed",
-            help="Run trials again that failed before, or whose stored model is damaged.",
+            help="Also run trials that failed before, or whose stored model is damaged.",
         ),
     ] = False,
     trial_timeout: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds after which a trial is a failed one.")
+        float | None, typer.Option(min=0.1, help="Seconds after which a trial counts as failed.")
     ] = None,
 ) -> Report:
-    """Trains one model per setting of a sweep file, each in one executor task.
+    """Train one model per setting of a sweep file, each in one executor task.
 
-    Every trial is a row with its metrics per epoch; one that fails is a failed row. Run it again
-    after a crash: trials that ended are not repeated.
+    Every trial becomes a row of `trials` with its metrics per epoch, also when it fails. After a
+    crash, run it again: finished trials are not repeated.
     """
     checked = read_plan(plan)
     frozen = find(job.settings, training_set)
@@ -44,4 +45,4 @@ def train_models(
 
 
 if __name__ == "__main__":
-    run_job(train_models, {10: "every trial failed"})
+    run_job(train_models, codes={10: "all trials failed"})

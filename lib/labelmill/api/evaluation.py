@@ -118,6 +118,7 @@ class EvaluationResult:
             key=lambda score: score.f1,
         )
         few = len(measures.classes) <= SHOWN
+        matrix = shown_matrix(measures.confusion, measures.classes)
         by_merit = sorted(self.versions, key=lambda v: (v is not best, v.version))
         return render(
             "evaluation.html.j2",
@@ -128,7 +129,8 @@ class EvaluationResult:
                 (measures.f1_macro, "F1, mean of classes"),
                 (measures.rows, "images"),
             ),
-            matrix=shown_matrix(measures.confusion, measures.classes),
+            matrix=matrix,
+            turned=max(map(len, matrix.names)) > 4,
             scores=measures.per_class if few else weakest[:SHOWN],
             few=few,
             versions=by_merit[:VERSIONS],

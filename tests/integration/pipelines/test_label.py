@@ -12,8 +12,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from labelmill.bus.envelope import Envelope, encode
 from labelmill.errors import ArtifactError, InputError, MissingRow, UnknownTopic
-from labelmill.pipelines.label import checkpoint
-from labelmill.pipelines.label import control as stream_control
+from labelmill.pipelines.label import checkpoint, control
 from labelmill.pipelines.label.driver import label_stream
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
@@ -159,7 +158,7 @@ def test_what_cannot_start_says_so_before_it_starts(spark: SparkSession, place: 
 def test_a_stop_that_meets_a_batch_lets_it_finish(
     spark: SparkSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look, images = stream_control._waiting, drawn_images(40)
+    look, images = control._waiting, drawn_images(40)
 
     def slow_look(query: StreamingQuery) -> bool:
         # What was seen is old when it is acted on: a batch has begun in between.
@@ -169,7 +168,7 @@ def test_a_stop_that_meets_a_batch_lets_it_finish(
             until(lambda: len(place.batches()) > len(before))
         return waiting
 
-    monkeypatch.setattr(stream_control, "_waiting", slow_look)
+    monkeypatch.setattr(control, "_waiting", slow_look)
     report = label_stream(spark, place.settings, place.plan(idle_seconds=0.0))
     assert report.exit_code == 0
     assert {row["state"] for row in place.batches()} == {"done"}

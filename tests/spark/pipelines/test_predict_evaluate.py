@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.errors import ArtifactError, InputError, MissingRow, NotAccepted, QueryRefused
 from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.evaluate.driver import Slice, evaluate
+from labelmill.pipelines.evaluate.driver import evaluate
+from labelmill.pipelines.evaluate.slice_rows import Slice
 from labelmill.pipelines.freeze.driver import default_sql, freeze
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.pipelines.predict.driver import predict_images
@@ -22,7 +23,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.records import aliases, models
 from labelmill.store.schema.tables import EVALUATIONS, LABELS, MODEL_CHUNKS, TRIALS
 from labelmill.training_sets.registry import find
-from tests.helpers.image_folders import write_heap
+from tests.helpers.image_folders import write_image_folder
 from tests.helpers.small_models import small_artifact
 
 IMAGES_OF_C = "select * from images where collection = 'c'"
@@ -33,7 +34,9 @@ def versions(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> list[int]:
     """40 images as ``c``; versions 1 and 2 of model ``m``."""
-    ingest(spark, settings, str(write_heap(tmp_path / "heap", images=40, classes="abc")), "c")
+    ingest(
+        spark, settings, str(write_image_folder(tmp_path / "heap", images=40, classes="abc")), "c"
+    )
     for version in (1, 2):
         models.publish(client, "m", version, small_artifact(version), "", None)
     return [1, 2]
@@ -45,7 +48,7 @@ def test_labels_are_what_the_model_says(
     aliases.move(client, "m", "production", 2)
     predict_images(spark, settings, IMAGES_OF_C, "m", dry_run=True)
     assert not list(client.scan(LABELS)), "a dry run writes nothing"
-    results = predict_images(spark, settings, IMAGES_OF_C, "m", bound=0.9).results
+    results = predict_images(spark, settings, IMAGES_OF_C, "m", threshold=0.9).results
     assert (results["rows"], results["version"], results["failed"]) == (40, 2, 0)
     freeze(spark, settings, default_sql("c"), "x")
     frozen, predictor = find(settings, "x"), Predictor(small_artifact(2))
@@ -59,7 +62,7 @@ def test_labels_are_what_the_model_says(
             assert row["decision"] == ("accepted" if probabilities.max() >= 0.9 else "review")
             assert (row["model"], row["version"], row["query"]) == ("m", 2, "")
     assert not labels
-    predict_images(spark, settings, IMAGES_OF_C, "m", bound=0.9)
+    predict_images(spark, settings, IMAGES_OF_C, "m", threshold=0.9)
     assert len(list(client.scan(LABELS))) == 40
 
 

@@ -1,1 +1,1 @@
-"""Versions are measured, judged and promoted."""
+"""Measures model versions, judges them and promotes one."""

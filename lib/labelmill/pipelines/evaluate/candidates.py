@@ -1,8 +1,8 @@
-"""Which versions of a model are meant, and in which order of merit their sweeps left them.
+"""Selects versions of a model and ranks them by the metrics of their sweeps.
 
-An objective is comparable within its sweep only: another sweep may have measured another metric, on
-another training set. So the newest sweep's versions come before those of older ones, each sweep's in
-its own order; versions of no sweep come last.
+Objectives are comparable only within one sweep: another sweep may have measured another metric, on
+another training set. So versions of the newest sweep rank before those of older sweeps, each sweep
+in its own order; versions that came from no sweep rank last.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from labelmill.store.schema.tables import SWEEPS, TRIALS
 
 @dataclass(frozen=True)
 class Candidate:
-    """One version.
+    """A version that can be evaluated.
 
     Attributes:
-        version: Number.
+        version: Its number.
         metric: The sweep's objective at the end of its trial; None when it came from no sweep.
-        maximize: Whether more of it is better.
-        reserved: First version that its sweep took; the newer the sweep, the larger.
+        maximize: Whether a larger metric is better.
+        first_version: First version that its sweep reserved; larger for newer sweeps.
     """
 
     version: int
     metric: float | None = None
     maximize: bool = True
-    reserved: int = 0
+    first_version: int = 0
 
     @property
     def rank(self) -> tuple[bool, int, float, int]:
-        """Smaller is better: newest sweep first, best metric first; last what has no metric."""
+        """Smaller is better: newest sweep first, then best metric; versions without one last."""
         if self.metric is None:
             return True, 0, 0.0, -self.version
         merit = -self.metric if self.maximize else self.metric
-        return False, -self.reserved, merit, self.version
+        return False, -self.first_version, merit, self.version
 
 
-def candidates(client: RowClient, model: str, chosen: str) -> list[Candidate]:
-    """The versions that `chosen` means, in order of number.
+def select_candidates(client: RowClient, model: str, chosen: str) -> list[Candidate]:
+    """Selects versions, in order of number.
 
     Args:
         client: Open client.
         model: Model name.
-        chosen: ``all``, ``best:N`` (of the newest sweep first), or numbers with commas.
+        chosen: ``all``, ``best:N`` (the N best by `Candidate.rank`), or numbers such as ``1,2,5``.
 
     Raises:
         InputError: `chosen` is none of these.
-        MissingRow: The model has no versions, or not these.
+        MissingRow: The model has no versions, or lacks one of these.
     """
-    known = {c.version: c for c in _known(client, model)}
+    known = {c.version: c for c in _all_candidates(client, model)}
     if not known:
         raise MissingRow(f"model {model!r} has no versions; train some with jobs/train_models.py")
     if chosen == "all":
@@ -63,24 +63,24 @@ def candidates(client: RowClient, model: str, chosen: str) -> list[Candidate]:
         best = sorted(known.values(), key=lambda c: c.rank)[: int(number)]
         return sorted(best, key=lambda c: c.version)
     try:
-        wanted = sorted({int(part) for part in chosen.split(",")})
+        numbers = sorted({int(part) for part in chosen.split(",")})
     except ValueError:
         raise InputError(f"versions {chosen!r}; expected all, best:3 or 1,2,5") from None
-    missing = [v for v in wanted if v not in known]
+    missing = [v for v in numbers if v not in known]
     if missing:
         raise MissingRow(
             f"model {model!r} has no version {', '.join(map(str, missing))}; versions: "
             f"{', '.join(map(str, known))}"
         )
-    return [known[v] for v in wanted]
+    return [known[v] for v in numbers]
 
 
-def _known(client: RowClient, model: str) -> list[Candidate]:
+def _all_candidates(client: RowClient, model: str) -> list[Candidate]:
     client.ensure(TRIALS)
     client.ensure(SWEEPS)
     columns = ["sweep_id", "plan", "first_version"]
     sweeps = {
-        row["sweep_id"]: (_maximizes(str(row["plan"])), int(str(row["first_version"])))
+        row["sweep_id"]: (_is_maximized(str(row["plan"])), int(str(row["first_version"])))
         for row in client.scan(SWEEPS, columns, {"model": model})
     }
     known = {version: Candidate(version) for version in models.versions(client, model)}
@@ -88,12 +88,12 @@ def _known(client: RowClient, model: str) -> list[Candidate]:
     for row in client.scan(TRIALS, columns, {"model": model, "state": "done"}):
         version, metric = int(str(row["version"])), row["metric"]
         if version in known and metric is not None:
-            more, reserved = sweeps.get(row["sweep_id"], (True, 0))
-            known[version] = Candidate(version, float(str(metric)), more, reserved)
+            maximize, first = sweeps.get(row["sweep_id"], (True, 0))
+            known[version] = Candidate(version, float(str(metric)), maximize, first)
     return list(known.values())
 
 
-def _maximizes(plan: str) -> bool:
+def _is_maximized(plan: str) -> bool:
     try:
         return bool(json.loads(plan)["objective"]["goal"] != "minimize")
     except (ValueError, KeyError, TypeError):

@@ -8,10 +8,11 @@ from datetime import datetime, timezone
 from labelmill.domain.models.metrics import Evaluation
 from labelmill.domain.models.promotion import Verdict
 from labelmill.pipelines.evaluate.candidates import Candidate
+from labelmill.pipelines.evaluate.verdicts import Judged
 from labelmill.spark.report import Report
 
 
-def _row(
+def evaluation_row(
     model: str,
     digest: str,
     text: str,
@@ -20,6 +21,17 @@ def _row(
     found: Evaluation,
     decided: Verdict,
 ) -> dict[str, object]:
+    """A version's row of ``evaluations``.
+
+    Args:
+        model: Model name.
+        digest: SHA-256 (hex) of the slice.
+        text: The slice as text: its query, or training set and split.
+        max_error: Acceptable error; None when none was stated.
+        candidate: The version.
+        found: Its measures.
+        decided: Its verdict.
+    """
     return {
         "model": model,
         "version": candidate.version,
@@ -41,9 +53,8 @@ def _row(
     }
 
 
-def _reported(
-    report: Report, model: str, text: str, judged: list[tuple[Candidate, Evaluation, Verdict]]
-) -> None:
+def fill_report(report: Report, model: str, text: str, judged: list[Judged]) -> None:
+    """Adds what was measured to the closing report."""
     report.put("model", model)
     report.put("slice", text)
     report.put("rows", max(found.rows for _, found, _ in judged))

@@ -1,4 +1,4 @@
-"""What executors do for an evaluation: predict, and count a confusion matrix."""
+"""What executors do for an evaluation: predict and count a confusion matrix."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pyspark import Broadcast, SparkFiles
 from labelmill.domain.models.artifact import unpack
 from labelmill.feed.rows.shards import open_files
 from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.predict.worker import labelled_rows
+from labelmill.pipelines.predict.worker import label_rows
 
-COUNTED = pa.schema(
+CONFUSION_SCHEMA = pa.schema(
     [
         ("version", pa.int32()),
         ("truth", pa.string()),
@@ -21,34 +21,35 @@ COUNTED = pa.schema(
         ("rows", pa.int64()),
     ]
 )
-"""Confusion of one task; ``predicted`` is null where the image could not be prepared."""
+"""Counts of one task; ``predicted`` is null for images that could not be prepared."""
 
 
 def confuse_batches(
     batches: Iterator[pa.RecordBatch], artifacts: Broadcast[dict[int, bytes]]
 ) -> Iterator[pa.RecordBatch]:
-    """Runs on executors: images with their truth to counts.
+    """Runs on executors (``mapInArrow``): images with their true classes to counts.
 
     Args:
-        batches: Columns `IMAGE_COLUMNS` and ``class``, or only ``shard``: names or paths of a
+        batches: Columns `IMAGE_COLUMNS` and ``class``; or only ``shard``, with names or paths of a
             training set's files.
-        artifacts: Version → artifact bytes.
+        artifacts: Artifact bytes by version.
 
     Yields:
-        One batch of `COUNTED`.
+        One batch of `CONFUSION_SCHEMA`.
     """
     predictors = {v: Predictor(unpack(data)) for v, data in artifacts.value.items()}
     counts: Counter[tuple[int, str, str | None]] = Counter()
-    for batch in _opened(batches):
+    for batch in _image_batches(batches):
         truth = batch.column("class").to_pylist()
         for version, predictor in predictors.items():
-            for row in labelled_rows(batch, predictor, 0.0):
+            for row in label_rows(batch, predictor, 0.0):
                 counts[version, truth[row["row"]], row.get("class")] += 1
-    rows = [dict(zip(COUNTED.names, (*key, n), strict=True)) for key, n in counts.items()]
-    yield pa.RecordBatch.from_pylist(rows, schema=COUNTED)
+    rows = [dict(zip(CONFUSION_SCHEMA.names, (*key, n), strict=True)) for key, n in counts.items()]
+    yield pa.RecordBatch.from_pylist(rows, schema=CONFUSION_SCHEMA)
 
 
-def _opened(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _image_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    # Batches that name shards are replaced by the rows of those shards.
     for batch in batches:
         if batch.schema.names != ["shard"]:
             yield batch

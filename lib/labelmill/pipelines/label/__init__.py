@@ -1,1 +1,1 @@
-"""A stream is labelled; the version is pinned per micro-batch."""
+"""Labels a stream of images; the model version is pinned per micro-batch."""

@@ -1,9 +1,9 @@
-"""label: Kafka → decode → predict → `labels`, an enriched message onward, bad input to dead letters.
+"""Labels a Kafka topic: labels to Kudu, enriched messages and dead letters back to Kafka.
 
-Per micro-batch: pin a version, one Spark stage that decodes and predicts (persisted and counted, so
-that the stage which writes to Kudu does nothing else), labels to Kudu, messages to Kafka, and the
-batch's row in ``stream_batches``. Each write is idempotent or carries the batch's number, so a
-batch that is replayed after a crash leaves the same labels; messages may come twice.
+Each micro-batch pins a version, decodes and predicts in one Spark stage (persisted and counted, so
+that the stage that writes to Kudu only writes), upserts labels, sends messages, and marks its row in
+``stream_batches`` as done. Each write is idempotent or carries the batch's number: a batch that is
+replayed after a crash leaves the same labels, and its messages may be sent twice.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from labelmill.bus.topics import MESSAGE_OVERHEAD
 from labelmill.errors import ArtifactError, BusError, LabelmillError
 from labelmill.pipelines.label import checkpoint
 from labelmill.pipelines.label.control import Stop, StopRequested, follow, stop_on_sigterm
-from labelmill.pipelines.label.messages import Task
-from labelmill.pipelines.label.plan import StreamPlan, caps, start
-from labelmill.pipelines.label.report import Tally
-from labelmill.pipelines.label.version_pins import Pins, Served
+from labelmill.pipelines.label.messages import LabelTask
+from labelmill.pipelines.label.plan import StreamPlan, message_caps, start_query
+from labelmill.pipelines.label.report import StreamTotals
+from labelmill.pipelines.label.version_pins import ServedVersion, VersionPins
 from labelmill.pipelines.label.worker import (
     LABEL_COLUMNS,
     ROW_SCHEMA,
     label_batches,
     records_at_once,
 )
-from labelmill.pipelines.predict.decide import broadcast_bytes
+from labelmill.pipelines.predict.labels import broadcast_bytes
 from labelmill.settings import Settings
 from labelmill.spark.arrow import struct_type
 from labelmill.spark.report import Report
@@ -63,36 +63,47 @@ def label_stream(
         StoreError: Kudu refused the labels.
     """
     console = console or Console(stderr=True)
-    limits = caps(settings, plan, create_topics)
+    limits = message_caps(settings, plan, create_topics)
     client = open_client(settings)
     try:
         for table in (MODELS, MODEL_CHUNKS, ALIASES, LABELS, STREAM_BATCHES):
             client.ensure(table)
         checkpoint.claim(spark, client, plan.checkpoint, plan.query, settings.table_prefix)
-        tally = Tally(plan.query, console)
-        pins = Pins(client, spark.sparkContext, plan.query, plan.model, plan.alias, tally.warn)
-        version = pins.first()
+        totals = StreamTotals(plan.query, console)
+        pins = VersionPins(
+            client, spark.sparkContext, plan.query, plan.model, plan.alias, totals.warn
+        )
+        version = pins.find_first()
         console.print(
             f"labelling {plan.topic} with {plan.model} version {version} ({plan.alias})",
             highlight=False,
         )
         with stop_on_sigterm(spark) as stop:
-            batch = MicroBatch(settings, client, plan, pins, limits, tally, stop)
-            query = start(spark, settings, plan, batch)
-            enough = (lambda: tally.seen >= plan.at_least) if plan.until_drained else None
-            stopped = follow(query, stop, enough, plan.idle_seconds)
-            # Stopped while no batch was running: what the stop itself interrupted is no failure.
+            batch = MicroBatch(settings, client, plan, pins, limits, totals, stop)
+            query = start_query(spark, settings, plan, batch)
+            drained = (lambda: totals.seen >= plan.at_least) if plan.until_drained else None
+            stopped = follow(query, stop, drained, plan.idle_seconds)
+            # Stopped with no batch running: an exception that the stop itself caused is no failure.
             _raise_failure(batch.error or (None if stopped else query.exception()), plan)
-            return tally.report("SIGTERM" if stop.asked else "drained")
+            return totals.report("SIGTERM" if stop.asked else "drained")
     finally:
         client.close()
 
 
 class MicroBatch:
-    """The ``foreachBatch`` function.
+    """The ``foreachBatch`` function of the stream.
+
+    Args:
+        settings: Where Kudu and Kafka are.
+        client: Open client.
+        plan: What the stream does.
+        pins: Chooses the version of each micro-batch.
+        limits: From `message_caps`.
+        totals: Counts what is done.
+        stop: The request to stop.
 
     Attributes:
-        error: What ended the stream, when it was raised in here.
+        error: The exception that ended the stream, when a micro-batch raised it.
     """
 
     def __init__(
@@ -100,18 +111,22 @@ class MicroBatch:
         settings: Settings,
         client: RowClient,
         plan: StreamPlan,
-        pins: Pins,
+        pins: VersionPins,
         limits: tuple[int, int, int],
-        tally: Tally,
+        totals: StreamTotals,
         stop: Stop,
     ) -> None:
         self._settings, self._client, self._plan, self._pins = settings, client, plan, pins
         self._input_cap, self._output_cap, self._dead_cap = limits
-        self._tally, self._stop = tally, stop
+        self._totals, self._stop = totals, stop
         self.error: BaseException | None = None
 
     def __call__(self, messages: DataFrame, batch_id: int) -> None:
-        """Labels one micro-batch; see the module."""
+        """Labels one micro-batch, as the module describes.
+
+        Raises:
+            StopRequested: A stop was requested before the micro-batch did anything.
+        """
         if self._stop.closing:
             raise StopRequested
         try:
@@ -123,15 +138,15 @@ class MicroBatch:
     def _label(self, messages: DataFrame, batch_id: int) -> None:
         started = time.monotonic()
         served, replay = self._pins.pin(batch_id)
-        task = Task(
+        task = LabelTask(
             self._plan.model, served.version, served.sha256, self._plan.query, batch_id,
-            self._plan.collection, self._plan.bound, self._settings.pixel_cap,
+            self._plan.collection, self._plan.threshold, self._settings.pixel_cap,
             self._output_cap, self._dead_cap,
         )  # fmt: skip
         labelling = partial(
             label_batches, task=task, artifact=partial(broadcast_bytes, served.artifact)
         )
-        # The query's own session, a clone: nobody else sees the change.
+        # The query runs in its own clone of the session, so the setting affects nothing else.
         messages.sparkSession.conf.set(
             "spark.sql.execution.arrow.maxRecordsPerBatch", str(records_at_once(self._input_cap))
         )
@@ -139,7 +154,7 @@ class MicroBatch:
             StorageLevel.MEMORY_AND_DISK
         )
         try:
-            # Counting first computes the stage: the Kudu write then only writes (KUDU-3790).
+            # Counting computes the stage first, so that the Kudu write only writes (KUDU-3790).
             counted = rows.agg(F.count("*"), F.collect_list("reason")).head()
             assert counted is not None
             total, reasons = int(counted[0]), list(counted[1])
@@ -154,9 +169,9 @@ class MicroBatch:
         batches.finish(
             self._client, self._plan.query, batch_id, labelled, len(reasons), milliseconds
         )
-        self._tally.add(batch_id, served.version, labelled, reasons, milliseconds, replay)
+        self._totals.add(batch_id, served.version, labelled, reasons, milliseconds, replay)
 
-    def _write_labels(self, rows: DataFrame, served: Served, batch_id: int) -> None:
+    def _write_labels(self, rows: DataFrame, served: ServedVersion, batch_id: int) -> None:
         now = datetime.now(timezone.utc)
         labels = rows.where("reason is null").select(
             *LABEL_COLUMNS,
@@ -192,11 +207,11 @@ def _raise_failure(failure: BaseException | None, plan: StreamPlan) -> None:
     text = str(failure)
     if "failOnDataLoss" in text or "data may have been lost" in text:
         raise BusError(
-            f"messages that {plan.checkpoint} has not seen are gone from {plan.topic} (deleted, or "
-            "the topic was made anew). What was labelled stays. To go on with what is there, begin "
-            "anew: another --query and --checkpoint"
+            f"messages after the offsets in {plan.checkpoint} are gone from topic {plan.topic} (they "
+            "were deleted, or the topic was created again). Existing labels stay. To continue with "
+            "the messages that are there, start over with another --query and --checkpoint"
         ) from failure
-    # A worker's error comes as text, with its traceback.
+    # An error in a Python worker arrives as text with a traceback.
     lines = [line for line in text.splitlines() if "labelmill.errors.ArtifactError: " in line]
     if lines:
         raise ArtifactError(lines[-1].split("ArtifactError: ", 1)[1]) from failure

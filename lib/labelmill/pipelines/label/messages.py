@@ -1,4 +1,4 @@
-"""What leaves the labelling stream: enriched messages and dead letters."""
+"""Messages that leave the labelling stream: enriched messages and dead letters."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from labelmill.bus.payload import smaller
 
 
 @dataclass(frozen=True)
-class Task:
-    """What every task of one micro-batch knows.
+class LabelTask:
+    """What every executor task of one micro-batch needs to know.
 
     Attributes:
         model: Model name.
         version: The version pinned for the micro-batch.
         sha256: Of its artifact.
         query: Name of the stream.
-        batch_id: Micro-batch; goes into every outgoing message, so that consumers can drop repeats.
+        batch_id: Micro-batch; part of every outgoing message, so that consumers can drop repeats.
         collection: For messages that name none.
-        bound: Least probability that is accepted, 0..1.
+        threshold: Lowest probability that is accepted, 0..1.
         pixel_cap: Larger images are refused before decoding.
         output_cap: Largest enriched message, in bytes of key and value.
         dead_cap: Largest dead letter.
@@ -33,16 +33,16 @@ class Task:
     query: str
     batch_id: int
     collection: str
-    bound: float
+    threshold: float
     pixel_cap: int
     output_cap: int
     dead_cap: int
 
 
-def enriched(
-    envelope: Envelope, collection: str, image_id: str, answer: dict[str, Any], task: Task
+def enrich(
+    envelope: Envelope, collection: str, image_id: str, answer: dict[str, Any], task: LabelTask
 ) -> bytes:
-    """The message as it came, with the label in its header; at most `Task.output_cap` bytes."""
+    """The message as received, with the label in its header; at most `LabelTask.output_cap` bytes."""
     label = {k: answer[k] for k in ("class", "probability", "entropy", "decision")}
     label |= {
         "model": task.model,
@@ -56,15 +56,15 @@ def enriched(
         value = encode(one)
         if len(value) + len(image_id) <= task.output_cap:
             return value
-    # The label must go on even where the header that carries it made the message too large.
+    # The label is sent even where the header that carries it makes the message too large.
     return encode(Envelope({**known, "payload_left_out": len(full.payload)}))
 
 
-def dead_letter(raw: dict[str, Any], reason: str, text: str, task: Task) -> dict[str, Any]:
-    """The row of a message that cannot be labelled: the message as it came, and why.
+def dead_letter(raw: dict[str, Any], reason: str, text: str, task: LabelTask) -> dict[str, Any]:
+    """The row of a message that cannot be labelled: the message as received, and the reason.
 
-    At most `Task.dead_cap` bytes. Where that is too little, the payload is left out, then the key
-    (whose SHA-256 takes its place), then most of the text: the letter itself must always go.
+    At most `LabelTask.dead_cap` bytes. A letter that would be larger loses its payload, then its key
+    (replaced by its SHA-256), then most of the text: the letter itself is always sent.
     """
     value, key = raw["value"] or b"", raw["key"]
     error = {

@@ -1,4 +1,4 @@
-"""A labelling stream before its first micro-batch: what it is to do, and whether it can."""
+"""The plan of a labelling stream, the checks before it starts, and its start."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class StreamPlan:
     """What a labelling stream does.
 
     Attributes:
-        topic: Where images come from.
-        output: Where enriched messages go.
-        dead: Where messages go that cannot be labelled.
+        topic: Topic with images.
+        output: Topic for enriched messages.
+        dead: Topic for messages that cannot be labelled.
         model: Model name.
         alias: Alias whose version labels; looked up once per micro-batch.
         query: Name of the stream in ``stream_batches`` and ``labels``.
         checkpoint: Folder or URI of Spark's offsets; belongs to `query`.
         collection: For messages that name none.
-        bound: Least probability that is accepted without review, 0..1.
-        max_per_batch: Messages per micro-batch at most.
-        until_drained: End when nothing is waiting, instead of running on.
-        idle_seconds: How long nothing may have arrived before it counts as drained.
-        at_least: Not drained before so many messages were seen.
+        threshold: Lowest probability that is accepted without review, 0..1.
+        max_per_batch: Most messages per micro-batch.
+        until_drained: End once the topic is empty, instead of running until stopped.
+        idle_seconds: Seconds without a new message after which the topic counts as drained.
+        at_least: Number of messages to see before the topic can count as drained.
     """
 
     topic: str
@@ -43,38 +43,41 @@ class StreamPlan:
     query: str
     checkpoint: str
     collection: str = "stream"
-    bound: float = DEFAULT_THRESHOLD
+    threshold: float = DEFAULT_THRESHOLD
     max_per_batch: int = 4096
     until_drained: bool = False
     idle_seconds: float = 2.0
     at_least: int = 0
 
 
-def caps(settings: Settings, plan: StreamPlan, create: bool) -> tuple[int, int, int]:
-    """The largest messages that the input, output and dead-letter topics take, in bytes.
+def message_caps(settings: Settings, plan: StreamPlan, create: bool) -> tuple[int, int, int]:
+    """The largest messages that the input, output and dead-letter topics accept, in bytes.
 
     Raises:
-        UnknownTopic: A topic does not exist and was not to be created.
-        InputError: Topics that are one.
+        UnknownTopic: A topic does not exist and `create` is false.
+        InputError: Two of the topics are the same.
     """
     for topic in (plan.topic, plan.output, plan.dead):
         require_or_create(settings, topic, create)
     if len({plan.topic, plan.output, plan.dead}) < 3:
-        raise InputError("the topics for input, output and dead letters must be three")
+        raise InputError(
+            f"input topic {plan.topic!r}, output topic {plan.output!r} and dead-letter topic "
+            f"{plan.dead!r} must be three different topics"
+        )
     brokers, timeout = settings.brokers(), settings.timeout_seconds
-    taken, output, dead = (
+    incoming, output, dead = (
         message_cap(brokers, t, timeout) for t in (plan.topic, plan.output, plan.dead)
     )
-    return taken, output - MESSAGE_OVERHEAD, dead - MESSAGE_OVERHEAD
+    return incoming, output - MESSAGE_OVERHEAD, dead - MESSAGE_OVERHEAD
 
 
-def start(
+def start_query(
     spark: SparkSession,
     settings: Settings,
     plan: StreamPlan,
     batch: Callable[[DataFrame, int], None],
 ) -> StreamingQuery:
-    """Starts the query on Kafka's side."""
+    """Starts the streaming query that reads the topic and calls `batch` per micro-batch."""
     messages = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings.brokers())

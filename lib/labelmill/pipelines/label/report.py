@@ -1,4 +1,4 @@
-"""What a labelling stream has done: a line a micro-batch, a report at the end."""
+"""What a labelling stream has done: one line per micro-batch, a report at the end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.console import Console
 from labelmill.spark.report import Report
 
 _LATENCIES = 10_000
-"""Micro-batches whose times are kept: a stream that runs for months must not grow."""
+"""Micro-batches whose durations are kept: memory must not grow in a stream that runs for months."""
 
 
 @dataclass
 class Span:
-    """Successive micro-batches of one version."""
+    """Consecutive micro-batches labelled by one version."""
 
     version: int
     first_batch: int
@@ -26,12 +26,12 @@ class Span:
     rows: int
 
 
-class Tally:
-    """Counts.
+class StreamTotals:
+    """Counts what a stream labels and prints a line per micro-batch.
 
     Args:
         query: Name of the stream.
-        console: For the lines.
+        console: Where the lines go.
 
     Attributes:
         seen: Messages labelled or refused.
@@ -57,7 +57,7 @@ class Tally:
         milliseconds: int,
         replay: bool,
     ) -> None:
-        """One micro-batch that is done."""
+        """Adds a finished micro-batch."""
         self._rows += rows
         self.seen += rows + len(reasons)
         self._reasons.update(reasons)
@@ -75,7 +75,7 @@ class Tally:
         )
 
     def warn(self, text: str) -> None:
-        """Something a person should know now and read again in the report."""
+        """Prints a warning now and repeats it in the report."""
         if text not in self._warnings and len(self._warnings) < 20:
             self._warnings[text] = len(self._milliseconds)
         self._line(f"warning: {text}")
@@ -100,7 +100,7 @@ class Tally:
         return report
 
     def _line(self, text: str) -> None:
-        # A reader that has gone must not end the stream: rich raises SystemExit then, and in the
-        # thread that Spark calls `foreachBatch` on, that would leave the query waiting for good.
+        # A closed pipe must not end the stream: rich raises SystemExit then, which in the thread
+        # that runs `foreachBatch` would leave the query waiting forever.
         with contextlib.suppress(SystemExit, OSError):
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Which version labels a micro-batch: pinned once, loaded and proven before, the same on a replay."""
+"""Pins one model version per micro-batch: loaded and verified first, and the same on a replay."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from labelmill.store.client import RowClient
 from labelmill.store.records import aliases, batches, models
 from labelmill.store.schema.tables import STREAM_BATCHES
 
-WARM = 2
-"""Versions whose bytes stay with the executors: the serving one and the one before the swap."""
+WARM_VERSIONS = 2
+"""Versions whose bytes stay on the executors: the current one and the one before the swap."""
 
 
 @dataclass(frozen=True)
-class Served:
-    """A version that was loaded, verified and whose canary answered as stored."""
+class ServedVersion:
+    """A version that was loaded and verified: its bytes, and its canary's answers."""
 
     version: int
     sha256: str
     artifact: Broadcast[bytes]
 
 
-class Pins:
-    """Resolves the alias once per micro-batch and pins what it names.
+class VersionPins:
+    """Resolves the alias once per micro-batch and pins the version that it names.
 
     Args:
         client: Open client.
@@ -36,7 +36,7 @@ class Pins:
         query: Name of the stream.
         model: Model name.
         alias: Alias to follow.
-        warn: Told, once per occurrence, that the alias names a version that cannot be served.
+        warn: Called when the alias names a version that cannot be served, once per reason.
     """
 
     def __init__(
@@ -50,34 +50,37 @@ class Pins:
     ) -> None:
         self._client, self._context = client, context
         self._query, self._model, self._alias, self._warn = query, model, alias, warn
-        self._warm: dict[int, Served] = {}
-        self._good: int | None = None
-        self._refused: str = ""
+        self._warm: dict[int, ServedVersion] = {}
+        self._last_good: int | None = None
+        self._last_warning: str = ""
 
-    def first(self) -> int:
-        """Finds the version to begin with; to be called before the stream starts.
+    def find_first(self) -> int:
+        """Finds the version to start with; call it before the stream starts.
 
         Raises:
             MissingRow: No such alias; the message lists aliases and versions.
             ArtifactError: The alias names a version that cannot be served, and the stream has
-                never served another.
+                served no other before.
         """
         try:
-            return self._current()
+            return self._resolve()
         except ArtifactError as error:
             earlier = self._last_pinned()
             if earlier is None:
                 raise
-            self._served(earlier)
-            self._good = earlier
-            self._say(f"{error} Serving version {earlier}, as before.")
+            self._load(earlier)
+            self._last_good = earlier
+            self._warn_once(f"{error} Serving version {earlier}, as before.")
             return earlier
 
-    def pin(self, batch_id: int) -> tuple[Served, bool]:
-        """The version of this micro-batch, and whether an earlier run had pinned it.
+    def pin(self, batch_id: int) -> tuple[ServedVersion, bool]:
+        """Pins the version of a micro-batch.
+
+        Returns:
+            The version, and whether an earlier run had pinned it (a replay).
 
         Raises:
-            ArtifactError: The pinned version of a replayed batch cannot be served any more.
+            ArtifactError: The pinned version of a replayed batch can no longer be served.
             InputError: The batch was pinned by a stream of another model.
         """
         where = {"query": self._query, "batch_id": batch_id}
@@ -87,28 +90,30 @@ class Pins:
                     f"stream {self._query!r} has labelled with model {row['model']!r} before, now "
                     f"with {self._model!r}: give another --query (and --checkpoint)"
                 )
-            return self._served(int(str(row["version"]))), True
-        wanted = self._current()
-        pinned = batches.pin(self._client, self._query, batch_id, self._model, wanted)
-        return self._served(pinned), pinned != wanted
+            return self._load(int(str(row["version"]))), True
+        version = self._resolve()
+        pinned = batches.pin(self._client, self._query, batch_id, self._model, version)
+        return self._load(pinned), pinned != version
 
-    def _current(self) -> int:
-        """The alias' version if it can be served, else the last good one (said loudly)."""
+    def _resolve(self) -> int:
+        """The alias's version if it can be served, else the last good one, with a warning."""
         try:
             version = aliases.resolve(self._client, self._model, self._alias)
-            self._served(version)
+            self._load(version)
         except (ArtifactError, MissingRow) as error:
-            if self._good is None:
+            if self._last_good is None:
                 raise
-            self._say(f"alias {self._alias!r}: {error} Still serving version {self._good}.")
-            return self._good
-        self._good, self._refused = version, ""
+            self._warn_once(
+                f"alias {self._alias!r}: {error} Still serving version {self._last_good}."
+            )
+            return self._last_good
+        self._last_good, self._last_warning = version, ""
         return version
 
-    def _say(self, text: str) -> None:
-        if text != self._refused:  # once per reason, not once per micro-batch
+    def _warn_once(self, text: str) -> None:
+        if text != self._last_warning:  # once per reason, not once per micro-batch
             self._warn(text)
-        self._refused = text
+        self._last_warning = text
 
     def _last_pinned(self) -> int | None:
         rows = self._client.scan(
@@ -117,15 +122,15 @@ class Pins:
         last = max(rows, key=lambda row: int(str(row["batch_id"])), default=None)
         return None if last is None else int(str(last["version"]))
 
-    def _served(self, version: int) -> Served:
+    def _load(self, version: int) -> ServedVersion:
         if version in self._warm:
             self._warm[version] = self._warm.pop(version)  # most recently used last
             return self._warm[version]
         row, data = models.load(self._client, self._model, version)
         Predictor(unpack(data)).check_canary()
-        served = Served(version, str(row["sha256"]), self._context.broadcast(data))
+        served = ServedVersion(version, str(row["sha256"]), self._context.broadcast(data))
         self._warm[version] = served
-        while len(self._warm) > WARM:
+        while len(self._warm) > WARM_VERSIONS:
             oldest = next(iter(self._warm))
             self._warm.pop(oldest).artifact.unpersist()
         return served

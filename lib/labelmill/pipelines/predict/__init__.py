@@ -1,1 +1,1 @@
-"""One model version labels a slice; how a label is decided is written here once."""
+"""Labels a slice with one model version; how a label is decided is defined here only."""

@@ -1,7 +1,7 @@
-"""Labels for a slice, by one model version. The rows' function is shared with the stream.
+"""Labels the images of a slice with one model version.
 
-What decides a label is `labelmill.pipelines.predict.decide.label_columns`, in the stream and here, so
-that both give an image the same bits.
+Here and in the stream, `labelmill.pipelines.predict.labels.label_columns` decides a label, so both
+give an image the same bits.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pyspark.sql import functions as F
 from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.domain.models.reference import ModelReference
 from labelmill.errors import AllFailed, InputError, NoData
-from labelmill.pipelines.predict.decide import broadcast_bytes
+from labelmill.pipelines.predict.labels import broadcast_bytes
 from labelmill.pipelines.predict.model_version import load_version
-from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, LABELLED, predict_batches
+from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, LABELLED_SCHEMA, predict_batches
 from labelmill.settings import Settings
 from labelmill.spark.arrow import struct_type
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.sql import catalogue
-from labelmill.sql.image_columns import typed
+from labelmill.sql.image_columns import cast_image_columns
 from labelmill.sql.pixels import with_pixels
 from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import LABELS
@@ -34,7 +34,7 @@ from labelmill.store.spark import frames as store
 
 
 def collection_sql(collection: str) -> str:
-    """All images of a collection."""
+    """A query for all images of a collection."""
     return f"select * from images where collection = {catalogue.literal(collection)}"
 
 
@@ -45,7 +45,7 @@ def predict_images(
     model: str,
     version: int | None = None,
     alias: str = "production",
-    bound: float = DEFAULT_THRESHOLD,
+    threshold: float = DEFAULT_THRESHOLD,
     dry_run: bool = False,
 ) -> Report:
     """Labels every image of a slice and upserts ``labels``.
@@ -57,8 +57,8 @@ def predict_images(
         model: Model name.
         version: Version; default: what `alias` points to.
         alias: Used when `version` is None.
-        bound: Least probability that is accepted, 0..1; below it the decision is ``review``.
-        dry_run: Predict and report, write nothing.
+        threshold: Lowest probability that is accepted, 0..1; below it the decision is ``review``.
+        dry_run: Predict and report, but write nothing.
 
     Returns:
         The report: ``rows``, ``model``, ``version``, ``accepted``, ``review``, ``failed``,
@@ -71,8 +71,8 @@ def predict_images(
         ArtifactError: The stored model is not what was published.
         AllFailed: No image of the slice can be prepared for this model.
     """
-    if not 0 <= bound <= 1:
-        raise InputError(f"--bound {bound}; expected 0 to 1")
+    if not 0 <= threshold <= 1:
+        raise InputError(f"--threshold {threshold}; expected 0 to 1")
     report = Report("predict_images")
     client = open_client(settings)
     try:
@@ -80,24 +80,27 @@ def predict_images(
         loaded = load_version(client, ModelReference(model, version, alias))
     finally:
         client.close()
-    images = typed(catalogue.query(spark, settings, sql), IMAGE_COLUMNS)
+    images = cast_image_columns(catalogue.query(spark, settings, sql), IMAGE_COLUMNS)
     artifact = spark.sparkContext.broadcast(loaded.data)
     predicting = partial(
-        predict_batches, artifact=partial(broadcast_bytes, artifact), sha256=loaded.sha256, bound=bound
+        predict_batches,
+        artifact=partial(broadcast_bytes, artifact),
+        sha256=loaded.sha256,
+        threshold=threshold,
     )
     chosen = loaded.version
     with SparkProgress(spark, f"predict with {model} {chosen}"):
         labelled = (
             with_pixels(images, settings)
             .select(*IMAGE_COLUMNS)
-            .mapInArrow(predicting, struct_type(LABELLED))
+            .mapInArrow(predicting, struct_type(LABELLED_SCHEMA))
             .dropDuplicates(["collection", "image_id"])
             .persist(StorageLevel.MEMORY_AND_DISK)
         )
         try:
-            # Predicts everything; the write below has only writing to do.
+            # Counting predicts everything first, so that the write below only writes.
             counts = labelled.groupBy("class", "decision", "error").count().collect()
-            _reported(report, [row.asDict() for row in counts], model, chosen)
+            _fill_report(report, [row.asDict() for row in counts], model, chosen)
             if not dry_run:
                 _write(labelled, settings, model, chosen)
         finally:
@@ -123,7 +126,7 @@ def _write(labelled: DataFrame, settings: Settings, model: str, version: int) ->
     )
 
 
-def _reported(report: Report, counts: list[dict[str, Any]], model: str, version: int) -> None:
+def _fill_report(report: Report, counts: list[dict[str, Any]], model: str, version: int) -> None:
     rows = sum(row["count"] for row in counts)
     failed = [row for row in counts if row["error"] is not None]
     if not rows:

@@ -1,4 +1,4 @@
-"""What executors do for a prediction: images in, rows of `labels` out."""
+"""What executors do for a prediction: images in, rows of ``labels`` out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from labelmill.errors import ImageError, InputError
 from labelmill.feed.files.columns import image_of
 from labelmill.inference.cache import predictor_of
 from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.predict.decide import label_columns
+from labelmill.pipelines.predict.labels import label_columns
 
 IMAGE_COLUMNS = ("collection", "image_id", "height", "width", "channels", "dtype", "pixels")
-"""What prediction needs of a slice."""
+"""The columns of a slice that prediction needs."""
 
-
-LABELLED = pa.schema(
+LABELLED_SCHEMA = pa.schema(
     [
         ("collection", pa.string()),
         ("image_id", pa.string()),
@@ -30,68 +29,68 @@ LABELLED = pa.schema(
         ("error", pa.string()),
     ]
 )
-"""What comes back; ``error`` is null for a labelled image, else it says why there is no label."""
+"""What comes back: one row per image; ``error`` is null, or the reason why there is no label."""
 
 
 def predict_batches(
     batches: Iterator[pa.RecordBatch],
     artifact: Callable[[], bytes],
     sha256: str,
-    bound: float,
+    threshold: float,
 ) -> Iterator[pa.RecordBatch]:
-    """Runs on executors: images to labels.
+    """Runs on executors (``mapInArrow``): images to labels.
 
     Args:
         batches: Columns `IMAGE_COLUMNS`.
-        artifact: Gives the artifact's bytes when this worker has no warm predictor of it.
+        artifact: Returns the artifact's bytes; called when this worker has no predictor of it yet.
         sha256: Of the artifact.
-        bound: Least probability that is accepted, 0..1.
+        threshold: Lowest probability that is accepted, 0..1.
 
     Yields:
-        Batches of `LABELLED`, one row an image, in another order than received.
+        Batches of `LABELLED_SCHEMA`, one row per image.
 
     Raises:
         ArtifactError: The artifact is not what was stored.
     """
     for batch in batches:
         if batch.num_rows:
-            rows = labelled_rows(batch, predictor_of(sha256, artifact), bound)
-            yield pa.RecordBatch.from_pylist(rows, schema=LABELLED)
+            rows = label_rows(batch, predictor_of(sha256, artifact), threshold)
+            yield pa.RecordBatch.from_pylist(rows, schema=LABELLED_SCHEMA)
 
 
-def labelled_rows(
-    batch: pa.RecordBatch, predictor: Predictor, bound: float
+def label_rows(
+    batch: pa.RecordBatch, predictor: Predictor, threshold: float
 ) -> list[dict[str, Any]]:
-    """Labels of one batch; an image that cannot be prepared gets ``error`` and stops nothing.
+    """Labels one batch; an image that cannot be prepared gets an ``error`` and affects no other.
 
     Returns:
-        Dicts of `LABELLED`; ``row`` is the place in the batch.
+        Dicts of `LABELLED_SCHEMA` in the batch's order; ``row`` is the position in the batch.
 
     Raises:
-        ArtifactError: The model's graph does not run: no fault of the images.
+        ArtifactError: The model's graph does not run; this is not the images' fault.
     """
     columns = [batch.column(name) for name in IMAGE_COLUMNS]
     collections, ids, *shapes = (column.to_pylist() for column in columns[:-1])
     rows: list[dict[str, Any]] = []
     # Images of one shape are prepared together, as in the stream.
     groups: dict[tuple[Any, ...], list[tuple[int, Any]]] = defaultdict(list)
-    for place, shape in enumerate(zip(*shapes, strict=True)):
-        known: dict[str, Any] = {
-            "row": place,
-            "collection": collections[place],
-            "image_id": ids[place],
+    for position, shape in enumerate(zip(*shapes, strict=True)):
+        row: dict[str, Any] = {
+            "row": position,
+            "collection": collections[position],
+            "image_id": ids[position],
         }
-        rows.append(known)
+        rows.append(row)
         try:
-            groups[shape].append((place, image_of(columns[-1][place], *shape)))
+            groups[shape].append((position, image_of(columns[-1][position], *shape)))
         except InputError as error:
-            known["error"] = str(error)[:1000]
+            row["error"] = str(error)[:1000]
     for group in groups.values():
         try:
-            answers = label_columns(predictor, [image for _, image in group], bound)
-            for (place, _), answer in zip(group, answers, strict=True):
-                rows[place] |= answer
+            answers = label_columns(predictor, [image for _, image in group], threshold)
+            for (position, _), answer in zip(group, answers, strict=True):
+                rows[position] |= answer
         except (InputError, ImageError) as error:
-            for place, _ in group:
-                rows[place]["error"] = str(error)[:1000]
+            for position, _ in group:
+                rows[position]["error"] = str(error)[:1000]
     return rows

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from labelmill.pipelines.evaluate.candidates import candidates
+from labelmill.pipelines.evaluate.candidates import select_candidates
 from labelmill.store.client import RowClient
 from labelmill.store.records import models
 from labelmill.store.records.reservations import reserve
@@ -50,10 +50,10 @@ def test_sweeps_are_not_mixed_in_the_ranking(client: RowClient) -> None:
     _sweep(client, "losses", 1, "minimize", [0.9, 0.2])
     _sweep(client, "accuracies", 3, "maximize", [0.5, 0.7])
     _model(client, 5)
-    assert [c.version for c in sorted(candidates(client, "digits", "all"), key=lambda c: c.rank)] == [
+    assert [c.version for c in sorted(select_candidates(client, "digits", "all"), key=lambda c: c.rank)] == [
         4, 3, 2, 1, 5,
     ]  # fmt: skip
-    assert [c.version for c in candidates(client, "digits", "best:3")] == [2, 3, 4]
+    assert [c.version for c in select_candidates(client, "digits", "best:3")] == [2, 3, 4]
 
 
 def _model(client: RowClient, version: int) -> None:

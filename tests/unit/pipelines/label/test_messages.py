@@ -17,14 +17,14 @@ from labelmill.bus.payload import decoded_bytes, of_array, pixels_of
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.errors import ArtifactError
 from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.label import worker as label_rows
-from labelmill.pipelines.label.messages import Task
+from labelmill.pipelines.label import worker
+from labelmill.pipelines.label.messages import LabelTask
 from labelmill.pipelines.label.worker import label_messages, records_at_once
-from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, labelled_rows
+from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, label_rows
 from labelmill.testing.png.files import chunk, header, png
 from tests.helpers.small_models import small_artifact
 
-TASK = Task("m", 1, "0" * 64, "q", 3, "drawn", 0.5, 64_000_000, 1_000_000, 1_000_000)
+TASK = LabelTask("m", 1, "0" * 64, "q", 3, "drawn", 0.5, 64_000_000, 1_000_000, 1_000_000)
 GOOD = encode_png(np.arange(16, dtype=np.uint8).reshape(4, 4, 1))
 
 
@@ -99,11 +99,11 @@ def test_a_graph_that_does_not_run_is_not_the_images_fault() -> None:
     shown = ["c", "i", *image.shape, "uint8", image.tobytes()]
     batch = pa.RecordBatch.from_pylist([dict(zip(IMAGE_COLUMNS, shown, strict=True))])
     with pytest.raises(ArtifactError, match="refuses"):
-        labelled_rows(batch, broken, 0.5)
+        label_rows(batch, broken, 0.5)
     # An image that this model cannot take is the image's fault, in both.
     (row,) = label_messages([raw(encode_png(image))], Predictor(artifact), TASK)
     assert row["reason"] == "not_preparable"
-    assert "(4, 4, 1)" in labelled_rows(batch, Predictor(artifact), 0.5)[0]["error"]
+    assert "(4, 4, 1)" in label_rows(batch, Predictor(artifact), 0.5)[0]["error"]
 
 
 def _of_any_size() -> bytes:
@@ -119,7 +119,7 @@ def _of_any_size() -> bytes:
 def test_memory_is_bounded_by_decoded_size(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(label_rows, "PIECE_BYTES", 1_000_000)
+    monkeypatch.setattr(worker, "PIECE_BYTES", 1_000_000)
     flat = encode_png(np.zeros((500, 500, 1), np.uint8))  # 250 kB in little more than 1 kB
     assert len(flat) < 2000
     tracemalloc.start()

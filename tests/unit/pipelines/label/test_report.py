@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from labelmill.pipelines.label.report import Tally
+from labelmill.pipelines.label.report import StreamTotals
 
 
 class Gone(io.StringIO):
@@ -26,7 +26,7 @@ class KeepsStdout(Console):
 
 @pytest.mark.parametrize("batches", [1, 3])
 def test_a_reader_that_has_gone_does_not_end_the_stream(batches: int) -> None:
-    tally = Tally("incoming", KeepsStdout(file=Gone()))
+    totals = StreamTotals("incoming", KeepsStdout(file=Gone()))
     for batch in range(batches):
-        tally.add(batch, 1, 10, [], 100, False)
-    assert tally.seen == 10 * batches
+        totals.add(batch, 1, 10, [], 100, False)
+    assert totals.seen == 10 * batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.predict.worker import labelled_rows
+from labelmill.pipelines.predict.worker import label_rows
 from tests.helpers.small_models import small_artifact
 
 
@@ -15,7 +15,7 @@ def test_pixels_that_are_missing_or_short_are_failures_of_their_image_only() -> 
         | {"dtype": "uint8", "pixels": pixels}
         for name, pixels in (("whole", bytes(16)), ("short", bytes(9)), ("none", None))
     ]
-    whole, short, none = labelled_rows(
+    whole, short, none = label_rows(
         pa.RecordBatch.from_pylist(rows), Predictor(small_artifact(1)), 0.0
     )
     assert whole["class"] in "abc"
