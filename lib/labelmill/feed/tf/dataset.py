@@ -19,7 +19,7 @@ from labelmill.feed.batches.state import Passes, Progress
 from labelmill.feed.maps.base import Batched, Rows
 from labelmill.feed.maps.elements import shaped
 from labelmill.feed.tf.eager_iterator import tensors_of
-from labelmill.feed.tf.resumable_dataset import Taken, dataset_class
+from labelmill.feed.tf.resumable_dataset import BatchCounter, dataset_class
 from labelmill.feed.tf.specs import batch_spec
 from labelmill.learning.runtime import unset_tensorflow as tensorflow
 
@@ -75,14 +75,14 @@ def resumable(
         length: Batches of a pass; None: without end; `labelmill.feed.tf.resumable_dataset.UNKNOWN`.
     """
     prefetch = feeding.prefetch
-    taken = Taken()
-    progress = progress_of(taken)
+    counter = BatchCounter()
+    progress = progress_of(counter)
 
     def pass_of(change: Callable[[Block], T]) -> Iterator[T]:
         start = progress.begin()
         yield from blocks.ahead(start, progress.last_epoch(), prefetch, change)
 
-    def looped() -> Iterator[list[Any]]:
+    def tensor_blocks() -> Iterator[list[Any]]:
         return pass_of(tensors_of)
 
     size = feeding.batch if feeding.drop_remainder else None
@@ -91,8 +91,8 @@ def resumable(
     def make(trips: Callable[[], Iterator[Any]] = lambda: pass_of(_trip)) -> Any:
         return _made(trips, spec, maps, size, prefetch)
 
-    # What functions of TensorFlow make of batches comes from TensorFlow alone.
-    return dataset_class()(make, spec, progress, taken, length, None if maps else looped)
+    # Only TensorFlow can run functions of TensorFlow.
+    return dataset_class()(make, spec, progress, counter, length, None if maps else tensor_blocks)
 
 
 def _made(

@@ -1,7 +1,10 @@
 """A loop in Python over a dataset, without a call into TensorFlow for each batch.
 
-Entering ``tf.data``'s iterator costs such a loop more than the batch itself. Here a block becomes tensors
-in one go: TensorFlow takes its arrays over and cuts the batches out of them, without a copy of either.
+Entering ``tf.data``'s iterator costs such a loop more than the batch itself. Here a whole block becomes
+tensors at once: TensorFlow takes over its arrays and cuts the batches out of them, without copying.
+
+Only public parts of TensorFlow are used: DLPack, ``tf.data.Iterator`` as an abstract class, and the
+tracing protocol of ``tf.function`` (``tf.types.experimental.SupportsTracingProtocol``).
 """
 
 from __future__ import annotations
@@ -20,40 +23,136 @@ from labelmill.feed.batches.blocks import Block
 from labelmill.feed.maps.elements import shaped, together
 from labelmill.learning.runtime import unset_tensorflow as tensorflow
 
-_TAKEN_OVER = "iuf"
-"""Kinds of dtypes that TensorFlow takes over as they lie in memory."""
-
-_RESOURCE = "_iterator_resource"
-
-_ITS_OWN = frozenset((
-    _RESOURCE, "_dataset", "_element_spec", "_flat_output_types", "_flat_output_shapes",
-    "_get_next_call_count",
-))  # fmt: skip
-"""What TensorFlow's iterator has once it is made."""
+_SHARED = "iuf"
+"""Kinds of dtypes whose memory TensorFlow can take over: integers, unsigned integers, floats."""
 
 
-class Looping(Protocol):
-    """A dataset that can be taken in Python, and by TensorFlow."""
+class EagerDataset(Protocol):
+    """A dataset that Python or TensorFlow can iterate over."""
 
     @property
     def element_spec(self) -> Any:
-        """What a batch is."""
+        """Structure, shapes and dtypes of a batch, as ``tf.TensorSpec``."""
 
-    def looped(self) -> Iterator[list[Any]]:
-        """A pass, block by block: the batches of each."""
+    def blocks(self) -> Iterator[list[Any]]:
+        """Begins a pass; yields the batches of one block after the other."""
 
     def count(self) -> None:
-        """One more batch was taken in Python."""
+        """Counts a batch that Python took."""
 
-    def rest(self, trips: Callable[[], Iterator[Any]]) -> Any:
-        """A dataset of TensorFlow of what is left of a pass."""
+    def remaining(self, trips: Callable[[], Iterator[Any]] | None) -> Any:
+        """TensorFlow's own iterator over the rest of a pass, which `trips` yields block by block.
+
+        None: over a whole pass, which this begins.
+        """
+
+
+class EagerIterator:
+    """The batches of one pass, for Python until TensorFlow asks for them.
+
+    TensorFlow asks when the iterator is an argument of a ``tf.function``, as with Keras, or when its
+    ``get_next`` is called in one. Then its own iterator takes over where Python stopped, and stands
+    in for this one from then on. Safe to share between threads.
+
+    Args:
+        dataset: What to iterate over. This begins a pass.
+    """
+
+    def __init__(self, dataset: EagerDataset) -> None:
+        _register()
+        self._dataset, self._blocks = dataset, dataset.blocks()
+        self._block: Iterator[Any] = iter(())  # what is left of the current block
+        self._begun = False
+        self._successor: Any = None
+        self._lock = threading.Lock()
+
+    @property
+    def element_spec(self) -> Any:
+        """Structure, shapes and dtypes of a batch, as ``tf.TensorSpec``."""
+        return self._dataset.element_spec
+
+    def __iter__(self) -> EagerIterator:
+        """Itself.
+
+        Raises:
+            TypeError: Within a ``tf.function`` that the iterator is no argument of. AutoGraph would
+                run the loop in Python, while it traces, without end.
+        """
+        if not tensorflow().executing_eagerly():
+            raise TypeError(
+                "a loop in a tf.function over an iterator that was made outside of it; expected the "
+                "iterator as an argument of the function, or a loop over the dataset"
+            )
+        return self
+
+    def __next__(self) -> Any:
+        """The next batch.
+
+        Raises:
+            StopIteration: There is none.
+        """
+        if self._successor is None and tensorflow().executing_eagerly():
+            with self._lock:
+                if self._successor is None:
+                    return self._take()
+        return next(self._hand_over())
+
+    def get_next(self) -> Any:
+        """The next batch.
+
+        Raises:
+            tf.errors.OutOfRangeError: There is none.
+        """
+        tf = tensorflow()
+        if not tf.executing_eagerly():
+            return self._hand_over().get_next()
+        try:
+            return next(self)
+        except StopIteration:
+            raise tf.errors.OutOfRangeError(None, None, "End of sequence") from None
+
+    def get_next_as_optional(self) -> Any:
+        """The next batch as ``tf.experimental.Optional``, without a value at the end."""
+        return self._hand_over().get_next_as_optional()
+
+    def __tf_tracing_type__(self, context: object) -> Any:
+        """A ``tf.function`` is traced as for any iterator of such batches."""
+        return tensorflow().data.IteratorSpec(self.element_spec)
+
+    def __getattr__(self, name: str) -> Any:
+        # What TensorFlow breaks an iterator down into, its own iterator has.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._hand_over(), name)
+
+    def _take(self) -> Any:
+        self._begun = True
+        batch = next(self._block, None)
+        if batch is None:
+            self._block = iter(next(self._blocks))
+            batch = next(self._block)
+        self._dataset.count()
+        return batch
+
+    def _hand_over(self) -> Any:
+        """TensorFlow's own iterator over what is left of the pass."""
+        if self._successor is None:
+            with self._lock, tensorflow().init_scope():
+                if self._successor is None:
+                    # The same pass, whatever others were begun or restored since.
+                    trips = functools.partial(_remaining, weakref.ref(self))
+                    self._successor = self._dataset.remaining(trips if self._begun else None)
+        return self._successor
+
+
+@functools.cache
+def _register() -> None:
+    # Keras hands an iterator to a `tf.function` only where it is one of these.
+    tensorflow().data.Iterator.register(EagerIterator)
 
 
 def tensors_of(block: Block) -> list[Any]:
-    """The batches of a block as tensors, in the main memory.
-
-    Whoever keeps one of them keeps the block's memory.
-    """
+    """The batches of a block as tensors in main memory, which share the block's memory."""
     tf = tensorflow()
     columns: list[Any] = []
 
@@ -70,27 +169,27 @@ def tensors_of(block: Block) -> list[Any]:
     ]
 
 
-def _batch(columns: Sequence[Any], number: int, place: int) -> Any:
-    return columns[place][number]
+def _batch(columns: Sequence[Any], number: int, column: int) -> Any:
+    return columns[column][number]
 
 
 def _tensor(leaf: npt.NDArray[Any]) -> Any:
     tf = tensorflow()
-    if leaf.dtype.kind not in _TAKEN_OVER or not leaf.dtype.isnative or not leaf.size:
+    if leaf.dtype.kind not in _SHARED or not leaf.dtype.isnative or not leaf.size:
         return tf.constant(leaf)
-    # TensorFlow ends the process when memory that it takes over is not aligned.
+    # TensorFlow aborts the process when memory that it takes over is not aligned.
     if leaf.ctypes.data % ALIGNED or not leaf.flags.carray:
         leaf, given = empty(leaf.shape, leaf.dtype), leaf
         np.copyto(leaf, given)
     return tf.experimental.dlpack.from_dlpack(leaf.__dlpack__())
 
 
-def _rest(of: weakref.ref[Any]) -> Iterator[Any]:
+def _remaining(reference: weakref.ref[EagerIterator]) -> Iterator[Any]:
     """Batches that an iterator has left, many in one trip.
 
-    They are held by the iterator, then by this: TensorFlow never lets go of functions that it was given.
+    The iterator holds them, then this generator: TensorFlow never lets go of a function it was given.
     """
-    iterator = of()
+    iterator = reference()
     if iterator is None:
         return
     block, blocks = iterator._block, iterator._blocks
@@ -102,71 +201,3 @@ def _rest(of: weakref.ref[Any]) -> Iterator[Any]:
     del left, block
     for batches in blocks:
         yield together(batches)
-
-
-@functools.cache
-def iterator_class() -> Callable[[Looping], Iterator[Any]] | None:
-    """The class of `iter()` of a dataset in Python; None where TensorFlow has none that it can follow."""
-    try:
-        from tensorflow.python.data.ops.iterator_ops import OwnedIterator
-    except ImportError:  # no public name; without it a loop is slower
-        return None
-    tf = tensorflow()
-
-    class FedIterator(OwnedIterator):  # type: ignore[misc]
-        """Batches for Python, until TensorFlow asks for them.
-
-        It does so when the iterator is given to a `tf.function`, as Keras does. What TensorFlow's
-        iterator consists of is made when it is first looked for, and goes on where Python was.
-        """
-
-        def __init__(self, dataset: Looping) -> None:
-            self._fed, self._blocks = dataset, dataset.looped()
-            self._block: Iterator[Any] = iter(())  # what is left of the one in use
-            self._begun = False
-            # Several threads may take batches of one iterator of TensorFlow.
-            self._lock = threading.Lock()
-
-        def __getattr__(self, name: str) -> Any:
-            if name not in _ITS_OWN:
-                raise AttributeError(name)
-            self._hand_over()
-            return getattr(self, name)
-
-        @property
-        def element_spec(self) -> Any:
-            return self._fed.element_spec
-
-        def __next__(self) -> Any:
-            if _RESOURCE in self.__dict__ or not tf.executing_eagerly():
-                return super().__next__()
-            with self._lock:
-                if _RESOURCE not in self.__dict__:
-                    self._begun = True
-                    batch = next(self._block, None)
-                    if batch is None:
-                        self._block = iter(next(self._blocks))
-                        batch = next(self._block)
-                    self._fed.count()
-                    return batch
-            return super().__next__()
-
-        def get_next(self) -> Any:
-            if _RESOURCE in self.__dict__ or not tf.executing_eagerly():
-                return super().get_next()
-            try:
-                return next(self)
-            except StopIteration:
-                raise tf.errors.OutOfRangeError(None, None, "End of sequence") from None
-
-        def _hand_over(self) -> None:
-            with self._lock, tf.init_scope():
-                if _RESOURCE in self.__dict__:
-                    return
-                given: Any = self._fed
-                if self._begun:
-                    # The same pass, whatever others were begun or restored since.
-                    given = given.rest(functools.partial(_rest, weakref.ref(self)))
-                super().__init__(given)
-
-    return FedIterator

@@ -1,4 +1,4 @@
-"""The ``tf.data.Dataset`` that knows how far it was taken, by TensorFlow or by a loop in Python."""
+"""The ``tf.data.Dataset`` that knows how far it was read, by TensorFlow or by a loop in Python."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from labelmill.feed.batches.state import Passes, Resumable
-from labelmill.feed.tf.eager_iterator import iterator_class
+from labelmill.feed.tf.eager_iterator import EagerIterator
 from labelmill.learning.runtime import unset_tensorflow as tensorflow
 
 UNKNOWN = -2
-"""Length of what ends, nobody knows when (TensorFlow's own number for it)."""
+"""Length of a dataset that ends, but not after a known number of batches (TensorFlow's constant for it)."""
 
 
-class Taken:
-    """How many batches were taken since ever: a variable counts TensorFlow's, a number Python's."""
+class BatchCounter:
+    """Batches read since the dataset was made: TensorFlow counts in a variable, Python in `in_python`."""
 
     def __init__(self) -> None:
         self.in_python = 0
@@ -25,9 +25,9 @@ class Taken:
 
     @property
     def variable(self) -> Any:
-        """Made when TensorFlow begins to count."""
+        """An int64 variable, made when TensorFlow begins to count."""
         if self._variable is None:
-            self._variable = _apart(_counter)
+            self._variable = _run_outside(_counter)
         return self._variable
 
     def __call__(self) -> int:
@@ -36,11 +36,11 @@ class Taken:
         return counted + self.in_python
 
 
-def _apart(make: Callable[[], Any]) -> Any:
-    """What is made outside whatever strategy, device and function the caller is in.
+def _run_outside(make: Callable[[], Any]) -> Any:
+    """Calls a function outside the caller's strategy, device and ``tf.function``.
 
-    A strategy gives every device a copy of a variable, which a dataset cannot count in. It, and all
-    the like, is TensorFlow's of one thread; another thread is outside.
+    A strategy gives every device a copy of a variable, and a dataset cannot count in that. TensorFlow
+    keeps strategies and the like for each thread, so another thread is outside of them.
     """
     with ThreadPoolExecutor(1, "labelmill-counter") as other:
         return other.submit(make).result()
@@ -53,7 +53,7 @@ def _counter() -> Any:
 
 
 def _counted(made: Any, counter: Any) -> Any:
-    """The dataset's variant tensor with a count of what is taken, behind everything that reads ahead."""
+    """The dataset's variant tensor with a count of its batches, behind everything that reads ahead."""
     tf = tensorflow()
 
     def count(*batch: Any) -> Any:
@@ -61,11 +61,11 @@ def _counted(made: Any, counter: Any) -> Any:
         return batch
 
     flat = tf.nest.flatten(made.element_spec)
-    function = _apart(
+    function = _run_outside(
         tf.function(count, input_signature=flat, autograph=False).get_concrete_function
     )
-    # By the raw operation, because only that runs a function in the calling thread: a hop to another
-    # one costs more than everything else that happens to a batch.
+    # The raw operation, because only that runs a function in the calling thread: a hop to another
+    # thread costs more than everything else that happens to a batch.
     return tf.raw_ops.MapDataset(
         input_dataset=made._variant_tensor,
         other_arguments=function.captured_inputs,
@@ -78,23 +78,22 @@ def _counted(made: Any, counter: Any) -> Any:
 
 @functools.cache
 def dataset_class() -> Any:
-    """The class; TensorFlow is imported when it is first needed."""
+    """`ResumableDataset`. A function, so that TensorFlow is imported only when it is needed."""
     tf = tensorflow()
 
-    class FedDataset(Resumable, tf.data.Dataset):  # type: ignore[misc, name-defined]
-        """Batches of a training set: a ``tf.data.Dataset`` that knows how far it was taken.
+    class ResumableDataset(Resumable, tf.data.Dataset):  # type: ignore[misc, name-defined]
+        """Batches of a training set: a ``tf.data.Dataset`` that knows how far it was read.
 
-        What TensorFlow's dataset consists of is traced when it is first looked for: a loop in Python
-        does without.
+        TensorFlow's own dataset is traced when it is first used: a loop in Python does without.
 
         Args:
-            make: Makes the dataset, of passes or of the trips it is given.
-            spec: What a batch is.
-            progress: Its passes.
-            taken: Counts batches; kept alive here.
-            length: Batches of a pass; None: without end; `UNKNOWN`.
-            looped: Blocks of a pass, lists of batches as tensors, for a loop in Python; None:
-                TensorFlow's iterator.
+            make: Makes TensorFlow's dataset, of passes or of the trips that it is given.
+            spec: Structure, shapes and dtypes of a batch.
+            progress: The passes.
+            counter: Counts batches; kept alive here.
+            length: Batches of a pass; None: unbounded; or `UNKNOWN`.
+            blocks: Begins a pass; yields blocks, lists of batches as tensors, for a loop in Python.
+                None: loops in Python use TensorFlow's iterator.
         """
 
         def __init__(
@@ -102,31 +101,36 @@ def dataset_class() -> Any:
             make: Callable[..., Any],
             spec: Any,
             progress: Passes,
-            taken: Taken,
+            counter: BatchCounter,
             length: int | None,
-            looped: Callable[[], Iterator[list[Any]]] | None,
+            blocks: Callable[[], Iterator[list[Any]]] | None,
         ) -> None:
-            self._make, self._spec, self._progress, self._taken = make, spec, progress, taken
-            self._length, self._looped = length, looped
-            self._becoming = threading.RLock()
-            if looped is None:
-                self._become()
+            self._make, self._spec, self._progress, self._batch_counter = (
+                make,
+                spec,
+                progress,
+                counter,
+            )
+            self._length, self._blocks = length, blocks
+            self._tracing = threading.RLock()
+            if blocks is None:
+                self._trace()
 
         def __getattr__(self, name: str) -> Any:
             if not name.startswith("__"):
-                with self._becoming:  # others wait until it is whole
+                with self._tracing:  # other threads wait until it is complete
                     if "_made" not in self.__dict__:
-                        self._become()
+                        self._trace()
             return object.__getattribute__(self, name)
 
         def __deepcopy__(self, memo: object) -> Any:
-            raise TypeError("a dataset that knows how far it was taken has no copy; make it anew")
+            raise TypeError("a dataset that knows how far it was read has no copy; make it anew")
 
-        def _become(self) -> None:
+        def _trace(self) -> None:
             """Makes TensorFlow's dataset, outside any function that is being traced."""
             with tf.init_scope():
                 made = self._make()
-                counted = _counted(made, self._taken.variable)
+                counted = _counted(made, self._batch_counter.variable)
                 self._made, self._spec = made, made.element_spec  # after maps of TensorFlow
                 super().__init__(counted)
 
@@ -138,33 +142,37 @@ def dataset_class() -> Any:
             return self._spec
 
         def __iter__(self) -> Iterator[Any]:
-            made = iterator_class()
-            if self._looped is None or made is None or not tf.executing_eagerly():
+            if self._blocks is None or not tf.executing_eagerly():
                 return super().__iter__()  # type: ignore[no-any-return]
-            return made(self)
+            return EagerIterator(self)
 
-        def looped(self) -> Iterator[list[Any]]:
-            """A pass for a loop in Python, block by block."""
-            assert self._looped is not None
-            return self._looped()
+        def blocks(self) -> Iterator[list[Any]]:
+            """Begins a pass for a loop in Python; yields the batches of one block after the other."""
+            assert self._blocks is not None
+            return self._blocks()
 
         def count(self) -> None:
-            """One more batch was taken in Python."""
-            self._taken.in_python += 1
+            """Counts a batch that Python took."""
+            self._batch_counter.in_python += 1
 
-        def rest(self, trips: Callable[[], Iterator[Any]]) -> Any:
-            """What is left of a pass, for TensorFlow; counted with all the others."""
+        def remaining(self, trips: Callable[[], Iterator[Any]] | None) -> Iterator[Any]:
+            """TensorFlow's own iterator over the rest of a pass; `trips` None: over a whole one."""
+            if trips is None:
+                return super().__iter__()  # type: ignore[no-any-return]
             make = functools.partial(self._make, trips)
-            return FedDataset(make, self._spec, self._progress, self._taken, self._length, None)
+            rest = ResumableDataset(
+                make, self._spec, self._progress, self._batch_counter, self._length, None
+            )
+            return iter(rest)
 
         def cardinality(self) -> Any:
-            """Batches of a whole pass; the rest of a resumed one has fewer."""
+            """Batches of a whole pass; a resumed pass has fewer."""
             known = tf.data.INFINITE_CARDINALITY if self._length is None else self._length
             return tf.constant(known, tf.int64)
 
         def __len__(self) -> int:
             if self._length is None or self._length == UNKNOWN:
-                raise TypeError("batches without an end that is known have no length")
+                raise TypeError("batches without a known end have no length")
             return self._length
 
-    return FedDataset
+    return ResumableDataset

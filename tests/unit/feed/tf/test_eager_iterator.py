@@ -18,7 +18,7 @@ import pytest
 from labelmill.feed.batches.blocks import Block
 from labelmill.feed.maps.base import Rows, arrays
 from labelmill.feed.order.counter_rng import Draws
-from labelmill.feed.tf import resumable_dataset as fed_dataset
+from labelmill.feed.tf import resumable_dataset
 from labelmill.feed.tf.eager_iterator import tensors_of
 from tests.helpers.training_sets import number_of, numbered
 
@@ -101,6 +101,50 @@ def test_an_iterator_of_outside_is_taken_inside_a_function(tmp_path: Path, tf: A
     assert number_of(next(iterator)[0].numpy()) == list(range(24, 32))
 
 
+def test_a_function_with_a_signature_takes_either_iterator(tmp_path: Path, tf: Any) -> None:
+    frozen = numbered(tmp_path)
+    dataset = frozen.tf(8, shuffle=False)
+
+    @tf.function(input_signature=[tf.data.IteratorSpec(dataset.element_spec)])
+    def take(iterator: Any) -> Any:
+        return next(iterator)
+
+    ours, tensorflows = iter(dataset), iter(frozen.tf(8, shuffle=False).map(lambda *b: b))
+    assert isinstance(ours, tf.data.Iterator)
+    assert taken([next(ours), take(ours), next(ours)]) == list(range(24))
+    assert taken([take(tensorflows)]) == list(range(8))
+    assert len(tf.nest.flatten(ours, expand_composites=True)) == 1
+
+
+def test_a_loop_within_a_function_needs_the_iterator_as_argument(tmp_path: Path, tf: Any) -> None:
+    """Else AutoGraph runs it in Python, without end."""
+    frozen = numbered(tmp_path)
+
+    def total(batches: Any) -> Any:
+        rows = tf.constant(0)
+        for images, _ in batches:
+            rows += tf.shape(images)[0]
+        return rows
+
+    iterator = iter(frozen.tf(8))
+    next(iterator)
+    assert int(tf.function(total)(iterator)) == 92
+    captured = iter(frozen.tf(8))
+    with pytest.raises(TypeError, match="expected the iterator as an argument of the function"):
+        tf.function(lambda: total(captured))()
+    assert sorted(taken(captured)) == list(range(100)), "nothing was taken"
+
+
+def test_keras_runs_several_steps_in_one_call(tmp_path: Path, tf: Any) -> None:
+    dataset = numbered(tmp_path).tf(8)
+    model = tf.keras.Sequential([tf.keras.layers.Flatten(), tf.keras.layers.Dense(3)])
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, steps_per_execution=5)
+    model.fit(dataset, epochs=2, shuffle=False, verbose=0)
+    assert int(model.optimizer.iterations.numpy()) == 26
+    assert (dataset.state()["epoch"], dataset.state()["batch"]) == (2, 0)
+
+
 def test_an_iterator_stays_in_its_pass(tmp_path: Path, tf: Any) -> None:
     """Whatever passes were begun, and states restored, between a loop and TensorFlow."""
     frozen = numbered(tmp_path)
@@ -160,14 +204,14 @@ def test_threads_take_the_batches_of_one_iterator(tmp_path: Path) -> None:
 def test_threads_wait_until_tensorflows_part_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own, tracing = fed_dataset._counted, threading.Event()
+    own, tracing = resumable_dataset._counted, threading.Event()
 
     def slow(*given: Any) -> Any:
         tracing.set()
         time.sleep(0.3)
         return own(*given)
 
-    monkeypatch.setattr(fed_dataset, "_counted", slow)
+    monkeypatch.setattr(resumable_dataset, "_counted", slow)
     dataset = numbered(tmp_path).tf(8)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(dataset.take, 1)
