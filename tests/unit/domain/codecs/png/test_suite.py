@@ -64,7 +64,7 @@ def test_what_is_taken_differs_from_others_as_documented(
         if {*others} != {ours == "ok"}:
             found[row["path"]] = [ours, *("ok" if taken else "refused" for taken in others)]
     documented = {
-        cells[0].strip("`"): cells[1:5] for cells in table_after("Which files are taken at all")
+        cells[0].strip("`"): cells[1:5] for cells in table_after("Which files are accepted at all")
     }
     assert found == documented
 
@@ -103,7 +103,7 @@ def test_pixels_are_netpbms_bit_for_bit_but_for_what_is_documented(
 ) -> None:
     patterns = [
         pattern
-        for cells in table_after("pixels are netpbm's bit for bit")
+        for cells in table_after("accepted files equal netpbm's bit for bit")
         for pattern in re.findall(r"`([^`]+)`", cells[0])
     ]
     differing, same = set(), 0
