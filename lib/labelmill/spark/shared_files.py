@@ -11,7 +11,7 @@ from pyspark import SparkContext, SparkFiles
 
 
 def shared_shards(context: SparkContext, shards: Sequence[str], digest: str) -> tuple[str, ...]:
-    """What executors find the shards by (see `labelmill.pipelines.train.worker`).
+    """Makes shards available to executors; returns the names that `shard_path` resolves there.
 
     Local files travel through Spark, under names that carry the digest: two training sets in one
     session must not meet under one name. Sharing a training set again, in the same session, costs
@@ -34,6 +34,11 @@ def shared_shards(context: SparkContext, shards: Sequence[str], digest: str) -> 
             context.addFile(str(folder / name))
         names.append(name)
     return tuple(names)
+
+
+def shard_path(name: str) -> str:
+    """The path or URI of a shard on an executor, from its name by `shared_shards`."""
+    return name if "/" in name else SparkFiles.get(name)
 
 
 def _link(source: Path, target: Path) -> None:

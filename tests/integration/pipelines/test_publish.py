@@ -15,7 +15,8 @@ from labelmill.bus.envelope import decode
 from labelmill.bus.kafka import ensure_topic, messages, require_or_create
 from labelmill.bus.payload import image_id_in, pixels_of
 from labelmill.errors import InputError, NoData, QueryRefused, UnknownName, UnknownTopic
-from labelmill.pipelines.publish.driver import order_key, publish_folder, publish_slice
+from labelmill.pipelines.publish.driver import publish_folder, publish_slice
+from labelmill.pipelines.publish.order import order_key
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGES, TABLES

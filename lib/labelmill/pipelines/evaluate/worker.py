@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
-from pyspark import Broadcast, SparkFiles
+from pyspark import Broadcast
 
 from labelmill.domain.models.artifact import unpack
 from labelmill.feed.rows.shards import open_files
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.predict.worker import label_rows
+from labelmill.spark.shared_files import shard_path
 
 CONFUSION_SCHEMA = pa.schema(
     [
@@ -30,8 +31,8 @@ def confuse_batches(
     """Runs on executors (``mapInArrow``): images with their true classes to counts.
 
     Args:
-        batches: Columns `IMAGE_COLUMNS` and ``class``; or only ``shard``, with names or paths of a
-            training set's files.
+        batches: Columns `IMAGE_COLUMNS` and ``class``; or only ``shard``, with names from
+            `shared_shards` of a training set's files.
         artifacts: Artifact bytes by version.
 
     Yields:
@@ -55,6 +56,5 @@ def _image_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
             yield batch
             continue
         for shard in batch.column("shard").to_pylist():
-            path = shard if "/" in shard else SparkFiles.get(shard)
-            for table in open_files([path]).tables:
+            for table in open_files([shard_path(shard)]).tables:
                 yield from table.to_batches(max_chunksize=1024)

@@ -1,1 +1,1 @@
-"""Images become messages."""
+"""Publishes images as messages."""

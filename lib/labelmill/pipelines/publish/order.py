@@ -1,4 +1,4 @@
-"""Images to publish as messages, in an order that looks random and repeats for a seed."""
+"""The order in which images are published: it looks random and repeats for the same seed."""
 
 from __future__ import annotations
 
@@ -13,38 +13,35 @@ from pyspark.sql import functions as F
 from labelmill.bus.envelope import Envelope
 from labelmill.domain.images.image import image_id_of
 from labelmill.domain.images.paths import class_of, uri_of
-from labelmill.pipelines.publish.worker import envelope_of
+from labelmill.pipelines.publish.worker import ROWS_AT_ONCE, envelope_of
 from labelmill.spark.progress import SparkProgress
-
-_ROWS_AT_ONCE = 256
-"""Python copies of so many images at a time."""
 
 
 def order_key(seed: int, collection: str, image_id: str) -> str:
-    """What the shuffled order sorts by; the same in `shuffled`."""
+    """The sort key of an image, in hex; `shuffle` computes the same key in Spark."""
     return hashlib.sha256(f"{seed}/{collection}/{image_id}".encode()).hexdigest()
 
 
-def shuffled(slice_: DataFrame, seed: int, parts: int) -> DataFrame:
-    """The slice, each image once, in the order of `order_key` within each partition."""
+def shuffle(slice_: DataFrame, seed: int, partitions: int) -> DataFrame:
+    """Drops duplicate images and sorts each partition by `order_key`."""
     named = F.concat_ws("/", F.lit(str(seed)), "collection", "image_id").cast("binary")
     return (
         slice_.dropDuplicates(["collection", "image_id"])
         .withColumn("_order", F.sha2(named, 256))
-        .repartitionByRange(parts, "_order")
+        .repartitionByRange(partitions, "_order")
         .sortWithinPartitions("_order")
     )
 
 
-def files(
+def file_envelopes(
     folder: Path, paths: list[str], collection: str, with_labels: bool, progress: SparkProgress
 ) -> Iterator[Envelope]:
-    """Files as messages, in the order given."""
+    """Files as messages, in the given order."""
     for number, path in enumerate(paths):
         data = (folder / path).read_bytes()
         header = {"collection": collection, "image_id": image_id_of(data)}
         truth = class_of(uri_of(path)) if with_labels else None
-        if with_labels:  # a path often names the class, so it stays here without labels
+        if with_labels:  # a path often names the class
             header["uri"] = uri_of(path)
         if truth is not None:
             header["class"] = truth
@@ -52,14 +49,14 @@ def files(
         yield Envelope({**header, "encoding": "png"}, data)
 
 
-def frozen(
+def frozen_envelopes(
     rows: pa.Table, with_labels: bool, seed: int, progress: SparkProgress
 ) -> Iterator[Envelope | None]:
     """Rows of a training set as messages, in the order of `order_key`."""
     names = zip(rows["collection"].to_pylist(), rows["image_id"].to_pylist(), strict=True)
     keys = [order_key(seed, collection, image_id) for collection, image_id in names]
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    for start in range(0, len(order), _ROWS_AT_ONCE):
-        for row in rows.take(order[start : start + _ROWS_AT_ONCE]).to_pylist():
+    for start in range(0, len(order), ROWS_AT_ONCE):
+        for row in rows.take(order[start : start + ROWS_AT_ONCE]).to_pylist():
             yield envelope_of(row, with_labels)
-        progress.advance(min(start + _ROWS_AT_ONCE, len(order)), len(order))
+        progress.advance(min(start + ROWS_AT_ONCE, len(order)), len(order))

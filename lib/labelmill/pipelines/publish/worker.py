@@ -1,4 +1,4 @@
-"""Sending images to the bus: what runs where the rows are (executors, or the driver for a folder)."""
+"""Sends images to Kafka, on executors for a slice, on the driver for a folder or training set."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from labelmill.bus.payload import of_array, smaller
 from labelmill.errors import LabelmillError
 
 COLUMNS = ("collection", "image_id", "pixels", "height", "width", "channels", "dtype")
-"""What a slice must have to be published; ``class`` and ``uri`` go along with the labels."""
+"""Columns that publishing needs; ``class`` and ``uri`` are sent only with labels."""
+
+ROWS_AT_ONCE = 256
+"""Rows whose pixels are copied to Python objects at a time."""
 
 _SAMPLES = 5
 
 
 @dataclass
-class Sent:
-    """What became of some messages.
+class PublishTotals:
+    """Counts of what was published.
 
     Attributes:
-        messages: Confirmed by the brokers.
-        bytes: Of their values.
-        recoded: Of these, raw arrays above the topic's limit that went as lossless PNG.
-        too_large: Image ids left out because even that does not fit; at most five samples.
-        left_out: How many were left out for their size.
+        messages: Messages confirmed by the brokers.
+        bytes: Bytes of their values.
+        recoded: Messages sent as lossless PNG because the raw array exceeds the topic's limit.
+        left_out: Images that exceed the limit even as PNG.
         without_pixels: Rows whose pixels are null.
-        error: What ended the sending before its end, empty when nothing did.
+        too_large: Up to five image ids of those left out.
+        error: The error that ended the sending early; empty when there was none.
         exit_code: Of that error.
     """
 
@@ -44,9 +47,9 @@ class Sent:
     error: str = ""
     exit_code: int = 0
 
-    def plus(self, other: Sent) -> Sent:
-        """The sum of two."""
-        total = Sent(**{
+    def plus(self, other: PublishTotals) -> PublishTotals:
+        """The sum of two counts; the first error wins."""
+        total = PublishTotals(**{
             f.name: getattr(self, f.name) + getattr(other, f.name)
             for f in fields(self)
             if f.name not in ("error", "exit_code")
@@ -57,7 +60,7 @@ class Sent:
         return total
 
 
-SENT_SCHEMA = pa.schema([
+TOTALS_SCHEMA = pa.schema([
     ("messages", pa.int64()), ("bytes", pa.int64()), ("recoded", pa.int64()),
     ("left_out", pa.int64()), ("without_pixels", pa.int64()),
     ("too_large", pa.list_(pa.string())), ("error", pa.string()), ("exit_code", pa.int64()),
@@ -70,47 +73,47 @@ def send(
     topic: str,
     timeout: float,
     rate: float | None = None,
-) -> Sent:
+) -> PublishTotals:
     """Sends envelopes with their image id as key and waits for every confirmation.
 
     Args:
-        envelopes: With ``image_id`` in the header; None stands for a row without pixels.
+        envelopes: With ``image_id`` in their headers; None stands for a row without pixels.
         brokers: ``HOST:PORT[,…]``.
         topic: An existing topic.
-        timeout: Seconds for each message's confirmation.
-        rate: Messages a second at most.
+        timeout: Seconds to wait for each message's confirmation.
+        rate: Most messages per second.
 
     Raises:
-        BusError: The brokers did not take a message.
+        BusError: The brokers did not accept a message.
     """
-    sent, started, tried = Sent(), time.monotonic(), 0
+    totals, started, tried = PublishTotals(), time.monotonic(), 0
     with Sender(brokers, topic, timeout) as sender:
         for envelope in envelopes:
             if envelope is None:
-                sent.without_pixels += 1
+                totals.without_pixels += 1
                 continue
             key, value = envelope.header["image_id"].encode(), encode(envelope)
             if not sender.fits(key, value):
                 value = encode(smaller(envelope))
                 if not sender.fits(key, value):
-                    sent.left_out += 1
-                    sent.too_large = [*sent.too_large, key.decode()][:_SAMPLES]
+                    totals.left_out += 1
+                    totals.too_large = [*totals.too_large, key.decode()][:_SAMPLES]
                     continue
-                sent.recoded += 1
+                totals.recoded += 1
             if rate:
                 time.sleep(max(0.0, started + tried / rate - time.monotonic()))
             tried += 1
             sender.send(key, value)
-            sent.bytes += len(value)
-    sent.messages = sender.sent
-    return sent
+            totals.bytes += len(value)
+    totals.messages = sender.sent
+    return totals
 
 
 def envelope_of(row: Mapping[str, Any], with_labels: bool) -> Envelope | None:
-    """One row of a slice as a message with exactly the stored pixels; None when they are null.
+    """A row of a slice as a message with exactly the stored pixels; None when they are null.
 
     Without labels the message has no ``uri`` either: paths such as ``7/123.png`` or ``cat.1.png``
-    tell the truth, and ``image_id`` names the image already.
+    reveal the class, and ``image_id`` identifies the image.
     """
     if row["pixels"] is None:
         return None
@@ -133,24 +136,24 @@ def send_batches(
     with_labels: bool,
     rate: float | None,
 ) -> Iterator[pa.RecordBatch]:
-    """``mapInArrow`` function: sends a partition, yields one row of `Sent`.
+    """Runs on executors (``mapInArrow``): sends a partition, yields one row of `PublishTotals`.
 
-    Errors of ours come back as values, so that the driver ends with their exit code instead of
-    Spark's four repetitions of the same traceback.
+    A `LabelmillError` comes back as a value, so that the job ends with its exit code at once; Spark
+    would retry the task four times and report a traceback.
     """
     rows = (
         envelope_of(row, with_labels)
         for batch in batches
-        for piece in _pieces(batch)
-        for row in piece.to_pylist()
+        for part in _slices(batch)
+        for row in part.to_pylist()
     )
     try:
-        sent = send(rows, brokers, topic, timeout, rate)
+        totals = send(rows, brokers, topic, timeout, rate)
     except LabelmillError as error:
-        sent = Sent(error=str(error), exit_code=error.exit_code)
-    yield pa.RecordBatch.from_pylist([asdict(sent)], schema=SENT_SCHEMA)
+        totals = PublishTotals(error=str(error), exit_code=error.exit_code)
+    yield pa.RecordBatch.from_pylist([asdict(totals)], schema=TOTALS_SCHEMA)
 
 
-def _pieces(batch: pa.RecordBatch, rows: int = 256) -> Iterator[pa.RecordBatch]:
-    # Python copies of the pixels of 256 rows at a time, not of the whole batch.
-    return (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    starts = range(0, batch.num_rows, ROWS_AT_ONCE)
+    return (batch.slice(start, ROWS_AT_ONCE) for start in starts)

@@ -1,1 +1,1 @@
-"""One model per executor task."""
+"""Trains the settings of a sweep, one model per executor task."""

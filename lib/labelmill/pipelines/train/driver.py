@@ -1,8 +1,8 @@
-"""sweep: many settings → one model per executor task, asynchronous; every trial a row.
+"""Runs a sweep: one model per setting, each trained in one executor task; every trial is a row.
 
-Driver threads, as many as there are executor slots, each submit one-task Spark jobs. The task
-trains and hands back artifact and metrics; the driver publishes them as they come. Finished trials
-are skipped when the sweep is run again, so a sweep that was killed goes on where it was.
+The driver has one thread per executor slot; each thread submits Spark jobs of one task. The task
+trains and returns the artifact and metrics, which the driver publishes as they arrive. Finished
+trials are skipped when the sweep is run again, so a sweep that was killed resumes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from labelmill.domain.models.sweep_plan import SweepPlan
 from labelmill.errors import InputError, NoData
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.train.record import SweepRecord
-from labelmill.pipelines.train.report import line, sweep_report
-from labelmill.pipelines.train.scheduler import LOST, outcomes
+from labelmill.pipelines.train.report import sweep_report, trial_line
+from labelmill.pipelines.train.scheduler import LOST, run_trials
 from labelmill.pipelines.train.worker import TrialTask
 from labelmill.settings import Settings
 from labelmill.spark.progress import SparkProgress
@@ -32,15 +32,15 @@ def read_plan(path: Path) -> SweepPlan:
     """Reads a sweep file.
 
     Raises:
-        InputError: Not a file, not YAML, or values that cannot be meant.
-        UnknownName: A key or name that does not exist; the near one is suggested.
+        InputError: Not a file, not YAML, or invalid values.
+        UnknownName: An unknown key or name; suggests the closest match.
     """
     try:
         data = yaml.safe_load(path.read_text())
     except OSError as error:
         raise InputError(f"sweep file {str(path)!r} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"sweep file {str(path)!r} is no YAML: {error}") from None
+        raise InputError(f"sweep file {str(path)!r} is not valid YAML: {error}") from None
     try:
         return SweepPlan.parse(data)
     except InputError as error:
@@ -62,14 +62,14 @@ def sweep(
 
     Args:
         plan: The sweep file.
-        training_set: What is learned from; needs the splits ``train`` and, when the objective is
-            measured there, ``validation``.
-        parallel: Trials at a time; default: the executors' slots.
-        retry_failed: Run trials again that failed before, or whose stored model is damaged.
+        training_set: Training data; needs the split ``train`` and, when the objective is measured
+            there, ``validation``.
+        parallel: Trials to run at a time; default: the number of executor slots.
+        retry_failed: Also run trials that failed before, or whose stored model is damaged.
         trial_timeout: Seconds after which a trial counts as failed.
 
     Returns:
-        The report; failed (exit code 10) when no trial of the sweep succeeded.
+        The report; marked as failed (exit code 10) when no trial of the sweep succeeded.
 
     Raises:
         NoData: A split is missing.
@@ -81,7 +81,7 @@ def sweep(
     try:
         record = SweepRecord.open(client, plan, training_set.digest)
         ended = record.trials()
-        skip = {t for t, row in ended.items() if _stays(record, row, retry_failed)}
+        skip = {t for t, row in ended.items() if _is_final(record, row, retry_failed)}
         todo = [s for s in plan.settings() if s.trial_id not in skip]
         slots = min(parallel or context.defaultParallelism, max(len(todo), 1))
         title = f"sweep {plan.name}"
@@ -96,8 +96,8 @@ def sweep(
             ]
             failed = 0
             executors: set[tuple[str, int]] = set()
-            for number, outcome in enumerate(outcomes(context, tasks, slots, trial_timeout), 1):
-                if outcome.unable:
+            for number, outcome in enumerate(run_trials(context, tasks, slots, trial_timeout), 1):
+                if outcome.missing_software:
                     raise InputError(outcome.error)
                 setting = next(s for s in todo if s.number == outcome.number)
                 row = record.write(setting, outcome)
@@ -105,7 +105,7 @@ def sweep(
                 failed += row["state"] == "failed"
                 executors.add((outcome.host, outcome.executor))
                 progress.advance(number, len(todo), f"({failed} failed)")
-                progress.line(line(plan, row))
+                progress.line(trial_line(plan, row))
         record.write_state("done")
         return sweep_report(plan, record, ended, len(todo), executors)
     finally:
@@ -122,7 +122,7 @@ def _require_splits(training_set: TrainingSet, plan: SweepPlan) -> None:
             )
 
 
-def _stays(record: SweepRecord, row: dict[str, Any], retry_failed: bool) -> bool:
+def _is_final(record: SweepRecord, row: dict[str, Any], retry_failed: bool) -> bool:
     if row["state"] == "done":
         return not retry_failed or record.is_whole(int(row["version"]))
     return not (retry_failed or str(row["error"]).startswith(LOST))

@@ -1,4 +1,4 @@
-"""A sweep's rows: what is known before, what is written as trials end."""
+"""The rows of a sweep: finished trials are read, new ones are written as they end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SweepRecord:
 
     @classmethod
     def open(cls, client: RowClient, plan: SweepPlan, digest: str) -> SweepRecord:
-        """Finds the sweep's row, or writes it and reserves its range of versions."""
+        """Opens the sweep's row, or writes it and reserves its range of versions."""
         for table in (TRAINING_SETS, SWEEPS, TRIALS, TRIAL_METRICS, MODELS, MODEL_CHUNKS):
             client.ensure(table)
         sweep_id = plan.sweep_id(digest)
@@ -51,7 +51,7 @@ class SweepRecord:
         return record
 
     def write_state(self, state: str, created_at: datetime | None = None) -> None:
-        """Writes the sweep's row; ``created_at`` of an existing row stays."""
+        """Writes the sweep's row; keeps ``created_at`` of an existing row by default."""
         if created_at is None:
             (row,) = self.client.scan(SWEEPS, ["created_at"], {"sweep_id": self.sweep_id})
             stored = row["created_at"]
@@ -71,12 +71,12 @@ class SweepRecord:
         self.client.write(SWEEPS, [row])
 
     def trials(self) -> dict[str, dict[str, object]]:
-        """The trials that have ended, by trial id."""
+        """Rows of the trials that have ended, by trial id."""
         rows = self.client.scan(TRIALS, where={"sweep_id": self.sweep_id})
         return {str(row["trial_id"]): row for row in rows}
 
     def is_whole(self, version: int) -> bool:
-        """Whether this version is there, its header and every chunk."""
+        """Whether the version is stored completely: its header and every chunk."""
         try:
             models.load(self.client, self.plan.model, version)
         except (MissingRow, ArtifactError):
@@ -84,10 +84,10 @@ class SweepRecord:
         return True
 
     def write(self, setting: Setting, outcome: Outcome) -> dict[str, object]:
-        """Writes what came of a trial: model, metrics, and the trial's row last.
+        """Writes the result of a trial: model, metrics, and the trial's row last.
 
-        The driver does all of it: executors need no Kudu connection, and a trial whose row is
-        there is whole. Each write may be repeated.
+        The driver writes all of it: executors need no Kudu connection, and a trial that has a row
+        is complete. Each write may be repeated.
 
         Returns:
             The trial's row.
@@ -123,23 +123,23 @@ class SweepRecord:
         return row
 
     def _publish(self, setting: Setting, version: int, data: bytes) -> str:
-        """Stores the model, or leaves what a run that was cut off has stored.
+        """Stores the model, or keeps what an interrupted run has stored.
 
         Returns:
-            Why the version is not this trial's; empty when it is.
+            The reason why the version does not hold this trial's model; empty when it does.
         """
         artifact, model = unpack(data), self.plan.model
         stored = models.header_of(self.client, model, version)
         if stored is None or stored["sha256"] == sha256_of(pack(artifact)):
             models.publish(self.client, model, version, artifact, self.digest, setting.trial_id)
             return ""
-        # Other bytes: training repeats them on one machine, but not on every machine.
+        # Training gives the same bytes again on one machine, but not on every machine.
         if (stored["trial_id"], stored["training_set"]) != (setting.trial_id, self.digest):
-            return f"version {version} of model {model!r} belongs to another trial; versions stay"
+            return f"version {version} of model {model!r} belongs to another trial; versions are immutable"
         if self.is_whole(version):
             return ""
         return (
             f"version {version} of model {model!r} is damaged, and training gave other bytes than "
-            "were stored, here or with these libraries; versions are immutable. Run the sweep where "
-            "it ran before, or change its seed or name to get new versions"
+            "were stored, on this machine or with these libraries; versions are immutable. Run the "
+            "sweep where it ran before, or change its seed or name to get new versions"
         )

@@ -1,4 +1,4 @@
-"""A sweep for people: a line a trial, the closing report."""
+"""What a sweep reports: one line per trial and the closing report."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from labelmill.pipelines.train.record import SweepRecord
 from labelmill.spark.report import Report
 
 _NOTED = 10
-"""Failed trials that the report spells out; the table `trials` has all."""
+"""Most failed trials that get a note; the table ``trials`` lists all."""
 
 
-def line(plan: SweepPlan, row: dict[str, Any]) -> str:
-    """One trial in a line."""
-    shown = _shown(row)
-    what = f"trial {row['number']} {shown}"
+def trial_line(plan: SweepPlan, row: dict[str, Any]) -> str:
+    """A trial's result in one line."""
+    what = f"trial {row['number']} {_setting_text(row)}"
     if row["state"] == "failed":
         return f"{what}: failed: {row['error']}"
     return (
@@ -26,7 +25,7 @@ def line(plan: SweepPlan, row: dict[str, Any]) -> str:
     )
 
 
-def _shown(row: dict[str, Any]) -> str:
+def _setting_text(row: dict[str, Any]) -> str:
     setting = json.loads(str(row["setting"]))
     parameters = setting["parameters"]
     keys = [k for k in ("learning_rate", "epochs", "batch_size", "hidden") if k in parameters]
@@ -40,14 +39,14 @@ def sweep_report(
     ran: int,
     executors: set[tuple[str, int]],
 ) -> Report:
-    """The report of a sweep; failed when no trial succeeded.
+    """The closing report of a sweep; marked as failed when no trial succeeded.
 
     Args:
         plan: The sweep file.
         record: The sweep in the store.
-        ended: Rows of `trials` by trial id.
-        ran: How many of them ran now.
-        executors: Where they ran.
+        ended: Rows of ``trials`` by trial id.
+        ran: Number of trials that this run ran.
+        executors: Host and process number of each executor that ran one.
     """
     report = Report("train_models")
     rows = [ended[s.trial_id] for s in plan.settings() if s.trial_id in ended]
@@ -74,7 +73,7 @@ def sweep_report(
         [
             {
                 "number": row["number"],
-                "setting": _shown(row),
+                "setting": _setting_text(row),
                 "state": row["state"],
                 plan.metric: row["metric"],
                 "version": row["version"],
@@ -86,6 +85,6 @@ def sweep_report(
     for row in [row for row in rows if row["state"] == "failed"][:_NOTED]:
         report.note(f"trial {row['number']} failed: {str(row['error'])[:300]}")
     if not done:
-        error = AllFailed(f"all {len(rows)} trials failed; the first: {rows[0]['error']}")
+        error = AllFailed(f"all {len(rows)} trials failed; the first with: {rows[0]['error']}")
         report.fail(str(error), error.exit_code)
     return report

@@ -1,4 +1,4 @@
-"""One trial of a sweep: what runs in an executor. Nothing here may import TensorFlow at the top."""
+"""Trains one setting of a sweep, in an executor. TensorFlow is imported only where it is used."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ import importlib.util
 import os
 import platform
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pyspark import SparkFiles
 
 from labelmill.domain.models.artifact import pack
 from labelmill.domain.models.sweep_plan import Setting
 from labelmill.errors import LabelmillError
 from labelmill.feed.rows.shards import open_files
+from labelmill.spark.shared_files import shard_path
 
 CANARIES = 8
-"""Prepared images that go into the artifact with the answers the model gave to them."""
+"""Prepared images stored in the artifact together with the model's answers to them."""
 
 
 @dataclass(frozen=True)
 class TrialTask:
-    """What an executor must know to train one setting.
+    """What an executor needs to know to train one setting.
 
     Attributes:
         setting: Family, parameters, preparation.
         digest: Of the training set.
-        shards: Names below the executor's `SparkFiles`, or paths and URIs.
+        shards: Names from `shared_shards`.
         classes: In the order of class indices.
     """
 
@@ -41,32 +40,32 @@ class TrialTask:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes:
         number: Of the setting.
-        artifact: Its file, None when the trial failed.
+        artifact: The artifact's bytes; None when the trial failed.
         history: Metrics per epoch.
-        error: What went wrong, empty when nothing did.
-        unable: The executor lacks what training needs; no trial can succeed there.
+        error: Why the trial failed; empty when it did not.
+        missing_software: The executor lacks software that training needs, so no trial can succeed.
         host: Where it ran.
-        executor: Process number of the executor's worker daemon: another one for each executor.
-        seconds: Training time, loading and preparing included.
+        executor: Process number of the executor's worker daemon, which differs between executors.
+        seconds: Training time, including loading and preparation.
     """
 
     number: int
     artifact: bytes | None = None
     history: tuple[dict[str, float], ...] = ()
     error: str = ""
-    unable: bool = False
+    missing_software: bool = False
     host: str = ""
     executor: int = 0
     seconds: float = 0.0
 
 
 @dataclass
-class Prepared:
-    """A training set as a model's input.
+class PreparedData:
+    """A training set as input of a model.
 
     Attributes:
         train: Float32 (N, H, W, C) and int64 (N,).
@@ -77,24 +76,24 @@ class Prepared:
     validation: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]] | None
 
 
-# The one cache of this module: an executor's worker trains many settings on the same images.
-_CACHE: dict[tuple[str, str], Prepared] = {}
+# A worker process trains many settings on the same images.
+_CACHE: dict[tuple[str, str], PreparedData] = {}
 
 
 def run_trial(task: TrialTask) -> Outcome:
-    """Trains one setting and returns everything about it; a setting that fails is an `Outcome` too."""
+    """Trains one setting; a setting that fails gives an `Outcome` with an error."""
     started = time.monotonic()
     where = {"number": task.setting.number, "host": platform.node(), "executor": os.getppid()}
     if importlib.util.find_spec("keras") is None or importlib.util.find_spec("tensorflow") is None:
         return Outcome(
             error=f"TensorFlow is not installed in the executors ({platform.node()}): install "
             "labelmill[train] there",
-            unable=True,
+            missing_software=True,
             **where,  # type: ignore[arg-type]
         )
     try:
         artifact, history = _train(task)
-    except Exception as error:  # whatever a setting does wrong is its own result
+    except Exception as error:  # a setting's failure is its result, not the sweep's
         text = (
             str(error) if isinstance(error, LabelmillError) else f"{type(error).__name__}: {error}"
         )
@@ -111,9 +110,9 @@ def _train(task: TrialTask) -> tuple[bytes, tuple[dict[str, float], ...]]:
     from labelmill.learning.export import export
     from labelmill.learning.fit import fit
 
-    setting, data = task.setting, prepared(task)
+    setting, data = task.setting, prepared_data(task)
     fitted = fit(setting.family, setting.parameters, data.train, data.validation, len(task.classes))
-    # The first images of the train split, prepared: what the artifact's canary answers to.
+    # The canary: the first prepared images of the train split.
     canaries = data.train[0][:CANARIES]
     artifact = export(
         fitted, setting.family, setting.parameters, setting.preparation, task.classes, canaries
@@ -121,29 +120,25 @@ def _train(task: TrialTask) -> tuple[bytes, tuple[dict[str, float], ...]]:
     return pack(artifact), tuple(fitted.history)
 
 
-def prepared(task: TrialTask) -> Prepared:
-    """The training set after the setting's preparation; kept for the next trial that wants the same.
+def prepared_data(task: TrialTask) -> PreparedData:
+    """The training set after the setting's preparation; cached for the next trial.
 
     Raises:
         InputError: The preparation does not fit the images.
     """
     key = (task.digest, task.setting.preparation.to_json())
     if key not in _CACHE:
-        _CACHE.clear()  # one at a time: executors have little memory
+        _CACHE.clear()  # only one is kept: executors have little memory
         _CACHE[key] = _prepare(task)
     return _CACHE[key]
 
 
-def _prepare(task: TrialTask) -> Prepared:
-    frozen = open_files(_located(task.shards))
+def _prepare(task: TrialTask) -> PreparedData:
+    frozen = open_files([shard_path(name) for name in task.shards])
     apply = task.setting.preparation.apply
     _, images, classes = frozen.split("train")
     _, held_images, held_classes = frozen.split("validation")
     held = None
     if len(held_images):
         held = apply(held_images), np.asarray(held_classes, np.int64)
-    return Prepared((apply(images), np.asarray(classes, np.int64)), held)
-
-
-def _located(shards: Sequence[str]) -> list[str]:
-    return [name if "/" in name else SparkFiles.get(name) for name in shards]
+    return PreparedData((apply(images), np.asarray(classes, np.int64)), held)
