@@ -24,8 +24,8 @@ def report(
 ) -> None:
     """Write one self-contained page: sweep, confusion matrix, swap on a time line, labelled images."""
     # Spark and matplotlib take a second to import; other verbs need neither.
-    from labelmill.serving import run_page as page
-    from labelmill.serving.run_data import gather
+    from labelmill.serving import run_page
+    from labelmill.serving.run_reader import read_run
     from labelmill.spark.session import session
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
@@ -33,7 +33,7 @@ def report(
     spark = session("report", "local[2]", settings.home)
     try:
         with console.status("reading the catalogue"):
-            written = page.write(gather(spark, settings, collection, model), out)
+            written = run_page.write(read_run(spark, settings, collection, model), out)
     finally:
         spark.stop()
     console.print(f"{written.absolute()}", soft_wrap=True, highlight=False)

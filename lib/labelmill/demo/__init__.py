@@ -1,1 +1,1 @@
-"""The main job on one machine, start to end, with pictures: ``bin/demo``."""
+"""The demo: the whole pipeline on one machine, start to end; ``bin/demo`` runs it."""

@@ -1,4 +1,4 @@
-"""``bin/demo``: images in, labels out, on this machine, with every server real."""
+"""``bin/demo``: images in, labels out, on this machine with real servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from labelmill import settings as settings_module
 from labelmill.cli.exit_codes import verb
-from labelmill.demo import run as story
+from labelmill.demo.run import Choices, run_demo
 from labelmill.errors import InputError
 
 
@@ -18,7 +18,7 @@ def demo(
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder, .tar or .tar.gz of PNG files in label folders. Default: 1,797 digits."
+            help="Folder, .tar or .tar.gz of PNG files in one folder per class. Default: 1,797 digits."
         ),
     ] = None,
     sweep: Annotated[
@@ -30,28 +30,28 @@ def demo(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Acceptable error, stated first. Default: 0.04; with --images, the "
-            "error of always naming the commonest class.",
+            help="Acceptable error (1 - accuracy). Default: 0.04; with --images, the error of always "
+            "predicting the most frequent class.",
         ),
     ] = None,
-    report: Annotated[Path, typer.Option(help="Page to write.")] = Path("report.html"),
+    report: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("report.html"),
     master: Annotated[
-        str, typer.Option(help="Spark master of everything but the stream.")
+        str, typer.Option(help="Spark master for everything but the stream.")
     ] = "local-cluster[2,1,1024]",
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the servers up, to look around.")
+        bool, typer.Option("--keep", help="Leave the servers running when the demo ends.")
     ] = False,
 ) -> None:
-    """The main job, start to end: up, ingest, slice, sweep, evaluate, stream, swap, report, down.
+    """Run the whole pipeline: up, ingest, slice, sweep, evaluate, stream, swap, report, down.
 
-    Everything lives below HOME/demo and begins anew each time. Ctrl-C leaves nothing running.
+    All files are in HOME/demo and are replaced by the next run. Ctrl-C stops everything it started.
     """
     if images is not None and not images.exists():
         raise InputError(
             f"--images {str(images)!r} does not exist; expected a folder, .tar or .tar.gz"
         )
-    chosen = story.Choices(images, sweep, max_error, report, master, keep)
-    story.run(settings_module.load(), chosen, Console(highlight=False))
+    choices = Choices(images, sweep, max_error, report, master, keep)
+    run_demo(settings_module.load(), choices, Console(highlight=False))
 
 
 def main() -> None:

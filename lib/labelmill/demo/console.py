@@ -1,4 +1,4 @@
-"""One line a step: what happens, how long it took, what to look at."""
+"""What the demo prints per step: what it does, how long it took, where to look."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 
-class Step:
-    """What a step has to say while it runs and when it is done.
+class RunningStep:
+    """A step that runs: its lines, and its result once it is done.
 
     Args:
         console: Where lines go.
@@ -20,19 +20,19 @@ class Step:
     def __init__(self, console: Console) -> None:
         self._console = console
         self.result = "done"
-        self.look_at: tuple[str, ...] = ()
+        self.details: tuple[str, ...] = ()
 
     def say(self, text: str) -> None:
-        """A line while the step runs."""
+        """Prints a line while the step runs."""
         self._console.print(f"       [dim]{escape(text)}[/dim]", soft_wrap=True)
 
-    def done(self, result: str, *look_at: str) -> None:
-        """Sets the closing line and what to look at."""
-        self.result, self.look_at = result, look_at
+    def done(self, result: str, *details: str) -> None:
+        """Sets the closing line, and lines to print below it."""
+        self.result, self.details = result, details
 
 
-class Stages:
-    """Counts the steps and keeps their times for the summary.
+class DemoProgress:
+    """Numbers the steps and keeps their durations for the summary.
 
     Args:
         console: Where the lines go.
@@ -44,19 +44,19 @@ class Stages:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def step(self, name: str, doing: str) -> Iterator[Step]:
-        """One step; the closing line appears when it ended well."""
+    def step(self, name: str, doing: str) -> Iterator[RunningStep]:
+        """Runs one step; prints its closing line when it succeeds."""
         number = len(self.seconds) + 1
         self.console.print(
             f"[bold]{number:>2}/{self.total}  {name}[/bold]  [dim]{escape(doing)}[/dim]"
         )
         started = time.monotonic()
-        step = Step(self.console)
+        step = RunningStep(self.console)
         yield step
         self.seconds[name] = time.monotonic() - started
         self.console.print(
             f"       [green]✓[/green] {escape(step.result)}  [dim]{self.seconds[name]:.1f} s[/dim]",
             soft_wrap=True,
         )
-        for line in step.look_at:
+        for line in step.details:
             self.console.print(f"       [dim]→ {escape(line)}[/dim]", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The demo's steps in order; each is the pipeline that the job of the same name runs."""
+"""Runs the demo's steps in order; each runs the pipeline of the job of the same name."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from labelmill.demo import summary
-from labelmill.demo import workspace as place
-from labelmill.demo.console import Stages
-from labelmill.demo.steps import Telling
+from labelmill.demo import summary, workspace
+from labelmill.demo.console import DemoProgress
+from labelmill.demo.steps import DemoSteps
 from labelmill.errors import InputError
 from labelmill.pipelines.train.driver import read_plan
 from labelmill.settings import Settings
 
 ROOT = Path(__file__).parents[3]
-"""The checkout: the demo runs a job of it and reads its sweep files."""
+"""The checkout: the demo runs one of its jobs and reads its sweep files."""
 
-STEPS = 11
+STEP_COUNT = 11
 
 DIGITS_ERROR = 0.04
-"""Acceptable error on the default digits: 0.96 of the held-out images right."""
+"""Acceptable error on the default digits: at least 96 % of the held-out images are correct."""
 
 
 @dataclass(frozen=True)
@@ -38,46 +37,52 @@ class Choices:
     keep: bool
 
 
-def run(base: Settings, choices: Choices, console: Console) -> None:
+def run_demo(base: Settings, choices: Choices, console: Console) -> None:
     """Runs the whole demo.
 
     Raises:
         LabelmillError: A step failed; nothing is left running.
     """
     default = "digits.yaml" if choices.images is None else "mnist.yaml"
-    # Before anything is started: a typo costs a second, not a minute.
+    # Checked before anything starts, so that a typo costs a second and not a minute.
     plan = read_plan(choices.sweep or ROOT / "conf" / "sweeps" / default)
     if not (ROOT / "jobs" / "label_stream.py").is_file():
-        raise InputError(f"the demo runs from a checkout, and {ROOT / 'jobs'} holds no jobs")
-    bound = choices.max_error
-    if bound is None and choices.images is None:
-        bound = DIGITS_ERROR
-    stages = Stages(console, STEPS)
+        raise InputError(
+            f"{ROOT / 'jobs'} does not hold the jobs; run the demo from a checkout of labelmill"
+        )
+    max_error = choices.max_error
+    if max_error is None and choices.images is None:
+        max_error = DIGITS_ERROR
+    progress = DemoProgress(console, STEP_COUNT)
     started = time.monotonic()
-    with place.alone(base) as home, ExitStack() as running:
-        with stages.step("up", "a real Kudu, a real Kafka and a Spark with two executors") as step:
-            settings = running.enter_context(place.servers(base, home, choices.keep, step.say))
-            client = running.enter_context(place.fresh_tables(settings))
+    with workspace.exclusive_home(base) as home, ExitStack() as running:
+        with progress.step(
+            "up", "a real Kudu, a real Kafka and a Spark with two executors"
+        ) as step:
+            settings = running.enter_context(workspace.servers(base, home, choices.keep, step.say))
+            client = running.enter_context(workspace.fresh_tables(settings))
             step.say("starting Spark")
-            spark = running.enter_context(place.spark_on(choices.master, home))
+            spark = running.enter_context(workspace.spark_session(choices.master, home))
             step.done(
                 f"Kudu {settings.masters()}, Kafka {settings.brokers()}, Spark {choices.master}",
-                f"servers' data and logs: {home}",
+                f"data and logs of the servers: {home}",
             )
-        told = Telling(settings, stages, spark, client, ROOT, home, plan)
-        collection = told.ingest(choices.images)
-        training_set = told.freeze(collection)
-        told.sweep(training_set)
-        told.evaluate(training_set, bound)
-        live = told.live()
-        with live.stream() as stream:
-            live.publish(training_set)
-            live.swap(stream)
-            live.drain(stream, collection)
-        run_page = told.report(collection, choices.report)
-        with stages.step("down", "what was started is stopped") as step:
+        steps = DemoSteps(settings, progress, spark, client, ROOT, home, plan)
+        collection = steps.ingest(choices.images)
+        training_set = steps.freeze(collection)
+        steps.sweep(training_set)
+        steps.evaluate(training_set, max_error)
+        stream_steps = steps.stream_steps()
+        with stream_steps.stream() as stream:
+            stream_steps.publish(training_set)
+            stream_steps.swap(stream)
+            stream_steps.drain(stream, collection)
+        run = steps.report(collection, choices.report)
+        with progress.step("down", "stop what was started") as step:
             running.close()
-            step.done("the servers stay up (--keep)" if choices.keep else "nothing is left running")
-    summary.show(console, run_page, stages, choices.report, time.monotonic() - started)
+            step.done(
+                "the servers keep running (--keep)" if choices.keep else "nothing is left running"
+            )
+    summary.show_summary(console, run, progress, choices.report, time.monotonic() - started)
     if choices.keep:
-        summary.what_next(console, settings, collection, plan.model)
+        summary.show_next_commands(console, settings, collection, plan.model)

@@ -1,4 +1,4 @@
-"""The steps of the demo but the live ones: what each does and says."""
+"""The steps of the demo except those of the stream: what each does and prints."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from labelmill.demo.console import Stages
-from labelmill.demo.stream_steps import FEWEST_HELD_OUT, Live
+from labelmill.demo.console import DemoProgress
+from labelmill.demo.stream_steps import FEWEST_HELD_OUT, StreamSteps
 from labelmill.domain.models.sweep_plan import SweepPlan
 from labelmill.domain.splits.assign import Division
 from labelmill.errors import AllFailed, NoData, NotAccepted
 from labelmill.feed.training_set import TrainingSet
-from labelmill.pipelines.evaluate.driver import Slice, evaluate
+from labelmill.pipelines.evaluate.driver import evaluate
+from labelmill.pipelines.evaluate.slice_rows import Slice
 from labelmill.pipelines.freeze.driver import freeze, truth_sql
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.pipelines.train.driver import sweep
-from labelmill.serving import run_page as page
-from labelmill.serving.run_data import Run, gather
+from labelmill.serving import run_page
+from labelmill.serving.run_data import Run
+from labelmill.serving.run_reader import read_run
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.testing.samples import write_digits
 from labelmill.training_sets.assembly.options import Options
 
 
-class Telling:
-    """The steps, with what they share.
+class DemoSteps:
+    """The steps and their shared state.
 
     Args:
         settings: Of the demo's own home and servers.
-        stages: Where steps are shown.
+        progress: Shows the steps.
         spark: Open session.
         client: Open row client.
         root: The checkout.
@@ -41,20 +43,25 @@ class Telling:
     def __init__(
         self,
         settings: Settings,
-        stages: Stages,
+        progress: DemoProgress,
         spark: SparkSession,
         client: RowClient,
         root: Path,
         home: Path,
         plan: SweepPlan,
     ) -> None:
-        self._settings, self._stages, self._spark, self._client = settings, stages, spark, client
+        self._settings, self._progress, self._spark, self._client = (
+            settings,
+            progress,
+            spark,
+            client,
+        )
         self._root, self._home, self._plan = root, home, plan
         self._best, self._second, self._held_out = 0, 0, 0
 
     def ingest(self, images: Path | None) -> str:
-        """Files to rows; returns the collection's name."""
-        with self._stages.step("ingest", "PNG files → arrays and metadata in Kudu") as step:
+        """Ingests the images; returns the collection's name."""
+        with self._progress.step("ingest", "PNG files → arrays and metadata in Kudu") as step:
             if images is None:
                 collection, source = "digits", write_digits(self._home / "digits")
             else:
@@ -69,8 +76,8 @@ class Telling:
         return collection
 
     def freeze(self, collection: str) -> TrainingSet:
-        """A slice to files."""
-        with self._stages.step("slice", "SQL at a Kudu snapshot → a frozen training set") as step:
+        """Freezes a slice to a training set."""
+        with self._progress.step("slice", "SQL at a Kudu snapshot → a training set") as step:
             report = freeze(
                 self._spark,
                 self._settings,
@@ -88,17 +95,17 @@ class Telling:
         held_out = done["splits"].get("test", 0)
         if held_out < FEWEST_HELD_OUT:
             raise NoData(
-                f"{held_out} of {done['rows']:,} images are held out; the demo needs "
-                f"{FEWEST_HELD_OUT} to show a swap, so about {5 * FEWEST_HELD_OUT} images, or a "
-                "folder `test` with as many"
+                f"{held_out} of {done['rows']:,} images are held out, but the demo needs "
+                f"{FEWEST_HELD_OUT} to show a swap; give about {5 * FEWEST_HELD_OUT} images, or a "
+                f"folder `test` with {FEWEST_HELD_OUT}"
             )
         return TrainingSet.open(done["location"])
 
     def sweep(self, training_set: TrainingSet) -> None:
-        """One model per executor task; remembers the best two versions."""
+        """Trains one model per executor task; remembers the best two versions."""
         settings = self._plan.settings()
         doing = f"{len(settings)} settings, one model per executor task"
-        with self._stages.step("sweep", doing) as step:
+        with self._progress.step("sweep", doing) as step:
             report = sweep(self._spark, self._settings, self._plan, training_set)
             if report.error is not None:
                 raise AllFailed(report.error)
@@ -107,7 +114,7 @@ class Telling:
             trials.sort(key=lambda t: t[metric], reverse=self._plan.goal == "maximize")
             if len(trials) < 2:
                 raise AllFailed(
-                    f"only one of {len(settings)} trials succeeded; the demo swaps between two. "
+                    f"{len(trials)} of {len(settings)} trials succeeded, but the demo swaps between two. "
                     f"Failed: {[t['error'] for t in report.tables['trials'] if t['error']][:3]}"
                 )
             self._best, self._second = trials[0]["version"], trials[1]["version"]
@@ -117,14 +124,14 @@ class Telling:
             )
 
     def evaluate(self, training_set: TrainingSet, max_error: float | None) -> None:
-        """The best two versions on held-out images; the better by validation is promoted."""
-        bound = acceptable_error(training_set) if max_error is None else max_error
-        doing = f"on held-out images; acceptable error {bound:.4f}, stated first"
-        with self._stages.step("evaluate", doing) as step:
+        """Measures the best two versions on held-out images; promotes the better by validation."""
+        limit = acceptable_error(training_set) if max_error is None else max_error
+        doing = f"on held-out images; acceptable error {limit:.4f}, set beforehand"
+        with self._progress.step("evaluate", doing) as step:
             on = Slice(training_set=training_set.location, split="test")
             report = evaluate(
                 self._spark, self._settings, self._plan.model, on,
-                f"{self._best},{self._second}", bound, promote=True,
+                f"{self._best},{self._second}", limit, promote=True,
             )  # fmt: skip
             measured = {row["version"]: row for row in report.tables["evaluations"]}
             if report.error is not None:
@@ -134,31 +141,31 @@ class Telling:
             self._held_out = report.results["rows"]
             step.done(
                 f"version {chosen} is production: accuracy {measured[chosen]['accuracy']:.4f} on "
-                f"{self._held_out:,} images, never trained on",
+                f"{self._held_out:,} images that no model was trained on",
                 f"as a job: bin/submit jobs/evaluate_models.py {self._plan.model} --training-set … "
-                f"--max-error {bound:.4f} --promote",
+                f"--max-error {limit:.4f} --promote",
             )
 
-    def live(self) -> Live:
-        """The steps around the running stream."""
-        return Live(
-            self._settings, self._stages, self._client, self._root, self._plan.model,
+    def stream_steps(self) -> StreamSteps:
+        """The steps of the stream."""
+        return StreamSteps(
+            self._settings, self._progress, self._client, self._root, self._plan.model,
             self._best, self._second, self._held_out,
         )  # fmt: skip
 
     def report(self, collection: str, out: Path) -> Run:
-        """The page."""
-        with self._stages.step("report", "one self-contained page") as step:
-            run = gather(self._spark, self._settings, collection, self._plan.model)
-            page.write(run, out)
+        """Writes the page of the run."""
+        with self._progress.step("report", "one self-contained page") as step:
+            run = read_run(self._spark, self._settings, collection, self._plan.model)
+            run_page.write(run, out)
             step.done(f"{out.absolute()}", "open it in a browser")
         return run
 
 
 def acceptable_error(training_set: TrainingSet) -> float:
-    """What the demo asks of a model on images it knows nothing about.
+    """The acceptable error for images that the demo knows nothing about.
 
-    No more errors than always naming the commonest class of the training split would make.
+    It is the error of always predicting the most frequent class of the training split.
     """
     train = training_set.manifest.histogram["train"]
     return 1 - max(train.values()) / sum(train.values())

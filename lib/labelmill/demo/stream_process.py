@@ -1,4 +1,4 @@
-"""The labelling stream as its own process, started as a user would start it."""
+"""Runs the labelling stream as its own process, started as a user would start it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from labelmill.errors import LabelmillError
 from labelmill.signals import held
 
 STOP_SECONDS = 45.0
-"""A micro-batch in flight is finished before the stream ends."""
+"""Longest wait for the stream to end; it finishes the current micro-batch first."""
 
 
-class Stream:
-    """Runs a job until it is told to stop; never outlives the ``with`` block.
+class StreamProcess:
+    """Runs a job until it is stopped; it never outlives the ``with`` block.
 
     Args:
         job: Path of the job's file, then its arguments.
@@ -30,16 +30,16 @@ class Stream:
     def __init__(self, job: list[str], log: Path, environment: dict[str, str]) -> None:
         self._command, self._log = [sys.executable, *job], log
         self._environment = {**os.environ, **environment}
-        # A parent under spark-submit leaves its gateway's port; the child starts its own JVM.
+        # A parent under spark-submit passes on its gateway's port; the child starts its own JVM.
         self._environment.pop("PYSPARK_GATEWAY_PORT", None)
         self._environment.pop("PYSPARK_GATEWAY_SECRET", None)
         self._running: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> StreamProcess:
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        # A signal between the start and its bookkeeping would leave a stream that nobody stops.
+        # A signal between the start and the assignment would leave a stream that nobody stops.
         with self._log.open("wb") as out, held():
-            # Its own process group: a Ctrl-C in the terminal reaches it through us, in order.
+            # In its own process group: Ctrl-C in the terminal reaches it through us, in order.
             self._running = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -51,7 +51,7 @@ class Stream:
         return self
 
     def wait_until(self, reached: Callable[[], bool], what: str, seconds: float) -> None:
-        """Waits for a condition, watching that the stream still runs.
+        """Waits for a condition while the stream runs.
 
         Raises:
             LabelmillError: The stream ended, or the deadline passed; the message ends with the
@@ -67,12 +67,13 @@ class Stream:
                 )
             if time.monotonic() > deadline:
                 raise LabelmillError(
-                    f"{what}: not within {seconds:.0f} s; the stream's log {self._log} ends:\n{self._tail()}"
+                    f"not within {seconds:.0f} s: {what}; the stream's log {self._log} ends:\n"
+                    f"{self._tail()}"
                 )
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Asks the stream to finish its micro-batch and end.
+        """Stops the stream after its current micro-batch.
 
         Raises:
             LabelmillError: It ended with an error.
@@ -98,22 +99,22 @@ class Stream:
         trace: TracebackType | None,
     ) -> None:
         if self._running is not None:
-            # The JVM that the job started is in the same group; nothing of it may stay. A group of
-            # its own outlives its leader, so this holds after a clean end too.
+            # The JVM that the job started is in the same group and must end too. A process group
+            # outlives its leader, so this is needed after a clean end as well.
             for number in (signal.SIGTERM, signal.SIGKILL):
                 try:
                     os.killpg(self._running.pid, number)
                 except ProcessLookupError:
                     break
                 if number == signal.SIGTERM:
-                    _wait(self._running, 10.0)
+                    _wait_quietly(self._running, 10.0)
             self._running.wait()
 
     def _tail(self, lines: int = 12) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+def _wait_quietly(process: subprocess.Popen[bytes], seconds: float) -> None:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The live half of the demo: stream, publish, swap, drain."""
+"""The steps of the demo's stream: stream, publish, swap, drain."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from labelmill.bus.kafka import ensure_topic
-from labelmill.demo.console import Stages
-from labelmill.demo.stream_process import Stream
+from labelmill.demo.console import DemoProgress
+from labelmill.demo.stream_process import StreamProcess
 from labelmill.errors import LabelmillError
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.publish.driver import publish_split
@@ -21,36 +21,36 @@ from labelmill.store.records import aliases
 from labelmill.store.schema.tables import LABELS, STREAM_BATCHES
 
 BATCHES = 12
-"""Micro-batches the published images are spread over, so that the swap can be seen."""
+"""Micro-batches that the published images are spread over, so that the swap is visible."""
 
 BEFORE_SWAP = 4
-"""Micro-batches of the first version before the alias moves."""
+"""Micro-batches that the first version labels before the alias moves."""
 
 FEWEST_HELD_OUT = 2 * BATCHES
-"""Fewer cannot be spread: Kafka gives at least one image of each of the two partitions a batch."""
+"""Fewest images to spread: a batch takes at least one from each of the two Kafka partitions."""
 
 STREAM_SECONDS = 300.0
-"""How long the stream may take to label what was published."""
+"""Longest wait for the stream to label what was published."""
 
 
-class Live:
-    """The steps around the running stream, with what they share.
+class StreamSteps:
+    """The steps of the stream and their shared state.
 
     Args:
         settings: Of the demo's own home and servers.
-        stages: Where steps are shown.
+        progress: Shows the steps.
         client: Open row client.
         root: The checkout.
         model: Model name.
-        best: The version that `production` names.
-        second: The version it is moved to.
+        best: The version that `production` names at first.
+        second: The version that `production` is moved to.
         held_out: Number of images that will be published.
     """
 
     def __init__(
         self,
         settings: Settings,
-        stages: Stages,
+        progress: DemoProgress,
         client: RowClient,
         root: Path,
         model: str,
@@ -58,37 +58,37 @@ class Live:
         second: int,
         held_out: int,
     ) -> None:
-        self._settings, self._stages, self._client, self._root = settings, stages, client, root
+        self._settings, self._progress, self._client, self._root = settings, progress, client, root
         self._model, self._best, self._second, self._held_out = model, best, second, held_out
         self._published = 0
-        # A name of its own each run: a user's Kafka may hold an earlier demo's messages.
+        # A new name for each run: a user's Kafka may hold messages of an earlier demo.
         self._topic = f"labelmill-demo-{time.time_ns() // 1_000_000_000}"
         self._query = self._topic
 
     @contextmanager
-    def stream(self) -> Iterator[Stream]:
-        """The labelling stream, as its own process, for the steps inside."""
+    def stream(self) -> Iterator[StreamProcess]:
+        """Runs the labelling stream as its own process during the ``with`` block."""
         doing = f"Kafka → decode → predict with {self._model}@production → Kudu, as its own job"
-        with self._stages.step("stream", doing) as step:
+        with self._progress.step("stream", doing) as step:
             for topic in (self._topic, f"{self._topic}-labelled", f"{self._topic}-dead"):
                 ensure_topic(self._settings.brokers(), topic, 2, self._settings.timeout_seconds)
             log = self._settings.home / "stream.log"
-            stream = Stream(self._job(), log, self._environment())
+            stream = StreamProcess(self._job(), log, self._environment())
             step.done(f"started, following topic {self._topic}", f"tail -f {log}")
         with stream:
             yield stream
 
     def publish(self, training_set: TrainingSet) -> None:
-        """Held-out images, without their classes, shuffled, to Kafka."""
-        with self._stages.step("publish", "held-out images without labels, shuffled") as step:
+        """Publishes the held-out images to Kafka, shuffled and without their classes."""
+        with self._progress.step("publish", "held-out images without labels, shuffled") as step:
             report = publish_split(self._settings, training_set, "test", self._topic)
             self._published = report.results["messages"]
             step.done(f"{self._published:,} images on topic {self._topic}")
 
-    def swap(self, stream: Stream) -> None:
+    def swap(self, stream: StreamProcess) -> None:
         """Moves `production` to the second-best version while the stream runs."""
         doing = f"move {self._model}@production to version {self._second} while the stream runs"
-        with self._stages.step("swap", doing) as step:
+        with self._progress.step("swap", doing) as step:
             stream.wait_until(
                 lambda: len(self._done()) >= BEFORE_SWAP,
                 f"{BEFORE_SWAP} micro-batches were labelled",
@@ -96,14 +96,14 @@ class Live:
             )
             aliases.move(self._client, self._model, "production", self._second)
             step.done(
-                f"after {sum(r for _, r in self._done()):,} images by version {self._best}; "
+                f"after {sum(r for _, r in self._done()):,} images labelled by version {self._best}; "
                 "one row was written, nothing was restarted",
                 f"as a command: bin/labelmill models alias {self._model} production {self._second}",
             )
 
-    def drain(self, stream: Stream, collection: str) -> None:
-        """Waits until every published image is labelled, then ends the stream cleanly."""
-        with self._stages.step("drain", "until every published image is labelled") as step:
+    def drain(self, stream: StreamProcess, collection: str) -> None:
+        """Waits until every published image is labelled, then stops the stream."""
+        with self._progress.step("drain", "wait until every published image is labelled") as step:
             stream.wait_until(
                 lambda: sum(rows for _, rows in self._done()) >= self._published,
                 f"all {self._published:,} published images were labelled",
@@ -115,10 +115,14 @@ class Live:
                 by_version[version] += rows
             self._check(collection)
             shares = ", ".join(f"{rows:,} by version {v}" for v, rows in by_version.items())
-            step.done(f"{shares}; the stream ended cleanly on SIGTERM")
+            step.done(f"{shares}; the stream ended on SIGTERM with exit code 0")
 
     def _check(self, collection: str) -> None:
-        """What the stream promises, looked up in what it wrote."""
+        """Checks the guarantees of the stream against the rows that it wrote.
+
+        Raises:
+            LabelmillError: An image was labelled twice or not at all, or the swap is not clean.
+        """
         rows = self._client.scan(
             LABELS, ["image_id", "version", "batch_id"],
             {"collection": collection, "query": self._query},
@@ -136,7 +140,7 @@ class Live:
             )
         if not before or not after or max(before) >= min(after):
             raise LabelmillError(
-                f"the swap is not clean: micro-batches by version {dict(batch_of)}"
+                f"versions overlap at the swap; micro-batches by version: {dict(batch_of)}"
             )
 
     def _done(self) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The last screen: figures first, then where to look."""
+"""The closing screen of the demo: results first, then where to look."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from labelmill.demo.console import Stages
-from labelmill.serving.run_data import Run, chosen
+from labelmill.demo.console import DemoProgress
+from labelmill.serving.run_data import Run, headline_evaluation
 from labelmill.settings import Settings
 
 
-def show(console: Console, run: Run, stages: Stages, page: Path, seconds: float) -> None:
-    """Prints what was made, how good it is, how long each step took."""
+def show_summary(
+    console: Console, run: Run, progress: DemoProgress, page: Path, seconds: float
+) -> None:
+    """Prints what was made, how good it is, and how long it took."""
     console.print()
     table = Table(title=f"{run.collection} · {run.model}", title_justify="left", show_header=False)
     table.add_row("images", f"{run.images:,}, {run.quarantined:,} quarantined")
     done = sum(curve.state == "done" for curve in run.curves)
     table.add_row("sweep", f"{done} of {len(run.curves)} trials became model versions")
-    promoted = chosen(run)
+    promoted = headline_evaluation(run)
     if promoted is not None:
         table.add_row(
             "promoted",
@@ -27,21 +29,22 @@ def show(console: Console, run: Run, stages: Stages, page: Path, seconds: float)
             f"{promoted.rows:,} images, F1 {promoted.f1_macro:.4f}",
         )
     for tally in run.tallies:
-        share = f", {tally.right / tally.known:.4f} right" if tally.known else ""
+        share = f", {tally.right / tally.known:.4f} correct" if tally.known else ""
         table.add_row(f"version {tally.version}", f"labelled {tally.labels:,} images{share}")
-    table.add_row("micro-batches", f"{len(run.batches)}, the swap between two of them")
-    slowest = max(stages.seconds, key=lambda name: stages.seconds[name])
+    table.add_row("micro-batches", f"{len(run.batches)}; the swap is between two of them")
+    slowest = max(progress.seconds, key=lambda name: progress.seconds[name])
     table.add_row(
-        "time", f"{seconds:.0f} s; the longest step was {slowest}, {stages.seconds[slowest]:.0f} s"
+        "time",
+        f"{seconds:.0f} s; the longest step was {slowest} with {progress.seconds[slowest]:.0f} s",
     )
     console.print(table)
-    console.print(f"Look at [bold]{page.absolute()}[/bold]", soft_wrap=True)
+    console.print(f"Open [bold]{page.absolute()}[/bold]", soft_wrap=True)
 
 
-def what_next(console: Console, settings: Settings, collection: str, model: str) -> None:
-    """Commands to try while the servers stay up."""
-    here = f"{prefixed(settings)} bin/labelmill"
-    console.print("\nThe servers stay up. Try:")
+def show_next_commands(console: Console, settings: Settings, collection: str, model: str) -> None:
+    """Prints commands to try while the servers run."""
+    here = f"{command_prefix(settings)} bin/labelmill"
+    console.print("\nThe servers keep running. Try:")
     for command in (
         f'{here} sql "select class, count(*) n from truth group by class order by class"',
         f'{here} sql "select version, decision, count(*) n from labels group by all order by all"',
@@ -54,6 +57,6 @@ def what_next(console: Console, settings: Settings, collection: str, model: str)
         console.print(f"  {command}", soft_wrap=True, markup=False)
 
 
-def prefixed(settings: Settings) -> str:
-    """What to put before a command so that it works on the demo's servers and tables."""
+def command_prefix(settings: Settings) -> str:
+    """The environment variables that make a command use the demo's servers and tables."""
     return f"LABELMILL_HOME={settings.home} LABELMILL_TABLE_PREFIX={settings.table_prefix}"

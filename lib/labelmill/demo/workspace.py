@@ -1,4 +1,4 @@
-"""Where a demo runs: a home of its own, servers of its own, nothing left behind."""
+"""The demo's own home, servers, tables and Spark session, each cleaned up afterwards."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ PREFIX = "labelmill_demo_"
 
 
 @contextlib.contextmanager
-def alone(base: Settings) -> Iterator[Path]:
-    """The demo's home, empty, while no other demo has it. Servers that --keep left are stopped.
+def exclusive_home(base: Settings) -> Iterator[Path]:
+    """Yields the demo's home, empty and locked against other demos; stops servers that --keep left.
 
     Raises:
         ClusterError: Another demo runs.
@@ -40,7 +40,7 @@ def alone(base: Settings) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ClusterError(
-                f"another demo runs in {home}; wait for it to end, or end it with Ctrl-C"
+                f"another demo is running in {home}; wait for it, or stop it with Ctrl-C"
             ) from None
         if home.exists():
             DevCluster(home).down()
@@ -53,7 +53,11 @@ def alone(base: Settings) -> Iterator[Path]:
 def servers(
     base: Settings, home: Path, keep: bool, say: Callable[[str], None]
 ) -> Iterator[Settings]:
-    """Settings for a Kudu and a Kafka that run: one's own when they are named, else started here."""
+    """Yields settings for a running Kudu and Kafka: the user's own, or servers started here.
+
+    Raises:
+        InputError: Settings name only one of the two.
+    """
     resolve.jars_of(home, say)
     chosen = {"home": home, "table_prefix": PREFIX, "training_sets": str(home / "training_sets")}
     if bool(base.kudu_masters) != bool(base.kafka_brokers):
@@ -61,31 +65,31 @@ def servers(
             ("Kudu", "KAFKA_BROKERS") if base.kudu_masters else ("Kafka", "KUDU_MASTERS")
         )
         raise InputError(
-            f"only {named} of your own is named; set LABELMILL_{missing} too, or name neither to have "
-            "both started on this machine"
+            f"settings name your own {named} only; set LABELMILL_{missing} too, or set neither to "
+            "start both on this machine"
         )
     if base.kudu_masters:
-        # Somebody else may try the demo on the same Kudu.
-        person = re.sub(r"[^a-z0-9]", "", getpass.getuser().lower()) or "me"
-        yield base.model_copy(update={**chosen, "table_prefix": f"{PREFIX}{person}_"})
+        # Other people may run the demo on the same Kudu.
+        user = re.sub(r"[^a-z0-9]", "", getpass.getuser().lower()) or "me"
+        yield base.model_copy(update={**chosen, "table_prefix": f"{PREFIX}{user}_"})
         return
     cluster = DevCluster(home)
-    well = False
+    started = False
     try:
         cluster.up(say)
         yield settings_module.load(
             kudu_masters=cluster.kudu_masters, kafka_brokers=cluster.kafka_brokers, **chosen
         )
-        well = True
+        started = True
     finally:
-        if not (keep and well):
-            with undisturbed():
+        if not (keep and started):
+            with ignore_signals():
                 cluster.down()
 
 
 @contextlib.contextmanager
 def fresh_tables(settings: Settings) -> Iterator[RowClient]:
-    """A row client, after tables that an earlier demo left in a user's own Kudu are dropped."""
+    """Yields a row client, after dropping tables that an earlier demo left in a user's own Kudu."""
     client = open_client(settings)
     try:
         left = set(client.names())
@@ -98,24 +102,24 @@ def fresh_tables(settings: Settings) -> Iterator[RowClient]:
 
 
 @contextlib.contextmanager
-def spark_on(master: str, home: Path) -> Iterator[SparkSession]:
-    """A Spark session that is gone afterwards, also after an interrupt."""
+def spark_session(master: str, home: Path) -> Iterator[SparkSession]:
+    """Yields a Spark session that is stopped afterwards, also after an interrupt."""
     if "SPARK_HOME" not in os.environ:
         import pyspark
 
-        # local-cluster starts its executors from there.
+        # local-cluster starts its executors from SPARK_HOME.
         os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
     spark = session("labelmill demo", master, home)
     try:
         yield spark
     finally:
-        with undisturbed():
+        with ignore_signals():
             stop_now(spark)
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Cleaning up is not to be cut short by a second Ctrl-C."""
+def ignore_signals() -> Iterator[None]:
+    """Ignores signals, so that a second Ctrl-C does not cut the cleanup short."""
     before = {
         number: signal.signal(number, signal.SIG_IGN)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

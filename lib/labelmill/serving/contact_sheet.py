@@ -1,4 +1,4 @@
-"""The contact sheet of a slice: one self-contained HTML file to look a training set over by eye."""
+"""The contact sheet of a slice: one self-contained HTML file to inspect a training set by eye."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def render(
 
     Args:
         named: The slice.
-        values: Of its parameters.
-        sheet: What was read.
-        snapshot_ms: The snapshot that it was read at.
-        note: What else a person should know of it; empty: nothing.
+        values: Values of its parameters.
+        sheet: The rows, pictures and counts to show.
+        snapshot_ms: The snapshot they were read at, in milliseconds since 1970 UTC.
+        note: A remark to show at the top; empty: none.
     """
     splits = [name for name in ("train", "validation", "test") if name in sheet.splits]
     splits += sorted(name for name in sheet.splits if name is not None and name not in splits)
@@ -41,7 +41,7 @@ def render(
         unsplit=UNSPLIT,
         totals={name: sum(of.values()) for name, of in sheet.counts.items()},
         classes=sum(name is not None for name in sheet.counts) + sheet.more_classes,
-        moment=html.moment(snapshot_ms),
+        moment=html.utc_text(snapshot_ms),
         freeze=freeze_command(named, values, sheet.columns, snapshot_ms),
         note=note,
         picture=html.picture,
@@ -57,14 +57,14 @@ def write(
     path: Path,
     note: str = "",
 ) -> Path:
-    """Renders the page and puts it at ``path``."""
-    return html.put(render(named, values, sheet, snapshot_ms, note), path)
+    """Renders the page and writes it to ``path``."""
+    return html.write_page(render(named, values, sheet, snapshot_ms, note), path)
 
 
 def freeze_command(
     named: NamedSlice, values: Mapping[str, str], columns: SheetColumns, snapshot_ms: int
 ) -> str:
-    """What to type to freeze the very rows that the sheet is of."""
+    """The command that freezes exactly the rows that the sheet shows."""
     words = ["bin/submit", "jobs/freeze_training_set.py", named.name]
     words += ["--slice", named.path or named.name]
     for name, value in values.items():

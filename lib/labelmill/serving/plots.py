@@ -1,4 +1,4 @@
-"""Plots as inline SVG, so that a page is one file and works offline."""
+"""Plots as inline SVG, so that a page is one file that works offline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from labelmill.serving.run_data import Batch, Measured, Run, best
+from labelmill.serving.run_data import Batch, MeasuredVersion, Run, best_curve
 
 # Okabe and Ito's palette: distinguishable with every common kind of colour blindness.
 VERSION_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -35,11 +35,11 @@ _STYLE: dict[str, Any] = {
 
 
 def sweep(run: Run) -> str:
-    """The metric per epoch, a line a trial; the best is drawn strong and named."""
+    """The metric per epoch, one line per trial; the best is highlighted and named."""
     with rc_context(_STYLE):
         figure, axes = _figure(7.4, 3.6)
         drawn = [c for c in run.curves if c.values]
-        strongest = best(drawn, run.goal)
+        strongest = best_curve(drawn, run.goal)
         for curve in drawn:
             strong = curve is strongest
             axes.plot(
@@ -75,8 +75,8 @@ def sweep(run: Run) -> str:
         return _svg(figure)
 
 
-def confusion(measured: Measured) -> str:
-    """Rows are the truth, columns the label; mistakes are shaded by their share of the row."""
+def confusion(measured: MeasuredVersion) -> str:
+    """The confusion matrix: rows are true classes, columns labels; mistakes are shaded by share of the row."""
     with rc_context(_STYLE):
         matrix = np.asarray(measured.confusion, dtype=float)
         classes = measured.classes
@@ -101,7 +101,7 @@ def confusion(measured: Measured) -> str:
         axes.set_xticks(list(ticks), names, rotation=turned)
         axes.set_yticks(list(ticks), names)
         axes.set_xlabel("label")
-        axes.set_ylabel("truth")
+        axes.set_ylabel("true class")
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -109,7 +109,7 @@ def confusion(measured: Measured) -> str:
 
 
 def timeline(batches: Sequence[Batch], moved_at: datetime | None) -> str:
-    """Micro-batches over time, coloured by the version pinned for each; a line where the alias moved."""
+    """Micro-batches over time, coloured by pinned version; a line marks when the alias moved."""
     with rc_context(_STYLE):
         figure, axes = _figure(7.4, 2.6)
         versions = list(dict.fromkeys(b.version for b in batches))
@@ -143,7 +143,7 @@ def timeline(batches: Sequence[Batch], moved_at: datetime | None) -> str:
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S", tz=timezone.utc))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("time (UTC); a bar is as wide as its micro-batch took")
+        axes.set_xlabel("time (UTC); the width of a bar is the duration of its micro-batch")
         axes.set_ylabel("images labelled")
         axes.legend(
             handles=[Patch(color=colour[v], label=f"version {v}") for v in versions],
@@ -160,7 +160,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _utc(moment: datetime) -> datetime:
-    """Spark hands out naive datetimes in the session's zone, which is UTC."""
+    """Spark returns naive datetimes in the session's time zone, which is UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelmill.domain.profiles.profile import UNSPLIT
-from labelmill.pipelines.profile.examples import Shown
-from labelmill.pipelines.profile.plan import Profiled
+from labelmill.pipelines.profile.examples import ShownImage
+from labelmill.pipelines.profile.plan import ProfileResult
 from labelmill.serving import html
 from labelmill.version import __version__
 
 MOST_CLASSES = 200
-"""Classes in the table; those with pictures come first."""
+"""Most classes in the table; those with pictures come first."""
 
 VERDICTS = {
-    "error": "Deviates: look before you train",
+    "error": "Deviates: check before you train",
     "warning": "Some things are not as expected",
     "note": "As expected",
     "none": "As expected",
@@ -29,24 +29,24 @@ KINDS = {
     "ink": "Ink",
     "area": "Number of pixels",
     "shape": "Width to height",
-    "unlike": "Unlike the others of their class",
+    "unlike": "Unlike the rest of their class",
 }
 """Headings of the outliers."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images side by side, and what is said of them."""
+    """Two images side by side, with a caption."""
 
-    one: Shown | None
-    other: Shown | None
+    one: ShownImage | None
+    other: ShownImage | None
     images: int
     text: str
     classes_differ: bool
 
 
-def render(profiled: Profiled) -> str:
-    """The page as HTML; everything is inline, so it opens offline and can be mailed."""
+def render(profiled: ProfileResult) -> str:
+    """The page as HTML; everything is inline, so it works offline and can be sent by mail."""
     profile = profiled.profile
     return html.template("profile.html.j2").render(
         it=profiled,
@@ -55,7 +55,7 @@ def render(profiled: Profiled) -> str:
         verdicts=VERDICTS,
         classes=list(profile.classes.items())[:MOST_CLASSES],
         most=max(profile.classes.values(), default=1),
-        moment=html.moment(profiled.snapshot_ms),
+        moment=html.utc_text(profiled.snapshot_ms),
         split_names=[s for s in ("train", "validation", "test", UNSPLIT) if s in profile.splits],
         exact=_exact(profiled),
         disputed=_near(profiled, disputed=True),
@@ -69,32 +69,32 @@ def render(profiled: Profiled) -> str:
     )
 
 
-def write(profiled: Profiled, path: Path) -> Path:
-    """Renders the page and puts it at ``path``."""
-    return html.put(render(profiled), path)
+def write(profiled: ProfileResult, path: Path) -> Path:
+    """Renders the page and writes it to ``path``."""
+    return html.write_page(render(profiled), path)
 
 
-def _verdict(profiled: Profiled) -> str:
+def _verdict(profiled: ProfileResult) -> str:
     if profiled.against is None:
         return "first"
     return profiled.deviations[0].severity if profiled.deviations else "none"
 
 
-def _exact(profiled: Profiled) -> list[Pair]:
+def _exact(profiled: ProfileResult) -> list[Pair]:
     known = profiled.pictures
     return [
         Pair(
             known.get(group.first),
             known.get(group.last),
             group.images,
-            f"{group.images:,} files, the same pixels",
+            f"{group.images:,} files with identical pixels",
             group.classes_differ,
         )
         for group in profiled.duplicates.exact_groups
     ]
 
 
-def _near(profiled: Profiled, disputed: bool) -> list[Pair]:
+def _near(profiled: ProfileResult, disputed: bool) -> list[Pair]:
     found, known = profiled.duplicates, profiled.pictures
     groups = found.near_groups.disputed if disputed else found.near_groups.largest
     return [
@@ -102,7 +102,7 @@ def _near(profiled: Profiled, disputed: bool) -> list[Pair]:
             known.get(found.names.get(group.a, "")),
             known.get(found.names.get(group.b, "")),
             group.images,
-            f"{group.images:,} images, likeness {group.likeness:.3f}, {group.distance} bits apart",
+            f"{group.images:,} images, similarity {group.likeness:.3f}, {group.distance} bits differ",
             group.classes_differ,
         )
         for group in groups
@@ -110,12 +110,14 @@ def _near(profiled: Profiled, disputed: bool) -> list[Pair]:
     ]
 
 
-def _leaks(profiled: Profiled) -> list[tuple[str, int, int]]:
+def _leaks(profiled: ProfileResult) -> list[tuple[str, int, int]]:
     exact, near = profiled.profile.exact.leaks, profiled.profile.near.leaks
     return [(name, exact.get(name, 0), near.get(name, 0)) for name in sorted({*exact, *near})]
 
 
-def _outliers(profiled: Profiled) -> list[tuple[str, int, list[tuple[Shown, str, float]]]]:
+def _outliers(
+    profiled: ProfileResult,
+) -> list[tuple[str, int, list[tuple[ShownImage, str, float]]]]:
     groups = []
     for feature, images in profiled.profile.outliers.items():
         listed = [

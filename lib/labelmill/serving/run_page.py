@@ -8,20 +8,20 @@ from typing import Any
 
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.serving import html, plots
-from labelmill.serving.run_data import Card, Curve, Run, best, chosen
+from labelmill.serving.run_data import Card, Curve, Run, best_curve, headline_evaluation
 from labelmill.version import __version__
 
 
 def render(run: Run) -> str:
-    """The page as HTML; everything is inline, so it opens offline and can be mailed."""
-    shown = chosen(run)
+    """The page as HTML; everything is inline, so it works offline and can be sent by mail."""
+    shown = headline_evaluation(run)
     return html.template("run.html.j2").render(
         run=run,
         version=__version__,
-        varied=_varied(run.curves),
+        varied=_varying_parameters(run.curves),
         setting=_setting,
         sweep_plot=plots.sweep(run) if any(c.values for c in run.curves) else "",
-        best=best(run.curves, run.goal),
+        best=best_curve(run.curves, run.goal),
         shown=shown,
         confusion_plot=plots.confusion(shown) if shown else "",
         timeline_plot=plots.timeline(run.batches, run.production_moved_at) if run.batches else "",
@@ -32,12 +32,12 @@ def render(run: Run) -> str:
 
 
 def write(run: Run, path: Path) -> Path:
-    """Renders the page and puts it at ``path``."""
-    return html.put(render(run), path)
+    """Renders the page and writes it to ``path``."""
+    return html.write_page(render(run), path)
 
 
 def wrong(card: Card) -> bool:
-    """Whether the truth is known and the label is another class."""
+    """Whether the true class is known and differs from the label."""
     return card.truth is not None and card.truth != card.label
 
 
@@ -46,8 +46,8 @@ def _picture(card: Card) -> str:
     return html.picture(encode_png(card.pixels) if card.pixels is not None else card.thumbnail)
 
 
-def _varied(curves: list[Curve]) -> list[str]:
-    """Parameters that differ between trials: the columns worth a look."""
+def _varying_parameters(curves: list[Curve]) -> list[str]:
+    """Parameters that differ between trials; they are the table's columns."""
     keys = dict.fromkeys(key for curve in curves for key in _flat(curve.setting))
     return [
         key
@@ -57,7 +57,7 @@ def _varied(curves: list[Curve]) -> list[str]:
 
 
 def _flat(setting: dict[str, Any]) -> dict[str, Any]:
-    """Setting JSON nests the learning parameters; a table wants one level."""
+    """A setting with its nested learning parameters at one level."""
     flat: dict[str, Any] = {}
     for key, value in setting.items():
         flat.update(value if isinstance(value, dict) else {key: value})

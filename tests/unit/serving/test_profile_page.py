@@ -15,22 +15,22 @@ from labelmill.domain.profiles.deviations import Deviation
 from labelmill.domain.profiles.near_groups import NearGroup, NearGroups
 from labelmill.domain.profiles.profile import Duplicates
 from labelmill.domain.profiles.schema import infer
-from labelmill.pipelines.profile.duplicates import ExactGroup, Found
-from labelmill.pipelines.profile.examples import Shown
+from labelmill.pipelines.profile.duplicates import ExactGroup, FoundDuplicates
+from labelmill.pipelines.profile.examples import ShownImage
 from labelmill.pipelines.profile.outliers import Outlier
-from labelmill.pipelines.profile.plan import Profiled
+from labelmill.pipelines.profile.plan import ProfileResult
 from labelmill.serving import profile_page
 from tests.unit.domain.profiles.samples import profile
 
 PNG = encode_png(np.arange(64, dtype=np.uint8).reshape(8, 8, 1) * 3)
 
 
-def shown(image_id: str, klass: str | None = "a", split: str | None = "train") -> Shown:
-    return Shown(image_id, f"train/a/{image_id}.png", klass, split, 28, 28, PNG)
+def shown(image_id: str, label: str | None = "a", split: str | None = "train") -> ShownImage:
+    return ShownImage(image_id, f"train/a/{image_id}.png", label, split, 28, 28, PNG)
 
 
 @pytest.fixture
-def profiled() -> Profiled:
+def profiled() -> ProfileResult:
     figures = profile(
         mean_image=base64.b64encode(PNG).decode(),
         exact=Duplicates(1, 3, 0, {"test in train": 1}),
@@ -47,7 +47,7 @@ def profiled() -> Profiled:
     near = NearGroup(3, 1, 2, 2, 0.995, True)
     groups = NearGroups(2, 5, {}, 1, [near, NearGroup(2, 3, 4, 0, 0.999, False)], [near])
     names = {1: "n1", 2: "n2", 3: "n3", 4: "lost"}
-    return Profiled(
+    return ProfileResult(
         profile=figures,
         schema=infer(figures),
         snapshot_ms=1_767_323_045_678,
@@ -58,7 +58,7 @@ def profiled() -> Profiled:
         ],
         class_means={"a": base64.b64encode(PNG).decode()},
         examples={"a": ["x1", "x2"], "b": ["y1"]},
-        duplicates=Found(
+        duplicates=FoundDuplicates(
             figures.exact, figures.near, [ExactGroup(3, "e1", "e2", False)], groups, names, 0, 4
         ),
         outliers=[Outlier("brightness", "o1", "a", -4.25, "brightness 0.90, usual is 0.13")],
@@ -70,13 +70,13 @@ def profiled() -> Profiled:
     )  # fmt: skip
 
 
-def test_shows_figures_pictures_and_reasons(profiled: Profiled) -> None:
+def test_shows_figures_pictures_and_reasons(profiled: ProfileResult) -> None:
     html = profile_page.render(profiled)
     text = re.sub(r"<[^>]+>|\s+", " ", html)
     for expected in (
-        "1,000", "Deviates: look before you train", "new classes: received &#39;z&#39;",
-        "brightness 0.90, usual is 0.13", "-4.2 deviations", "3 files, the same pixels",
-        "3 images, likeness 0.995, 2 bits apart", "classes differ", "quarantined: not_png",
+        "1,000", "Deviates: check before you train", "new classes: received &#39;z&#39;",
+        "brightness 0.90, usual is 0.13", "-4.2 deviations", "3 files with identical pixels",
+        "3 images, similarity 0.995, 2 bits differ", "classes differ", "quarantined: not_png",
         "2026-01-02 03:04:05 to 2026-02-03 04:05:06", "2026-01-02 03:04:05 UTC", "no class · test",
     ):  # fmt: skip
         assert expected in re.sub(r"\s+", " ", text), expected
@@ -87,7 +87,7 @@ def test_shows_figures_pictures_and_reasons(profiled: Profiled) -> None:
     assert html.count('class="pair bad"') == 1
 
 
-def test_is_self_contained(profiled: Profiled) -> None:
+def test_is_self_contained(profiled: ProfileResult) -> None:
     html = profile_page.render(profiled)
     loaded = re.findall(r'(?:src|href)="([^"]+)"', html)
     assert loaded
@@ -97,7 +97,7 @@ def test_is_self_contained(profiled: Profiled) -> None:
     assert html.startswith("<!doctype html>")
 
 
-def test_names_from_outside_are_escaped(profiled: Profiled) -> None:
+def test_names_from_outside_are_escaped(profiled: ProfileResult) -> None:
     bad = '"><img src=x onerror=alert(1)>'
     figures = replace(
         profiled.profile,
@@ -112,7 +112,7 @@ def test_names_from_outside_are_escaped(profiled: Profiled) -> None:
             profile=figures,
             schema=infer(figures),
             examples={bad: ["x1"]},
-            pictures={"x1": replace(shown("x1"), uri=bad, klass=bad)},
+            pictures={"x1": replace(shown("x1"), uri=bad, label=bad)},
             deviations=[Deviation("error", "classes", bad)],
             against=bad,
         )
@@ -131,17 +131,17 @@ def test_names_from_outside_are_escaped(profiled: Profiled) -> None:
     ],
 )
 def test_says_the_verdict(
-    profiled: Profiled, against: str | None, deviations: list[Deviation], verdict: str
+    profiled: ProfileResult, against: str | None, deviations: list[Deviation], verdict: str
 ) -> None:
     html = profile_page.render(replace(profiled, against=against, deviations=deviations))
     assert f"<h2>{verdict}</h2>" in html
 
 
-def test_a_collection_without_classes_still_has_a_page(profiled: Profiled) -> None:
+def test_a_collection_without_classes_still_has_a_page(profiled: ProfileResult) -> None:
     bare = profile(classes={}, class_splits={}, without_truth=1000, splits={"none": 1000})
     none = NearGroups(0, 0, {}, 0, [], [])
     html = profile_page.render(
-        Profiled(
+        ProfileResult(
             profile=bare,
             schema=infer(bare),
             snapshot_ms=0,
@@ -149,7 +149,7 @@ def test_a_collection_without_classes_still_has_a_page(profiled: Profiled) -> No
             deviations=[],
             class_means={},
             examples={},
-            duplicates=Found(bare.exact, bare.near, [], none, {}, 0, 0),
+            duplicates=FoundDuplicates(bare.exact, bare.near, [], none, {}, 0, 0),
             outliers=[],
             blanks=[],
             pictures={},
@@ -159,7 +159,7 @@ def test_a_collection_without_classes_still_has_a_page(profiled: Profiled) -> No
     assert "None." in html
 
 
-def test_write_leaves_no_partial_file(profiled: Profiled, tmp_path: Path) -> None:
+def test_write_leaves_no_partial_file(profiled: ProfileResult, tmp_path: Path) -> None:
     path = profile_page.write(profiled, tmp_path / "deep" / "page.html")
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [p.name for p in path.parent.iterdir()] == ["page.html"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelmill.serving import run_page as page
-from labelmill.serving.run_data import Batch, Card, Curve, Measured, Run, Tally
+from labelmill.serving import run_page
+from labelmill.serving.run_data import Batch, Card, Curve, MeasuredVersion, Run, Tally
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
@@ -50,7 +50,7 @@ def run() -> Run:
         production_moved_at=START + timedelta(seconds=5),
         curves=[curve(0, 0.95), curve(1, 0.97), curve(2, None, "diverged at epoch 1")],
         measured=[
-            Measured(
+            MeasuredVersion(
                 2,
                 10,
                 0.9,
@@ -71,7 +71,7 @@ def run() -> Run:
 
 
 def test_shows_the_figures_and_all_four_pictures(run: Run) -> None:
-    html = page.render(run)
+    html = run_page.render(run)
     assert "1,797" in html
     assert "0.9000" in html
     assert html.count("<svg") == 3
@@ -82,7 +82,7 @@ def test_shows_the_figures_and_all_four_pictures(run: Run) -> None:
 
 
 def test_is_self_contained(run: Run) -> None:
-    html = page.render(run)
+    html = run_page.render(run)
     loaded = re.findall(r'(?:src|href)="([^"]+)"', re.sub(r"<svg.*?</svg>", "", html, flags=re.S))
     assert all(address.startswith("data:") for address in loaded)
     assert "<script" not in html
@@ -90,19 +90,19 @@ def test_is_self_contained(run: Run) -> None:
 
 
 def test_marks_mistakes_and_only_those(run: Run) -> None:
-    html = page.render(run)
+    html = run_page.render(run)
     assert html.count('class="card wrong"') == 1
     assert "truth 8" in html
     assert "truth 1" not in html
 
 
 def test_a_failed_trial_is_shown_with_its_error(run: Run) -> None:
-    assert "failed: diverged at epoch 1" in page.render(run)
+    assert "failed: diverged at epoch 1" in run_page.render(run)
 
 
 def test_names_from_outside_are_escaped(run: Run) -> None:
     bad = "<img src=x onerror=alert(1)>"
-    html = page.render(replace(run, collection=bad, cards=[card(bad, None)]))
+    html = run_page.render(replace(run, collection=bad, cards=[card(bad, None)]))
     assert bad not in html
     assert "&lt;img src=x" in html
 
@@ -110,17 +110,17 @@ def test_names_from_outside_are_escaped(run: Run) -> None:
 def test_class_names_inside_plots_are_escaped(run: Run) -> None:
     bad = "<script>alert(1)</script>"
     measured = replace(run.measured[0], classes=["0", bad])
-    assert "<script" not in page.render(replace(run, measured=[measured]))
+    assert "<script" not in run_page.render(replace(run, measured=[measured]))
 
 
 def test_a_run_with_nothing_but_images_still_has_a_page(run: Run) -> None:
     empty = replace(run, curves=[], measured=[], batches=[], tallies=[], cards=[], aliases={})
-    html = page.render(empty)
+    html = run_page.render(empty)
     assert "1,797" in html
     assert "<svg" not in html
 
 
 def test_write_leaves_no_partial_file(run: Run, tmp_path: Path) -> None:
-    path = page.write(run, tmp_path / "deep" / "report.html")
+    path = run_page.write(run, tmp_path / "deep" / "report.html")
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]

@@ -1,0 +1,186 @@
+"""Reads what a run page shows from the catalogue, by SQL over its views."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from labelmill.domain.images.image import from_bytes
+from labelmill.errors import NoData
+from labelmill.serving.run_data import Batch, Card, Curve, MeasuredVersion, Run, Tally
+from labelmill.settings import Settings
+from labelmill.sql import catalogue
+
+SHEET_IMAGES = 60
+"""Most images on the sheet, about two screens; a query shows more."""
+
+CARD_SIDE = 192
+"""Side of the largest image that is shown itself, in pixels; larger ones show their thumbnail."""
+
+
+def read_run(spark: SparkSession, settings: Settings, collection: str, model: str) -> Run:
+    """Reads the run of one model over one collection.
+
+    Args:
+        spark: An open session.
+        settings: Where Kudu is.
+        collection: Collection whose labels are shown.
+        model: Model whose sweep, evaluations and stream are shown.
+
+    Raises:
+        NoData: Neither the collection nor the model is in the catalogue.
+    """
+    views = _Views(spark, settings)
+    here, name = catalogue.literal(collection), catalogue.literal(model)
+    images = views.rows(f"select count(*) n from images where collection = {here}")[0]["n"]
+    aliases = views.rows(f"select alias, version, moved_at from aliases where model = {name}")
+    if not images and not aliases:
+        raise NoData(
+            f"nothing to show: the catalogue has no image of collection {collection!r} and no alias of "
+            f'model {model!r}. `labelmill sql "select distinct collection from images"` lists the '
+            "collections."
+        )
+    moved = {row["alias"]: row["moved_at"] for row in aliases}
+    metric, goal, curves = _read_curves(views, name)
+    return Run(
+        collection=collection,
+        model=model,
+        metric=metric,
+        goal=goal,
+        images=images,
+        annotated=views.rows(
+            f"select count(distinct image_id) n from annotations where collection = {here}"
+        )[0]["n"],
+        quarantined=views.rows(f"select count(*) n from quarantine where collection = {here}")[0][
+            "n"
+        ],
+        aliases={row["alias"]: row["version"] for row in aliases},
+        production_moved_at=moved.get("production"),
+        curves=curves,
+        measured=_read_measured(views, name),
+        batches=_read_batches(views, name),
+        tallies=_read_tallies(views, here, name),
+        cards=_read_cards(views, here, name),
+    )
+
+
+class _Views:
+    """The catalogue's views, opened once for all queries of a page."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self._session, _ = catalogue.open_views(spark, settings)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        return [row.asDict() for row in self._session.sql(sql).collect()]
+
+
+def _read_curves(views: _Views, model: str) -> tuple[str, str, list[Curve]]:
+    sweep = views.rows(
+        f"select sweep_id, plan from sweeps where model = {model} order by created_at desc limit 1"
+    )
+    if not sweep:
+        return "validation_accuracy", "maximize", []
+    sweep_id = catalogue.literal(sweep[0]["sweep_id"])
+    objective = json.loads(sweep[0]["plan"])["objective"]
+    metric = objective["metric"]
+    points: dict[str, list[tuple[int, float]]] = {}
+    for row in views.rows(
+        f"select trial_id, step, value from trial_metrics where sweep_id = {sweep_id} "
+        f"and metric = {catalogue.literal(metric)} order by trial_id, step"
+    ):
+        points.setdefault(row["trial_id"], []).append((row["step"], row["value"]))
+    curves = []
+    for row in views.rows(f"select * from trials where sweep_id = {sweep_id} order by number"):
+        line = points.get(row["trial_id"], [])
+        curves.append(
+            Curve(
+                number=row["number"],
+                version=row["version"],
+                setting=json.loads(row["setting"]),
+                state=row["state"],
+                metric=row["metric"],
+                seconds=row["seconds"],
+                error=row["error"],
+                steps=[step for step, _ in line],
+                values=[value for _, value in line],
+            )
+        )
+    return metric, objective["goal"], curves
+
+
+def _read_measured(views: _Views, model: str) -> list[MeasuredVersion]:
+    newest = views.rows(
+        "select * from (select *, row_number() over (partition by version order by evaluated_at desc)"
+        f" nth from evaluations where model = {model}) where nth = 1 order by accuracy desc"
+    )
+    found = []
+    for row in newest:
+        confusion = json.loads(row["confusion"])
+        found.append(
+            MeasuredVersion(
+                version=row["version"],
+                rows=row["rows"],
+                accuracy=row["accuracy"],
+                f1_macro=row["f1_macro"],
+                accepted=row["accepted"],
+                reasons=json.loads(row["reasons"]),
+                classes=confusion["classes"],
+                confusion=confusion["matrix"],
+            )
+        )
+    return found
+
+
+def _read_batches(views: _Views, model: str) -> list[Batch]:
+    return [
+        Batch(**row)
+        for row in views.rows(
+            "select batch_id, version, rows, coalesce(dead, 0) dead, milliseconds, started_at "
+            f"from stream_batches where model = {model} and state = 'done' order by started_at"
+        )
+    ]
+
+
+def _read_tallies(views: _Views, collection: str, model: str) -> list[Tally]:
+    return [
+        Tally(**row)
+        for row in views.rows(
+            "select l.version, count(*) labels, count(t.class) known, "
+            "count_if(t.class = l.class) right, count_if(l.decision = 'review') review "
+            "from labels l left join truth t on t.collection = l.collection "
+            f"and t.image_id = l.image_id where l.collection = {collection} "
+            f"and l.model = {model} group by l.version order by l.version"
+        )
+    ]
+
+
+def _read_cards(views: _Views, collection: str, model: str) -> list[Card]:
+    """Wrong labels first, then by increasing probability."""
+    rows = views.rows(
+        "select l.image_id, l.version, l.class label, l.probability, l.decision, t.class truth, "
+        "i.pixels, i.height, i.width, i.channels, i.dtype, i.thumbnail from labels l "
+        "join images i on i.collection = l.collection and i.image_id = l.image_id "
+        "left join truth t on t.collection = l.collection and t.image_id = l.image_id "
+        f"where l.collection = {collection} and l.model = {model} "
+        "order by (t.class is not null and t.class <> l.class) desc, l.probability, l.image_id, "
+        f"l.version limit {SHEET_IMAGES}"
+    )
+    cards = []
+    for row in rows:
+        small = row["pixels"] is not None and max(row["height"], row["width"]) <= CARD_SIDE
+        shape = (row["height"], row["width"], row["channels"])
+        cards.append(
+            Card(
+                image_id=row["image_id"],
+                version=row["version"],
+                label=row["label"],
+                probability=row["probability"],
+                decision=row["decision"],
+                truth=row["truth"],
+                pixels=from_bytes(row["pixels"], shape, row["dtype"]) if small else None,
+                thumbnail=row["thumbnail"],
+            )
+        )
+    return cards
