@@ -20,7 +20,7 @@ from labelmill.store.connect import open_client
 from labelmill.store.records.digest import table_digest
 from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
 from tests.conftest import ROOT, Servers
-from tests.helpers.image_folders import write_bad_files, write_heap
+from tests.helpers.image_folders import write_bad_files, write_image_folder
 from tests.helpers.processes import running
 from tests.helpers.standalone import executors, standalone
 from tests.helpers.streams import until
@@ -37,9 +37,9 @@ SPECULATION = {
 
 
 @pytest.fixture(scope="module")
-def heap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small files, bad ones, and last in order large ones: the last task takes a while."""
-    folder = write_heap(tmp_path_factory.mktemp("faults") / "heap", SMALL)
+    folder = write_image_folder(tmp_path_factory.mktemp("faults") / "images", SMALL)
     write_bad_files(folder)
     noise = np.random.default_rng(5).integers(0, 256, (LARGE, 800, 800, 1), np.uint8)
     (folder / "large").mkdir()
@@ -53,10 +53,10 @@ def test_executors_that_die_and_tasks_that_run_twice_change_nothing(
     settings: Settings,
     client: RowClient,
     cluster: Servers,
-    heap: Path,
+    source: Path,
     tmp_path: Path,
 ) -> None:
-    ingest(spark, settings, str(heap), "undisturbed")
+    ingest(spark, settings, str(source), "undisturbed")
     digest = _digest(client, "undisturbed")
     with standalone(tmp_path) as (url, workers):
 
@@ -64,7 +64,7 @@ def test_executors_that_die_and_tasks_that_run_twice_change_nothing(
             flags = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
             return [
                 *(str(ROOT / "bin" / "submit"), "--master", url, *flags, "jobs/ingest_images.py"),
-                *(str(heap), "--collection", collection),
+                *(str(source), "--collection", collection),
             ]
 
         with running(job("killed"), settings, cluster) as process:
@@ -84,7 +84,7 @@ def test_executors_that_die_and_tasks_that_run_twice_change_nothing(
 
 
 def test_a_tablet_server_that_dies_and_comes_back_loses_nothing(
-    spark: SparkSession, own_kudu: tuple[DevCluster, Settings], heap: Path
+    spark: SparkSession, own_kudu: tuple[DevCluster, Settings], source: Path
 ) -> None:
     dev, settings = own_kudu
     client = open_client(settings)
@@ -93,7 +93,7 @@ def test_a_tablet_server_that_dies_and_comes_back_loses_nothing(
 
     def run() -> None:
         try:
-            ingest(spark, settings, str(heap), "killed")
+            ingest(spark, settings, str(source), "killed")
         except StoreError as error:
             failed.append(error)
 
@@ -108,8 +108,8 @@ def test_a_tablet_server_that_dies_and_comes_back_loses_nothing(
     if failed:
         # Then it says so, and the next run completes it.
         assert "Kudu" in str(failed[0])
-        ingest(spark, settings, str(heap), "killed")
-    ingest(spark, settings, str(heap), "undisturbed")
+        ingest(spark, settings, str(source), "killed")
+    ingest(spark, settings, str(source), "undisturbed")
     assert _digest(client, "killed") == _digest(client, "undisturbed")
     images = client.scan(IMAGES, ["image_id"], {"collection": "killed"})
     assert len({row["image_id"] for row in images}) == SMALL + LARGE

@@ -12,7 +12,7 @@ from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
 from tests.conftest import ROOT, Servers
-from tests.helpers.image_folders import write_bad_files, write_heap
+from tests.helpers.image_folders import write_bad_files, write_image_folder
 from tests.helpers.processes import running
 from tests.helpers.streams import until
 
@@ -27,10 +27,10 @@ def test_killed_half_way_and_run_again(
     submit: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
 ) -> None:
-    heap = write_heap(tmp_path / "heap", images=FILES, classes="abcde")
-    write_bad_files(heap)
+    source = write_image_folder(tmp_path / "images", images=FILES, classes="abcde")
+    write_bad_files(source)
     client.ensure(IMAGES)
-    job = ["--master", "local[2]", "jobs/ingest_images.py", str(heap), "--collection"]
+    job = ["--master", "local[2]", "jobs/ingest_images.py", str(source), "--collection"]
     with running([str(ROOT / "bin" / "submit"), *job, "killed"], settings, cluster):
         until(lambda: any(client.scan(IMAGES, ["image_id"])), 180)
     there = len(list(client.scan(IMAGES, ["image_id"], {"collection": "killed"})))

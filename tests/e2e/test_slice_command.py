@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.settings import Settings
 from tests.conftest import ROOT, Servers, environment_for
-from tests.helpers.image_folders import write_heap
+from tests.helpers.image_folders import write_image_folder
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_slices_are_listed_shown_and_drawn(
     assert balanced["parameters"] == ["collection", "[each]", "[seed]"]
     assert "of each class" in balanced["description"]
 
-    ingest(spark, settings, str(write_heap(tmp_path / "heap")), "c")
+    ingest(spark, settings, str(write_image_folder(tmp_path / "heap")), "c")
     sheet = tmp_path / "out/sheet.html"
     words = ("balanced", "--param", "collection=c", "--param", "each=2", "--limit", "3")
     shown = labelmill("show", *words, "--sheet", str(sheet))

@@ -17,7 +17,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.records.digest import collection_digest
 from labelmill.store.schema.tables import TABLES
 from tests.conftest import ROOT, Servers, environment_for
-from tests.helpers.image_folders import write_heap
+from tests.helpers.image_folders import write_image_folder
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_reading_works_and_anything_else_is_refused(
     client: RowClient,
     tmp_path: Path,
 ) -> None:
-    ingest(spark, settings, str(write_heap(tmp_path / "heap")), "c")
+    ingest(spark, settings, str(write_image_folder(tmp_path / "heap")), "c")
     sql = (
         "select class, count(*) n from truth where collection = :c and image_id <> :nobody "
         "group by class order by class"

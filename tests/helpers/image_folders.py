@@ -1,4 +1,4 @@
-"""Heaps of PNG files for tests, drawn from a seed."""
+"""Folders of PNG files for tests, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from labelmill.domain.codecs.png.codec import encode_png
 
 
-def write_heap(folder: Path, images: int = 12, classes: str = "ab", seed: int = 0) -> Path:
+def write_image_folder(folder: Path, images: int = 12, classes: str = "ab", seed: int = 0) -> Path:
     """``CLASS/NUMBER.png``, 4×4 grey noise, all different."""
     random = np.random.default_rng(seed)
     for number in range(images):

@@ -1,4 +1,4 @@
-"""Heaps of images to ingest, one kind of source a module; see docs/guides/sources.md."""
+"""Sources of images to ingest, one kind per module; see docs/guides/sources.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from labelmill.domain.codecs import IMAGE_ENDINGS
 from labelmill.errors import InputError
 from labelmill.settings import Settings
-from labelmill.sources.base import Heap, SourceOptions
+from labelmill.sources.base import ImageSource, SourceOptions
 
 __all__ = ["open_heap"]
 
@@ -18,62 +18,64 @@ _MANIFESTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 _TOPIC = "kafka:"
 
 
-def open_heap(spark: SparkSession, settings: Settings, options: SourceOptions) -> Heap:
-    """The heap that a source's text names.
+def open_source(spark: SparkSession, settings: Settings, options: SourceOptions) -> ImageSource:
+    """Opens the source of images that a text names.
 
     Args:
         spark: The session; used by sources that executors read.
         settings: Kafka brokers.
-        options: The source and how much of it.
+        options: The source, and how much of it to read.
 
     Raises:
-        InputError: There is no such source, it is of no kind that is known, or an option is not for it.
+        InputError: There is no such source, its kind is unknown, or an option does not apply to it.
         UnknownTopic: There is no such topic.
         BusUnreachable: No broker answered.
     """
     source = options.source
     name = source.lower()
     if options.uri and not name.rstrip("/").endswith(_MANIFESTS):
-        raise InputError(f"--uri is for manifests ({', '.join(_MANIFESTS)}); {source} is none")
-    # Each kind brings its own libraries; only the one that is used is imported.
+        raise InputError(f"--uri is for manifests ({', '.join(_MANIFESTS)}); {source} is not one")
+    # Each kind needs its own libraries; only those of the one that is used are imported.
     if source.startswith(_TOPIC):
-        from labelmill.sources.kafka.source import TopicHeap
+        from labelmill.sources.kafka.source import KafkaSource
 
-        return TopicHeap(spark, settings, options)
+        return KafkaSource(spark, settings, options)
     if "://" in source:
-        from labelmill.sources.remote.source import UriHeap
+        from labelmill.sources.remote.source import UriSource
 
-        return UriHeap(spark, options)
+        return UriSource(spark, options)
     # Spark writes a Parquet manifest as a folder.
     if os.path.isdir(source) and not name.rstrip("/").endswith(".parquet"):
-        return _of_folder(options)
+        return _open_folder(options)
     if not os.path.exists(source):
         raise InputError(f"{source} does not exist; expected {_expected()}")
     if name.endswith(_ARCHIVES):
-        from labelmill.sources.archives.source import ArchiveHeap
+        from labelmill.sources.archives.source import ArchiveSource
 
-        return ArchiveHeap(options, IMAGE_ENDINGS)
+        return ArchiveSource(options, IMAGE_ENDINGS)
     if name.rstrip("/").endswith(_MANIFESTS):
-        from labelmill.sources.manifest.source import ManifestHeap
+        from labelmill.sources.manifest.source import ManifestSource
 
-        return ManifestHeap(options)
-    from labelmill.sources.idx import IdxHeap, is_idx
+        return ManifestSource(options)
+    from labelmill.sources.idx import IdxSource, is_idx
 
     if is_idx(source):
-        return IdxHeap(options)
-    raise InputError(f"{source} is of no kind that can be ingested; expected {_expected()}")
+        return IdxSource(options)
+    raise InputError(
+        f"{source} is not a kind of source that can be ingested; expected {_expected()}"
+    )
 
 
-def _of_folder(options: SourceOptions) -> Heap:
-    from labelmill.sources.folder import FolderHeap
+def _open_folder(options: SourceOptions) -> ImageSource:
+    from labelmill.sources.folder import FolderSource
 
-    heap = FolderHeap(options)
-    if not heap.total:
-        from labelmill.sources.idx import IdxHeap, find_idx
+    source = FolderSource(options)
+    if not source.total:
+        from labelmill.sources.idx import IdxSource, find_idx
 
         if find_idx(options.source):
-            return IdxHeap(options)
-    return heap
+            return IdxSource(options)
+    return source
 
 
 def _expected() -> str:

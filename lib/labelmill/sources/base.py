@@ -1,8 +1,8 @@
-"""What every source of images gives: waves of files, in a fixed order and of bounded size.
+"""What every source of images yields: waves of files, in a fixed order and of bounded size.
 
-A source is one heap of files. It is read once, in waves; what is held of it in memory does not grow
-with the heap. Names of files are data: they are never resolved, except below the heap's root where a
-worker opens them.
+A source is read once, in waves; what is held of it in memory does not grow with the number of files.
+Names of files are data: they are never resolved, except below the source's root where a worker opens
+them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 WAVE_FILES = 65_536
-"""Most files of a wave: what the driver knows of a file at once is small but not nothing."""
+"""Most files of a wave: what the driver holds per file is small but not nothing."""
 
 WAVE_BYTES = 64 << 20
-"""Most file bytes of a wave, except that one file is always a wave."""
+"""Most file bytes of a wave; a single larger file is a wave of its own."""
 
 WAVE_PIXELS = 512 << 20
-"""About so many bytes of decoded pixels in a wave: files may be packed a thousandfold."""
+"""About how many bytes of decoded pixels a wave has: files may be compressed a thousandfold."""
 
 ARCHIVED_FILE_CAP = 96 << 20
-"""Largest file that travels with a wave: its bytes go to a worker inside a task, and Spark aborts on
+"""Largest file whose bytes travel with a wave: they go to a worker inside a task, and Spark aborts on
 a task of 128 MiB (spark.rpc.message.maxSize). A wave of more than one file holds less."""
 
 FILE_CAP = 512 << 20
@@ -44,16 +44,16 @@ FILES = pa.schema(
         pa.field("fault", pa.string()),
     ]
 )
-"""One row a file.
+"""One row per file.
 
-``uri``         path below the root, POSIX, as `labelmill.domain.images.paths.uri_of` writes it; or what else
-                names the file for people (``images.idx#12``, ``topic/0/17``)
-``size``        bytes of the file; 0 where only the worker that opens it finds out
+``uri``         path below the root, POSIX, as `labelmill.domain.images.paths.uri_of` writes it; or another
+                name of the file for people (``images.idx#12``, ``topic/0/17``)
+``size``        bytes of the file; 0 where only the worker that opens it can tell
 ``data``        the bytes; null where the worker reads ``root/uri`` (or the file is above
                 `ARCHIVED_FILE_CAP`, which the worker quarantines)
-``class``       as the source gives it; null: none, or the labelling rule's when ``origin`` is null
-``split``       ``train``, ``validation``, ``test``; null: what the path says
-``origin``      who gives the class: ``manifest``, ``idx``, ``message``; null: the labelling rule
+``class``       as the source gives it; null: none, or the label rule's when ``origin`` is null
+``split``       ``train``, ``validation``, ``test``; null: from the path
+``origin``      where the class comes from: ``manifest``, ``idx``, ``message``; null: the label rule
 ``attributes``  JSON object, or null
 ``source_time`` when the image was made, UTC, or null
 ``fault``       ``REASON: message`` of a file that the source already knows to be bad, or null
@@ -69,11 +69,11 @@ class Wave:
         count: Number of files; None where only executors know.
         bytes: Bytes of the files, as far as known.
         pixels: Bytes of decoded pixels, as far as headers or a sample of them tell.
-        parts: For a DataFrame: the same files in smaller waves. To be taken in its place when
-            executors bring fewer than `count`, or end with an error of the file system: Spark's
+        parts: For a DataFrame: the same files in smaller waves. To be ingested in its place when
+            executors return fewer than `count`, or fail with an error of the file system: Spark's
             readers do not say which file it was.
-        through: For a DataFrame of other rows: makes rows of `FILES` of them, in the worker that
-            takes the files. Picklable.
+        convert: For a DataFrame of other rows: makes rows of `FILES` of them, in the worker that
+            ingests the files. Picklable.
     """
 
     files: pa.Table | DataFrame
@@ -81,17 +81,17 @@ class Wave:
     bytes: int = 0
     pixels: int = 0
     parts: Callable[[], Iterator[Wave]] | None = None
-    through: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]] | None = None
+    convert: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]] | None = None
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a user says of a source.
+    """What a user says about a source.
 
     Attributes:
         source: Folder, archive, IDX file, manifest, URI or ``kafka:TOPIC``.
-        limit: At most so many files, the first in order.
-        uri: For a manifest without a column of paths: how a row's path is made of its columns, for
+        limit: At most this many files, the first in order; None: all.
+        uri: For a manifest without a column of paths: how a path is built from a row's columns, for
             example ``train/{id}.png``.
     """
 
@@ -100,14 +100,14 @@ class SourceOptions:
     uri: str = ""
 
 
-class Heap(Protocol):
-    """One heap of files.
+class ImageSource(Protocol):
+    """A collection of image files; read once.
 
     Attributes:
         name: As the user wrote it; for reports.
         root: Folder or URI below which workers open files; empty where the bytes travel along.
         total: Number of files, when known before reading.
-        skipped: What was left out so far: reason → number.
+        skipped: Files left out so far: reason → number.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Heap(Protocol):
         """The files, in order; call it once.
 
         Raises:
-            InputError: The source is damaged or unreadable from here on; the waves before were good.
+            InputError: The source is damaged or unreadable from here on; earlier waves were good.
         """
         ...
 
@@ -144,7 +144,7 @@ class WaveBuilder:
             uri: See `FILES`.
             size: Bytes of the file.
             pixels: Bytes of its decoded array, as far as known.
-            columns: Further columns of `FILES`; the same ones for every file of a source.
+            columns: Further columns of `FILES`; the same for every file of a source.
         """
         for name, value in {"uri": uri, "size": size, **columns}.items():
             self.rows.setdefault(name, []).append(value)
@@ -154,7 +154,7 @@ class WaveBuilder:
         self.names += len(uri)
 
     def add_named(self, uris: list[str]) -> None:
-        """Adds files of which only the name is known."""
+        """Adds files known only by name."""
         self.rows.setdefault("uri", []).extend(uris)
         self.rows.setdefault("size", []).extend([0] * len(uris))
         self.count += len(uris)
@@ -162,7 +162,7 @@ class WaveBuilder:
 
     @property
     def room(self) -> int:
-        """How many files fit by number."""
+        """How many more files the wave may have."""
         return WAVE_FILES - self.count
 
     def has_room(self, size: int) -> bool:
@@ -178,7 +178,7 @@ class WaveBuilder:
         )
 
     def take(self) -> Wave:
-        """The wave so far; the builder is empty again."""
+        """The wave so far; the builder is empty afterwards."""
         columns = [
             pa.array(self.rows[f.name], f.type)
             if f.name in self.rows

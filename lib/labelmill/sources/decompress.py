@@ -1,7 +1,7 @@
-"""Bytes of a file from its start to its end, unpacked on the way when they are packed.
+"""Bytes of a file from start to end, decompressed on the way when it is compressed.
 
-gzip, bzip2 and xz are known by their first bytes, not by the file's name. Whatever a packed file
-unpacks to, one block of it is held at a time.
+gzip, bzip2 and xz are recognized by their first bytes, not by the file's name. Whatever a file
+decompresses to, one block of it is held at a time.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 BLOCK = 1 << 20
-"""Most bytes that are unpacked at a time."""
+"""Most bytes that are decompressed at a time."""
 
-_PACKED = 1 << 18
+_COMPRESSED_BLOCK = 1 << 18
 _XZ_MEMORY = 512 << 20
 _GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
 
@@ -26,34 +26,34 @@ class Damaged(Exception):
     """Bytes end too early or are not what they should be; the message says what was found."""
 
 
-class Stream:
-    """One file.
+class ByteStream:
+    """The decompressed bytes of one file.
 
     Attributes:
-        buffer: Bytes that are unpacked; those before `at` are done with.
-        at: Where in `buffer` the next bytes are. A reader in a hurry may look and move it itself.
-        problem: Why the bytes end where they do, when that is not the file's end: it cannot be read
-            or unpacked any further. Empty until the bytes before are used up.
+        buffer: Decompressed bytes; those before `at` have been read.
+        at: Where in `buffer` the next bytes are. Hot loops may read `buffer` and move it themselves.
+        problem: Why the bytes end before the end of the file: it cannot be read or decompressed any
+            further. Empty until the bytes before that are used up.
     """
 
     def __init__(self, path: str) -> None:
-        """Opens `path`; raises OSError when that cannot be."""
+        """Opens `path`; raises OSError when it cannot be opened."""
         self._file: BinaryIO = open(path, "rb", buffering=0)  # noqa: SIM115
         first = self._file.read(10)
         self._file.seek(0)
         self._blocks: Iterator[bytes] | None = None
         if first.startswith(_GZIP):
-            self._blocks = _unpacked(self._file, _GZIP, lambda: zlib.decompressobj(31))
+            self._blocks = _decompressed(self._file, _GZIP, lambda: zlib.decompressobj(31))
         elif first.startswith(_BZIP2) and first[4:10] == b"1AY&SY":
-            self._blocks = _unpacked(self._file, _BZIP2, bz2.BZ2Decompressor)
+            self._blocks = _decompressed(self._file, _BZIP2, bz2.BZ2Decompressor)
         elif first.startswith(_XZ):
-            self._blocks = _unpacked(
+            self._blocks = _decompressed(
                 self._file, _XZ, lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
             )
         self.buffer, self.at = b"", 0
         self.problem = ""
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> ByteStream:
         return self
 
     def __exit__(
@@ -85,7 +85,7 @@ class Stream:
         return b"".join(parts)
 
     def skip(self, size: int) -> None:
-        """Leaves out `size` bytes, without reading them where the file is not packed.
+        """Skips `size` bytes, without reading them when the file is not compressed.
 
         Raises:
             Damaged: There are fewer.
@@ -111,7 +111,7 @@ class Stream:
             missing -= len(block)
 
     def cut(self, where: str = "") -> Damaged:
-        """The error that there are no more bytes, in `where`."""
+        """The error that the file ends too early, in `where`."""
         return Damaged(self.problem or f"it is cut off{where and ' in '}{where}")
 
     def _block(self) -> bytes:
@@ -124,22 +124,28 @@ class Stream:
             return b""
 
 
-def _unpacked(file: BinaryIO, magic: bytes, new: Callable[[], Any]) -> Iterator[bytes]:
-    """Blocks of a packed file. Packed files one after another are one, as for gzip, bzip2 and xz.
+def _decompressed(
+    file: BinaryIO, magic: bytes, new_decompressor: Callable[[], Any]
+) -> Iterator[bytes]:
+    """Blocks of a compressed file. Concatenated streams are one file, as for gzip, bzip2 and xz.
 
-    What follows and is not packed is no part of it. Checksums are checked by the unpackers.
+    Trailing bytes that are not compressed do not belong to it. The decompressors verify checksums.
     """
-    packed = file.read(_PACKED)
-    while packed.startswith(magic):
-        unpack = new()
-        while not unpack.eof:
-            block = unpack.decompress(packed, BLOCK)
-            # zlib gives back what it did not come to; the others keep it.
-            packed = getattr(unpack, "unconsumed_tail", b"")
+    compressed = file.read(_COMPRESSED_BLOCK)
+    while compressed.startswith(magic):
+        decompressor = new_decompressor()
+        while not decompressor.eof:
+            block = decompressor.decompress(compressed, BLOCK)
+            # zlib hands back what it did not consume; the others keep it.
+            compressed = getattr(decompressor, "unconsumed_tail", b"")
             if block:
                 yield block
-            elif not unpack.eof and not packed and not (packed := file.read(_PACKED)):
+            elif (
+                not decompressor.eof
+                and not compressed
+                and not (compressed := file.read(_COMPRESSED_BLOCK))
+            ):
                 raise EOFError("it is cut off")
-        packed = unpack.unused_data.lstrip(b"\0")
-        if len(packed) < len(magic):
-            packed = (packed + file.read(_PACKED)).lstrip(b"\0")
+        compressed = decompressor.unused_data.lstrip(b"\0")
+        if len(compressed) < len(magic):
+            compressed = (compressed + file.read(_COMPRESSED_BLOCK)).lstrip(b"\0")

@@ -8,14 +8,14 @@ from collections import Counter
 from labelmill.domain.codecs import IMAGE_ENDINGS
 
 NOT_LISTED = "folder that cannot be listed"
-"""Begins the reason of a folder whose files could not be seen."""
+"""How the reason of a folder begins whose files could not be listed."""
 
 
-_REASONS, _LONG_REASON = 100, 80
+_MOST_REASONS, _LONG_REASON = 100, 80
 
 
 def why_left_out(uri: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> str:
-    """Why a file of this name is no image to take; empty when it is one."""
+    """Why a file of this name is not ingested; empty when it is."""
     if any(part.startswith(".") and part not in (".", "..") for part in uri.split("/")):
         return "hidden"
     name = uri.rsplit("/", 1)[-1].lower()
@@ -25,7 +25,7 @@ def why_left_out(uri: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> str:
 
 
 def leave_out(skipped: Counter[str], reason: str) -> None:
-    """Counts a file that is left out; kinds of names beyond a hundred count together."""
-    if reason not in skipped and (len(reason) > _LONG_REASON or len(skipped) > _REASONS):
+    """Counts a file that is left out; beyond a hundred different reasons, names count together."""
+    if reason not in skipped and (len(reason) > _LONG_REASON or len(skipped) > _MOST_REASONS):
         reason = "not named like an image"
     skipped[reason] += 1

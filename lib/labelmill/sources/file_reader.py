@@ -1,4 +1,4 @@
-"""Runs on executors: opens the files of a heap below its root, and nowhere else."""
+"""Runs on executors: opens the files of a source below its root, and nowhere else."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Reader = Callable[[str], bytes]
 """From uri to the file's bytes; raises OSError, or ImageError ``too_large``."""
 
 
-def reader(root: str) -> Reader:
-    """Reads files below `root`, a folder or a `pyarrow.fs` URI; without one there is nothing to read.
+def open_reader(root: str) -> Reader:
+    """A reader of the files below `root`, a folder or a `pyarrow.fs` URI; empty: there is nothing to read.
 
     Raises:
         InputError: The folder is not visible from this worker.
     """
     if not root:
-        return _nothing_to_read
+        return _refuse
     if "://" in root:
         return _UriReader(root)
     if not os.path.isdir(root):
@@ -46,7 +46,7 @@ class _FolderReader:
 
     def __call__(self, uri: str) -> bytes:
         # A bare descriptor: Python's file objects cost as much as the decoding of a small image.
-        # Not blocking: a pipe among the images would be waited for without end.
+        # Non-blocking: opening a pipe among the images would wait forever.
         file = os.open(self._root + path_of(uri), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             status = os.fstat(file)
@@ -57,14 +57,14 @@ class _FolderReader:
                 raise too_large(size)
             data = os.read(file, size + 1)
             if len(data) != size:
-                # A short read, a file that grows, or one of those that have no size.
-                data = _rest(file, data)
+                # A short read, a file that grows, or a file that reports no size (as in /proc).
+                data = _read_rest(file, data)
             return data
         finally:
             os.close(file)
 
 
-def _rest(file: int, data: bytes) -> bytes:
+def _read_rest(file: int, data: bytes) -> bytes:
     parts, length = [data], len(data)
     while part := os.read(file, 1 << 20):
         parts.append(part)
@@ -87,5 +87,5 @@ class _UriReader:
             return bytes(file.read())
 
 
-def _nothing_to_read(uri: str) -> bytes:
+def _refuse(uri: str) -> bytes:
     raise OSError(f"{uri} came without its bytes")

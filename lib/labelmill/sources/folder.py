@@ -1,9 +1,9 @@
 """A folder tree of image files that workers can open: local, or shared by all of them.
 
-The order is that of the paths. Held in memory are the names of the folders on the way down, never all
-names of the tree.
+Files come in the order of their paths. Held in memory are the names in the folders on the way down, never
+all names of the tree.
 
-Left out, and counted as skipped: files whose name has no ending of an image, hidden files and folders
+Left out, and counted as skipped: files whose name does not end like an image's, hidden files and folders
 (``.DS_Store``, ``._x.png``), and folders behind symbolic links.
 """
 
@@ -21,18 +21,18 @@ from labelmill.domain.images.paths import path_of, uri_of
 from labelmill.sources.base import WAVE_FILES, SourceOptions, Wave, WaveBuilder
 from labelmill.sources.file_filter import NOT_LISTED, leave_out, why_left_out
 
-_AT_ONCE, _SAMPLE = 4096, 16
+_NAMES_AT_ONCE, _SIZES_SAMPLED = 4096, 16
 
 
-class FolderHeap:
-    """See `labelmill.sources.base.Heap`. Workers find out the sizes themselves."""
+class FolderSource:
+    """A folder; see `labelmill.sources.base.ImageSource`. Workers look up the sizes themselves."""
 
     def __init__(self, options: SourceOptions) -> None:
         self.name = uri_of(options.source)
         self.root = os.path.abspath(options.source)
         self.skipped: Counter[str] = Counter()
         self._paths = islice(_walk(self.root, self.skipped), options.limit)
-        # What fits one wave need not be looked through twice to be counted.
+        # A folder that fits in one wave need not be listed twice to be counted.
         self._first = list(islice(self._paths, WAVE_FILES))
         found = len(self._first)
         if found == WAVE_FILES:
@@ -40,21 +40,21 @@ class FolderHeap:
         self.total: int | None = found
 
     def waves(self) -> Iterator[Wave]:
-        """See `Heap.waves`."""
+        """See `ImageSource.waves`."""
         builder = WaveBuilder()
         paths, self._first = chain(self._first, self._paths), []
-        while some := list(islice(paths, min(_AT_ONCE, builder.room))):
-            builder.add_named(list(map(uri_of, some)))
+        while names := list(islice(paths, min(_NAMES_AT_ONCE, builder.room))):
+            builder.add_named(list(map(uri_of, names)))
             if builder.is_full():
                 yield self._wave(builder)
         if builder.count:
             yield self._wave(builder)
 
     def _wave(self, builder: WaveBuilder) -> Wave:
-        """The wave, with a guess at its bytes from a few of its files."""
+        """The wave, with its bytes estimated from a few of its files."""
         sizes = []
         uris = builder.rows["uri"]
-        for uri in uris[:: max(1, len(uris) // _SAMPLE)]:
+        for uri in uris[:: max(1, len(uris) // _SIZES_SAMPLED)]:
             with contextlib.suppress(OSError):
                 sizes.append(os.stat(os.fsencode(self.root) + b"/" + path_of(uri)).st_size)
         wave = builder.take()
@@ -64,18 +64,18 @@ class FolderHeap:
 
 def _walk(root: str, skipped: Counter[str]) -> Iterator[str]:
     """Paths of images below `root`, in the order of whole paths."""
-    # From the last to the first, so that the next one is taken from the end.
-    waiting = _listed(root, "", skipped)
+    # In reverse order, so that the next one is popped from the end.
+    waiting = _list_folder(root, "", skipped)
     while waiting:
         path = waiting.pop()
         if path.endswith("/"):
-            waiting += _listed(root, path, skipped)
+            waiting += _list_folder(root, path, skipped)
         else:
             yield path
 
 
-def _listed(root: str, below: str, skipped: Counter[str]) -> list[str]:
-    """Images and folders (with ``/`` at their end) of one folder, the last first."""
+def _list_folder(root: str, below: str, skipped: Counter[str]) -> list[str]:
+    """Images and folders (with a final ``/``) in one folder, in reverse order."""
     paths: list[str] = []
     try:
         found = os.scandir(os.path.join(root, below))
@@ -87,7 +87,7 @@ def _listed(root: str, below: str, skipped: Counter[str]) -> list[str]:
             if entry.name.startswith("."):
                 skipped["hidden"] += 1
             elif entry.is_dir(follow_symlinks=False):
-                # With its separator a folder sorts among files as its paths do.
+                # With its separator a folder sorts among the files as its paths do.
                 paths.append(f"{below}{entry.name}/")
             elif entry.is_symlink() and _is_folder(entry):
                 skipped["folder behind a link"] += 1
@@ -102,7 +102,7 @@ def _listed(root: str, below: str, skipped: Counter[str]) -> list[str]:
 def _is_folder(link: os.DirEntry[str]) -> bool:
     try:
         return link.is_dir()
-    except OSError:  # a loop, or a place that may not be looked at: the worker will say so
+    except OSError:  # a loop, or no permission: the worker will say so
         return False
 
 
@@ -113,7 +113,7 @@ def _count(root: str) -> int:
         try:
             found = os.scandir(waiting.pop())
         except OSError:
-            continue  # told when it is listed
+            continue  # reported when it is listed
         with found:
             for entry in found:
                 if entry.name.startswith("."):

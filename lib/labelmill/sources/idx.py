@@ -1,7 +1,7 @@
-"""IDX pairs: a file of images and one of labels, as MNIST and its relatives come.
+"""IDX pairs: a file of images and one of labels, the format of MNIST and its relatives.
 
-Each item becomes an image file of its own (PGM, PPM or PAM: `labelmill.domain.codecs.idx`) that is named
-``FILE#INDEX``. Names of files tell what belongs together: ``train-images-idx3-ubyte[.gz]`` with
+Each item becomes an image file of its own (PGM, PPM or PAM: `labelmill.domain.codecs.idx`), named
+``FILE#INDEX``. File names say what belongs together: ``train-images-idx3-ubyte[.gz]`` with
 ``train-labels-idx1-ubyte[.gz]``, ``X.idx3-ubyte`` with ``X.idx1-ubyte``, any images with
 ``labels.idx1[.gz]`` where they have none of their own. Without labels there are no classes.
 """
@@ -26,15 +26,15 @@ from labelmill.sources.base import (
     Wave,
     WaveBuilder,
 )
-from labelmill.sources.decompress import Stream
+from labelmill.sources.decompress import ByteStream
 from labelmill.sources.idx_names import find_idx, images_of, is_idx, labels_of, split_of
 
-__all__ = ["IdxHeap", "find_idx", "is_idx"]
+__all__ = ["IdxSource", "find_idx", "is_idx"]
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A file of images, and the labels of it when there are any."""
+    """A file of images, and its labels if there are any."""
 
     images: str
     header: idx.IdxHeader
@@ -43,8 +43,8 @@ class _Pair:
     label_header: idx.IdxHeader | None
 
 
-class IdxHeap:
-    """See `labelmill.sources.base.Heap`."""
+class IdxSource:
+    """IDX files; see `labelmill.sources.base.ImageSource`."""
 
     def __init__(self, options: SourceOptions) -> None:
         """Reads the headers.
@@ -53,7 +53,7 @@ class IdxHeap:
             options: A file of images, or a folder of such files.
 
         Raises:
-            InputError: There are none, they are no images, or labels are not as many as images.
+            InputError: There are none, they are no images, or the number of labels differs from that of images.
         """
         self.name, self.root = options.source, ""
         self.skipped: Counter[str] = Counter()
@@ -72,7 +72,7 @@ class IdxHeap:
         self.total: int | None = self._left
 
     def waves(self) -> Iterator[Wave]:
-        """See `Heap.waves`."""
+        """See `ImageSource.waves`."""
         for pair in self._pairs:
             number = min(self._left, pair.header.count)
             self._left -= number
@@ -102,7 +102,7 @@ def _pair(path: str) -> _Pair:
 
 def _header(path: str) -> idx.IdxHeader:
     try:
-        with Stream(path) as stream:
+        with ByteStream(path) as stream:
             data = stream.read(idx.HEADER)
             if not data and stream.problem:
                 raise InputError(f"cannot read {path}: {stream.problem}")
@@ -115,43 +115,45 @@ def _waves(pair: _Pair, number: int) -> Iterator[Wave]:
     """The first `number` items of one pair.
 
     Raises:
-        InputError: A file is damaged or not as long as it says; the waves before were good.
+        InputError: A file is damaged, or shorter or longer than its header says; earlier waves were good.
     """
     header, labels = pair.header, pair.label_header
     file = uri_of(os.path.basename(pair.images))
     size = len(pair.begin) + header.item
     step = max(1, min(WAVE_FILES, WAVE_BYTES // size, WAVE_PIXELS // header.item))
     with contextlib.ExitStack() as files:
-        images = files.enter_context(Stream(pair.images))
+        images = files.enter_context(ByteStream(pair.images))
         images.skip(header.length)
-        given = None
+        label_stream: ByteStream | None = None
         if pair.labels is not None and labels is not None:
-            given = files.enter_context(Stream(pair.labels))
-            given.skip(labels.length)
+            label_stream = files.enter_context(ByteStream(pair.labels))
+            label_stream.skip(labels.length)
         for at in range(0, number, step):
-            wanted = min(step, number - at)
-            data = idx.image_files(images.read(wanted * header.item), header, pair.begin)
+            requested = min(step, number - at)
+            data = idx.image_files(images.read(requested * header.item), header, pair.begin)
             if data and len(data[-1]) < size:
                 del data[-1]
             count = len(data)
             classes = None
-            if given is not None and labels is not None:
-                values = given.read(wanted * labels.item)
+            if label_stream is not None and labels is not None:
+                values = label_stream.read(requested * labels.item)
                 classes = idx.classes(values[: len(values) // labels.item * labels.item], labels)
                 count = min(count, len(classes))
             if count:
                 yield _wave(file, at, data[:count], classes)
-            if count < wanted:
-                short, path = (images, pair.images) if len(data) == count else (given, pair.labels)
+            if count < requested:
+                short, path = (
+                    (images, pair.images) if len(data) == count else (label_stream, pair.labels)
+                )
                 assert short is not None
                 raise InputError(
                     f"{path} is damaged after {at + count:,} of {header.count:,} items: {short.cut()}; "
-                    "those are taken, what follows cannot be read"
+                    "those are ingested, what follows cannot be read"
                 )
         if number == header.count:
             _check_end(images, pair.images)
-            if given is not None:
-                _check_end(given, str(pair.labels))
+            if label_stream is not None:
+                _check_end(label_stream, str(pair.labels))
 
 
 def _wave(file: str, at: int, data: list[bytes], classes: list[str] | None) -> Wave:
@@ -168,8 +170,8 @@ def _wave(file: str, at: int, data: list[bytes], classes: list[str] | None) -> W
     return wave.take()
 
 
-def _check_end(stream: Stream, path: str) -> None:
+def _check_end(stream: ByteStream, path: str) -> None:
     more = stream.at < len(stream.buffer) or stream.more()
     if more or stream.problem:
         what = stream.problem or "there is more than its header says"
-        raise InputError(f"{path} is damaged at its end: {what}; its items are taken")
+        raise InputError(f"{path} is damaged at its end: {what}; its items are ingested")

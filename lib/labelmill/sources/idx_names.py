@@ -1,4 +1,4 @@
-"""What names of IDX files say: which are images, which labels belong to them, which split they are."""
+"""What the names of IDX files mean: which are images, which labels belong to them, and the split."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def is_idx(path: str) -> bool:
 
 
 def find_idx(folder: str) -> list[str]:
-    """Paths of the IDX files of images in a folder, not below it; of a packed and a plain one the plain."""
+    """Paths of the IDX files of images directly in a folder; the plain one where both it and a ``.gz`` exist."""
     return images_of(folder)[0]
 
 
 def images_of(folder: str) -> tuple[list[str], int]:
-    """What `find_idx` finds, and the number of packed ones that are left out."""
+    """What `find_idx` finds, and the number of ``.gz`` copies that are left out."""
     found: dict[tuple[str, str], str] = {}
     copies = 0
     for name in sorted(os.listdir(folder), key=lambda name: (name.lower().endswith(".gz"), name)):
@@ -36,12 +36,12 @@ def images_of(folder: str) -> tuple[list[str], int]:
 
 
 def _stem(match: re.Match[str]) -> str:
-    """What a file of images and its labels have in common."""
+    """The part of the name that a file of images and its labels have in common."""
     return "-".join(part for part in _BETWEEN.split(_WORD.sub("", match[1])) if part)
 
 
 def labels_of(images: str) -> str | None:
-    """Path of the labels of a file of images; None when there are none beside it."""
+    """Path of the labels of a file of images; None when the folder has none."""
     folder, name = os.path.split(images)
     match = _NAME.fullmatch(name)
     stem = _stem(match) if match else ""
@@ -55,7 +55,7 @@ def labels_of(images: str) -> str | None:
 
 
 def split_of(name: str) -> str | None:
-    """The split that a word of a file's name says; ``t10k`` is MNIST's word for ``test``."""
+    """The split that a word of a file's name means; ``t10k`` is MNIST's word for ``test``."""
     for word in _BETWEEN.split(name.lower()):
         if word == _TEST:
             return "test"

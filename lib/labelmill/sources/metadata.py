@@ -1,4 +1,4 @@
-"""What else a source says of an image, as the JSON text of ``images.attributes``."""
+"""Metadata that a source gives an image: class, split, and the JSON text of ``images.attributes``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from labelmill.domain.splits.hashing import SPLITS_SHOWN
 
 # As labelmill.domain.images.label_rules writes them; json.dumps would build an encoder each time.
-_written = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False).encode
+_to_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False).encode
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -22,8 +22,8 @@ def attributes_of(values: Mapping[str, Any], texts: bool = False) -> str | None:
 
     Args:
         values: Name → value; None and NaN are left out.
-        texts: The values are texts whose types nobody wrote down, as in CSV: what is a number of
-            JSON becomes one, digit by digit as it stands there (``007`` and ``1e999`` stay text).
+        texts: The values are untyped texts, as in CSV: what JSON accepts as a number becomes one,
+            digit by digit as written (``007`` and ``1e999`` stay text).
 
     Raises:
         ValueError: A value that JSON cannot hold, such as bytes.
@@ -32,13 +32,13 @@ def attributes_of(values: Mapping[str, Any], texts: bool = False) -> str | None:
     for name in sorted(values):
         value = values[name]
         if texts and _NUMBER.fullmatch(value) and math.isfinite(float(value)):
-            parts.append(f"{_written(name)}: {value}")
-        elif (value := _plain(name, value)) is not None:
-            parts.append(f"{_written(name)}: {_written(value)}")
+            parts.append(f"{_to_json(name)}: {value}")
+        elif (value := _json_value(name, value)) is not None:
+            parts.append(f"{_to_json(name)}: {_to_json(value)}")
     return "{" + ", ".join(parts) + "}" if parts else None
 
 
-def _plain(name: str, value: Any) -> Any:
+def _json_value(name: str, value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, (float, Decimal)):
@@ -47,9 +47,9 @@ def _plain(name: str, value: Any) -> Any:
             return None
         return int(value) if isinstance(value, Decimal) and value == int(value) else number
     if isinstance(value, Mapping):
-        return {str(key): _plain(name, one) for key, one in value.items()}
+        return {str(key): _json_value(name, one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(name, one) for one in value]
+        return [_json_value(name, one) for one in value]
     if isinstance(value, (date, time)):  # datetime is a date
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -59,24 +59,24 @@ def _plain(name: str, value: Any) -> Any:
     )
 
 
-def merged_attributes(*texts: str | None) -> str | None:
-    """JSON objects as one; a later one's keys win; None when there is none."""
-    given = [text for text in texts if text]
-    if len(given) < 2:
-        return given[0] if given else None
+def merge_attributes(*texts: str | None) -> str | None:
+    """Merges JSON objects; keys of later ones win; None when there is none."""
+    objects = [text for text in texts if text]
+    if len(objects) < 2:
+        return objects[0] if objects else None
     merged: dict[str, Any] = {}
-    for text in given:
+    for text in objects:
         merged |= json.loads(text)
     return json.dumps(merged, sort_keys=True, ensure_ascii=False)
 
 
-def quotable(uri: str) -> str:
-    """The uri as tables and terminals can hold it: no file is named with a NUL."""
+def escape_nul(uri: str) -> str:
+    """The uri without NUL, which tables and terminals cannot hold; no file name has one."""
     return uri.replace("\0", "\\x00")
 
 
-def class_named(value: Any) -> str | None:
-    """The class that a value of a table or of JSON names; None stays None.
+def parse_class(value: Any) -> str | None:
+    """The class that a cell or a JSON value names; None stays None.
 
     Raises:
         ValueError: Neither text nor a whole number.
@@ -91,7 +91,7 @@ def class_named(value: Any) -> str | None:
     raise ValueError(f"label {repr(value)[:40]}; expected text or a whole number")
 
 
-def split_named(value: Any) -> str | None:
+def parse_split(value: Any) -> str | None:
     """The split that a value names, in any case; None stays None.
 
     Raises:

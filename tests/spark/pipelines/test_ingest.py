@@ -17,13 +17,13 @@ from labelmill.domain.images.image import image_id_of
 from labelmill.errors import AllFailed, InputError, NoData, NotAccepted
 from labelmill.pipelines.ingest.driver import IngestOptions, ingest
 from labelmill.settings import Settings
-from labelmill.sources import base as heaps
+from labelmill.sources import base
 from labelmill.sql import catalogue
 from labelmill.sql.pixels import with_pixels
 from labelmill.store.client import RowClient
 from labelmill.store.records.digest import collection_digest
 from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
-from tests.helpers.image_folders import pack, write_bad_files, write_heap
+from tests.helpers.image_folders import pack, write_bad_files, write_image_folder
 
 
 def test_files_become_rows_and_a_second_run_adds_nothing(
@@ -33,8 +33,8 @@ def test_files_become_rows_and_a_second_run_adds_nothing(
     tmp_path: Path,
     kudu_tool: Callable[..., str],
 ) -> None:
-    heap = write_heap(tmp_path / "heap")
-    first = ingest(spark, settings, str(heap), "c").results
+    source = write_image_folder(tmp_path / "images")
+    first = ingest(spark, settings, str(source), "c").results
     assert (first["files"], first["new"], first["annotations"], first["quarantined"]) == (
         12,
         12,
@@ -43,8 +43,8 @@ def test_files_become_rows_and_a_second_run_adds_nothing(
     )
 
     rows = {str(row["uri"]): row for row in client.scan(IMAGES)}
-    for path in heap.rglob("*.png"):
-        row = rows.pop(path.relative_to(heap).as_posix())
+    for path in source.rglob("*.png"):
+        row = rows.pop(path.relative_to(source).as_posix())
         pixels = decode_png(path.read_bytes())
         assert row["image_id"] == image_id_of(path.read_bytes())
         assert row["pixels"] == pixels.tobytes()
@@ -63,7 +63,7 @@ def test_files_become_rows_and_a_second_run_adds_nothing(
 
     before = collection_digest(client, "c")
     times = {row["ingested_at"] for row in client.scan(IMAGES, ["ingested_at"])}
-    second = ingest(spark, settings, str(heap), "c").results
+    second = ingest(spark, settings, str(source), "c").results
     assert (second["new"], second["already_there"], second["annotations"]) == (0, 12, 0)
     assert collection_digest(client, "c") == before
     assert {row["ingested_at"] for row in client.scan(IMAGES, ["ingested_at"])} == times
@@ -76,18 +76,18 @@ def test_an_archive_gives_the_rows_of_its_folder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    write_heap(tmp_path / "heap" / "train")
-    write_heap(tmp_path / "heap" / "test", images=4, seed=1)
-    write_bad_files(tmp_path / "heap")
-    (tmp_path / "heap" / "notes.txt").write_text("not an image")
+    write_image_folder(tmp_path / "images" / "train")
+    write_image_folder(tmp_path / "images" / "test", images=4, seed=1)
+    write_bad_files(tmp_path / "images")
+    (tmp_path / "images" / "notes.txt").write_text("not an image")
     for number, name in enumerate(
         (b"\xff.png", b"\\udcff.png")
     ):  # not UTF-8, and its like in UTF-8
         good = encode_png(np.full((3, 3, 1), number, np.uint8))
-        (tmp_path / "heap/train/b" / os.fsdecode(name)).write_bytes(good)
-    monkeypatch.setattr(heaps, "WAVE_FILES", 5)  # several waves must not change anything
-    archive = pack(tmp_path / "heap", tmp_path / "heap.tar.gz")
-    folder = ingest(spark, settings, str(tmp_path / "heap"), "c").results
+        (tmp_path / "images/train/b" / os.fsdecode(name)).write_bytes(good)
+    monkeypatch.setattr(base, "WAVE_FILES", 5)  # several waves must not change anything
+    archive = pack(tmp_path / "images", tmp_path / "images.tar.gz")
+    folder = ingest(spark, settings, str(tmp_path / "images"), "c").results
     before = collection_digest(client, "c")
     streamed = ingest(spark, settings, str(archive), "c").results
     assert folder["new"] == 18
@@ -103,9 +103,9 @@ def test_an_archive_gives_the_rows_of_its_folder(
 def test_bad_files_are_quarantined_with_reasons_and_released_when_mended(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> None:
-    heap = write_heap(tmp_path / "heap", images=4)
-    expected = write_bad_files(heap)
-    report = ingest(spark, settings, str(heap), "c")
+    source = write_image_folder(tmp_path / "images", images=4)
+    expected = write_bad_files(source)
+    report = ingest(spark, settings, str(source), "c")
     assert report.error is None
     assert report.results["new"] == 4
     rows = {str(row["uri"]): row for row in client.scan(QUARANTINE)}
@@ -113,8 +113,8 @@ def test_bad_files_are_quarantined_with_reasons_and_released_when_mended(
     assert rows["bad/text.png"]["head"] == b"this is no picture\n"
     assert "20000" in str(rows["bad/huge.png"]["message"]).replace(",", "")
 
-    (heap / "bad/text.png").write_bytes(encode_png(np.full((4, 4, 1), 9, np.uint8)))
-    assert ingest(spark, settings, str(heap), "c").results["new"] == 1
+    (source / "bad/text.png").write_bytes(encode_png(np.full((4, 4, 1), 9, np.uint8)))
+    assert ingest(spark, settings, str(source), "c").results["new"] == 1
     assert {str(row["uri"]) for row in client.scan(QUARANTINE, ["uri"])} == set(expected) - {
         "bad/text.png"
     }
@@ -123,15 +123,15 @@ def test_bad_files_are_quarantined_with_reasons_and_released_when_mended(
 def test_too_many_bad_files_fail_the_job_after_the_good_ones(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
-    heap = write_heap(tmp_path / "heap", images=5)
-    write_bad_files(heap)
-    report = ingest(spark, settings, str(heap), "c", IngestOptions(fail_over=20.0))
+    source = write_image_folder(tmp_path / "images", images=5)
+    write_bad_files(source)
+    report = ingest(spark, settings, str(source), "c", IngestOptions(fail_over=20.0))
     assert report.exit_code == NotAccepted.exit_code
     assert "50.00 %" in str(report.error)
     assert report.results["new"] == 5
-    shutil.rmtree(heap / "a")
-    shutil.rmtree(heap / "b")
-    assert ingest(spark, settings, str(heap), "d").exit_code == AllFailed.exit_code
+    shutil.rmtree(source / "a")
+    shutil.rmtree(source / "b")
+    assert ingest(spark, settings, str(source), "d").exit_code == AllFailed.exit_code
 
 
 def test_same_bytes_twice_are_one_image_and_a_conflict_when_classes_differ(
@@ -141,17 +141,17 @@ def test_same_bytes_twice_are_one_image_and_a_conflict_when_classes_differ(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heap = write_heap(tmp_path / "heap", images=3)
-    shutil.copy(heap / "a/000.png", heap / "a/zzz.png")
-    shutil.copy(heap / "a/000.png", heap / "b/000.png")
-    monkeypatch.setattr(heaps, "WAVE_FILES", 2)
-    results = ingest(spark, settings, str(heap), "c").results
+    source = write_image_folder(tmp_path / "images", images=3)
+    shutil.copy(source / "a/000.png", source / "a/zzz.png")
+    shutil.copy(source / "a/000.png", source / "b/000.png")
+    monkeypatch.setattr(base, "WAVE_FILES", 2)
+    results = ingest(spark, settings, str(source), "c").results
     assert (results["files"], results["new"], results["conflicts"]) == (5, 3, 1)
     assert (results["repeated_in_source"], results["already_there"]) == (2, 0)
     mine = [
         r
         for r in client.scan(IMAGES)
-        if r["image_id"] == image_id_of((heap / "a/000.png").read_bytes())
+        if r["image_id"] == image_id_of((source / "a/000.png").read_bytes())
     ]
     assert [row["uri"] for row in mine] == ["a/000.png"], (
         "the first in order wins, across waves too"
@@ -162,14 +162,14 @@ def test_same_bytes_twice_are_one_image_and_a_conflict_when_classes_differ(
 def test_the_first_of_equal_files_names_the_image_however_workers_race(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> None:
-    heap = write_heap(tmp_path / "heap" / "test", images=200)
-    for path in sorted((heap / "a").glob("*.png")):
+    source = write_image_folder(tmp_path / "images" / "test", images=200)
+    for path in sorted((source / "a").glob("*.png")):
         for copy in ("train", "validation"):
-            target = tmp_path / "heap" / copy / "a" / path.name
+            target = tmp_path / "images" / copy / "a" / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
     options = IngestOptions(labels="{class}/{number}.png")
-    results = ingest(spark, settings, str(tmp_path / "heap"), "c", options).results
+    results = ingest(spark, settings, str(tmp_path / "images"), "c", options).results
     assert (results["new"], results["repeated_in_source"], results["conflicts"]) == (200, 200, 0)
     rows = list(client.scan(IMAGES, ["uri", "split", "attributes"]))
     assert {str(row["uri"]).split("/")[0] for row in rows} == {"test"}
@@ -179,7 +179,7 @@ def test_the_first_of_equal_files_names_the_image_however_workers_race(
     # As a killed run may leave it: a later one of the equal files came first.
     whole = next(row for row in client.scan(IMAGES) if row["uri"] == "test/a/000.png")
     client.write(IMAGES, [{**whole, "uri": "train/a/000.png", "split": "train"}])
-    again = ingest(spark, settings, str(tmp_path / "heap"), "c", options).results
+    again = ingest(spark, settings, str(tmp_path / "images"), "c", options).results
     assert again["new"] == 0
     assert {row["split"] for row in client.scan(IMAGES, ["split"])} == {"test"}
 
@@ -187,9 +187,9 @@ def test_the_first_of_equal_files_names_the_image_however_workers_race(
 def test_a_dry_run_tells_and_writes_nothing(
     spark: SparkSession, settings: Settings, tmp_path: Path, kudu_tool: Callable[..., str]
 ) -> None:
-    heap = write_heap(tmp_path / "heap", images=6)
-    write_bad_files(heap)
-    report = ingest(spark, settings, str(heap), "c", IngestOptions(limit=8, dry_run=True))
+    source = write_image_folder(tmp_path / "images", images=6)
+    write_bad_files(source)
+    report = ingest(spark, settings, str(source), "c", IngestOptions(limit=8, dry_run=True))
     assert (report.results["files"], report.results["would_take"]) == (8, 6)
     assert report.results["quarantined"] == 2
     assert settings.table_prefix not in kudu_tool("table", "list")
@@ -199,9 +199,9 @@ def test_large_images_are_chunked_and_come_back_whole(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 65536, (200, 300, 1), np.uint16)
-    write_heap(tmp_path / "heap", images=2)
-    (tmp_path / "heap/a/large.png").write_bytes(encode_png(pixels))
-    ingest(spark, settings, str(tmp_path / "heap"), "c")
+    write_image_folder(tmp_path / "images", images=2)
+    (tmp_path / "images/a/large.png").write_bytes(encode_png(pixels))
+    ingest(spark, settings, str(tmp_path / "images"), "c")
     [row] = [row for row in client.scan(IMAGES) if row["uri"] == "a/large.png"]
     assert row["pixels"] is None
     assert row["thumbnail"]
@@ -217,9 +217,9 @@ def test_large_images_are_chunked_and_come_back_whole(
 def test_a_folder_without_labels_is_fine_and_says_how_labels_are_found(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> None:
-    (tmp_path / "heap").mkdir()
-    (tmp_path / "heap/1.png").write_bytes(encode_png(np.zeros((2, 2, 1), np.uint8)))
-    report = ingest(spark, settings, str(tmp_path / "heap"), "c")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/1.png").write_bytes(encode_png(np.zeros((2, 2, 1), np.uint8)))
+    report = ingest(spark, settings, str(tmp_path / "images"), "c")
     assert (report.results["new"], report.results["annotations"]) == (1, 0)
     assert any("parent folder" in note for note in report.notes)
 
@@ -233,7 +233,9 @@ def test_nothing_to_ingest_is_told_apart(
     with pytest.raises(InputError, match="does not exist"):
         ingest(spark, settings, str(tmp_path / "nowhere"), "c")
     (tmp_path / "x.jpg").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"of no kind that can be ingested; .*\.tar\.gz"):
+    with pytest.raises(
+        InputError, match=r"is not a kind of source that can be ingested; .*\.tar\.gz"
+    ):
         ingest(spark, settings, str(tmp_path / "x.jpg"), "c")
     with pytest.raises(InputError, match=r"names no \{class\}"):
         ingest(spark, settings, str(tmp_path / "empty"), "c", IngestOptions(labels="{x}.png"))
@@ -244,12 +246,12 @@ def test_nothing_to_ingest_is_told_apart(
 def test_a_damaged_archive_keeps_what_came_before(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> None:
-    write_heap(tmp_path / "heap", images=300)
-    whole = pack(tmp_path / "heap", tmp_path / "whole.tar.gz").read_bytes()
+    write_image_folder(tmp_path / "images", images=300)
+    whole = pack(tmp_path / "images", tmp_path / "whole.tar.gz").read_bytes()
     (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
     report = ingest(spark, settings, str(tmp_path / "cut.tar.gz"), "c")
     assert re.search(
-        r"cut\.tar\.gz is damaged after [0-9]+ images.*those are taken", str(report.error)
+        r"cut\.tar\.gz is damaged after [0-9]+ images.*those are ingested", str(report.error)
     )
     assert report.exit_code == InputError.exit_code
     there = len(list(client.scan(IMAGES, ["uri"])))

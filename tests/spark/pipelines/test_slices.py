@@ -20,11 +20,11 @@ from labelmill.pipelines.slices.preview import SlicePreview, preview_slice
 from labelmill.pipelines.slices.sheet_rows import LETTERS
 from labelmill.settings import Settings
 from labelmill.sql import named_slices
-from labelmill.sql.named_slices import NamedSlice, Parameter
+from labelmill.sql.named_slices import NamedSlice, SliceParameter
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import ALIASES, ANNOTATIONS, LABELS
 from tests.conftest import ROOT
-from tests.helpers.image_folders import write_heap
+from tests.helpers.image_folders import write_image_folder
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 OURS = {
@@ -40,7 +40,7 @@ def heap(spark: SparkSession, settings: Settings, client: RowClient, tmp_path: P
     Version 2 of ``m`` (production) is wrong on the first two and unsure of the first five; version
     1 says a of all. A person has looked at the first, and says z.
     """
-    folder = write_heap(tmp_path / "heap")
+    folder = write_image_folder(tmp_path / "heap")
     ingest(spark, settings, str(folder), "c")
     files = sorted(folder.rglob("*.png"), key=lambda path: path.name)
     ids = [image_id_of(path.read_bytes()) for path in files]
@@ -79,7 +79,7 @@ def ours(name: str, settings: Settings) -> tuple[NamedSlice, dict[str, str]]:
 def answered(
     spark: SparkSession, settings: Settings, sql: str, **values: str
 ) -> tuple[SlicePreview, NamedSlice]:
-    parameters = tuple(Parameter(name, "") for name in values)
+    parameters = tuple(SliceParameter(name, "") for name in values)
     named = NamedSlice("mine", sql, "x", parameters)
     return preview_slice(spark, settings, named, values), named
 
@@ -161,14 +161,14 @@ def test_what_cannot_be_frozen_is_told(
     error: type[Exception],
     text: str,
 ) -> None:
-    named = NamedSlice("mine", sql, "x", tuple(Parameter(name, "") for name in parameters))
+    named = NamedSlice("mine", sql, "x", tuple(SliceParameter(name, "") for name in parameters))
     with pytest.raises(error, match=text):
         check_slice(spark, settings, named, {})
 
 
 def test_null_that_does_not_fit_asks_for_a_value(spark: SparkSession, settings: Settings) -> None:
     sql = "select collection, image_id, class from truth order by image_id limit :n"
-    named = NamedSlice("mine", sql, "x", (Parameter("n", ""),))
+    named = NamedSlice("mine", sql, "x", (SliceParameter("n", ""),))
     with pytest.raises(InputError, match=r"null for n\); give --param n=… to check this"):
         check_slice(spark, settings, named, {})
     assert check_slice(spark, settings, named, {"n": "3"}).freezes_to == "images with a class"
@@ -213,7 +213,7 @@ def test_a_small_slice_is_shown_whole_and_in_its_order(
 def test_of_a_large_slice_each_class_shows_some_and_all_are_counted(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
-    ingest(spark, settings, str(write_heap(tmp_path / "many", CARDS + 50, "aab")), "c")
+    ingest(spark, settings, str(write_image_folder(tmp_path / "many", CARDS + 50, "aab")), "c")
     sql = "select collection, image_id, class from truth"
     sheet = sheet_of(spark, settings, sql)
     assert (sheet.rows, sheet.whole) == (450, False)

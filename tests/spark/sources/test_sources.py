@@ -25,7 +25,7 @@ from labelmill.sources.remote import hadoop_waves
 from labelmill.store.client import RowClient
 from labelmill.store.records.digest import collection_digest
 from labelmill.store.schema.tables import ANNOTATIONS, IMAGES, QUARANTINE
-from tests.helpers.image_folders import write_heap
+from tests.helpers.image_folders import write_image_folder
 
 RANDOM = np.random.default_rng(7)
 
@@ -54,36 +54,36 @@ def test_a_uri_gives_the_rows_of_its_folder(
     monkeypatch.setattr(hadoop_waves, "_PARTS", 2)
     monkeypatch.setattr(hadoop_waves, "_DRIVER_FILES", 20)
     monkeypatch.setattr(hadoop_waves, "ARCHIVED_FILE_CAP", 400)
-    heap = write_heap(tmp_path / "heap", images=20)
+    source = write_image_folder(tmp_path / "images", images=20)
     odd = ["a b.png", "%41.png", "ü#.png", "[1].png", "{a,b}.png", "_MG_1.png", "\\udcff.png"]
     odd += ["new\nline.png", "k=v/1.png", "_d/1.png", "x.png/1.png", "; isDirectory=true.png"]
     for name in odd:
-        (heap / name).parent.mkdir(exist_ok=True)
-        (heap / name).write_bytes(_png())
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_bytes(_png())
     large = encode_png(RANDOM.integers(0, 256, (20, 20, 1), np.uint8))
-    (heap / "a" / "large.png").write_bytes(large)
-    (heap / "empty.png").touch()
-    (heap / "notes.txt").touch()
+    (source / "a" / "large.png").write_bytes(large)
+    (source / "empty.png").touch()
+    (source / "notes.txt").touch()
 
     # Hadoop's own check sums: one file that it finds damaged, among others that are not.
-    wrong = heap / "a" / ".002.png.crc"
+    wrong = source / "a" / ".002.png.crc"
     wrong.write_bytes(b"crc\0\0\0\2\0" + b"1234")
-    first = ingest(spark, settings, f"{mounted}/heap", "c").results
+    first = ingest(spark, settings, f"{mounted}/images", "c").results
     assert (first["files"], first["new"]) == (34, 32)
     assert first["quarantined_by_reason"] == {"unreadable": 1, "not_png": 1}
     [bad] = client.scan(QUARANTINE, None, {"collection": "c", "uri": "a/002.png"})
     assert "ChecksumException" in str(bad["message"])
 
     wrong.unlink()
-    second = ingest(spark, settings, f"{mounted}/heap/", "c").results
+    second = ingest(spark, settings, f"{mounted}/images/", "c").results
     assert (second["new"], second["quarantined"]) == (1, 1)
     assert not list(client.scan(QUARANTINE, None, {"collection": "c", "uri": "a/002.png"}))
     digest = collection_digest(client, "c")
     uris = sorted(str(row["uri"]) for row in client.scan(IMAGES))
-    good = [p for p in heap.rglob("*.png") if p.is_file() and p.stat().st_size]
-    assert uris == sorted(uri_of(p.relative_to(heap).as_posix()) for p in good)
+    good = [p for p in source.rglob("*.png") if p.is_file() and p.stat().st_size]
+    assert uris == sorted(uri_of(p.relative_to(source).as_posix()) for p in good)
 
-    folder = ingest(spark, settings, str(heap), "c").results
+    folder = ingest(spark, settings, str(source), "c").results
     assert (folder["files"], folder["new"], folder["annotations"]) == (34, 0, 0)
     assert folder["skipped"] == second["skipped"]
     assert collection_digest(client, "c") == digest

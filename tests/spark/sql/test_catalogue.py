@@ -14,8 +14,8 @@ from labelmill.errors import InputError, UnknownName
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
-from labelmill.sql.snapshot import settled
-from tests.helpers.image_folders import write_heap
+from labelmill.sql.snapshot import resolve_snapshot
+from tests.helpers.image_folders import write_image_folder
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 
@@ -23,7 +23,7 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 @pytest.fixture
 def ask(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ask:
     """Answers of a catalogue with 40 images, in classes a and b, as collection ``c``."""
-    ingest(spark, settings, str(write_heap(tmp_path / "heap", images=40)), "c")
+    ingest(spark, settings, str(write_image_folder(tmp_path / "heap", images=40)), "c")
 
     def rows(sql: str, **how: Any) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in catalogue.query(spark, settings, sql, **how).collect()]
@@ -50,11 +50,11 @@ def test_parameters_are_values_and_never_sql(ask: Ask) -> None:
 def test_a_sample_is_the_same_at_a_snapshot_while_rows_come(
     ask: Ask, spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
-    at = settled()
+    at = resolve_snapshot(wait=True)
     sql = "select image_id from images tablesample (30 percent) repeatable (7)"
     once = sorted(ask(sql, snapshot_ms=at, repeatable=True))
     assert 0 < len(once) < 40
-    ingest(spark, settings, str(write_heap(tmp_path / "more", images=30, seed=9)), "c")
+    ingest(spark, settings, str(write_image_folder(tmp_path / "more", images=30, seed=9)), "c")
     assert sorted(ask(sql, snapshot_ms=at, repeatable=True)) == once
     cut = sql.replace("select", "select /*+ repartition(5) */")
     assert sorted(ask(cut, snapshot_ms=at, repeatable=True)) == once

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from labelmill.errors import ImageError, InputError
-from labelmill.sources import base as heaps
+from labelmill.sources import base, folder
 from labelmill.sources import file_reader as read
-from labelmill.sources import folder
 from labelmill.sources.base import SourceOptions
-from labelmill.sources.file_reader import reader
-from labelmill.sources.folder import FolderHeap
+from labelmill.sources.file_reader import open_reader
+from labelmill.sources.folder import FolderSource
 
 
 def _write(root: Path, *names: str) -> Path:
@@ -24,8 +23,8 @@ def _write(root: Path, *names: str) -> Path:
     return root
 
 
-def _uris(heap: FolderHeap) -> list[list[str]]:
-    return [wave.files["uri"].to_pylist() for wave in heap.waves()]  # type: ignore[union-attr]
+def _uris(source: FolderSource) -> list[list[str]]:
+    return [wave.files["uri"].to_pylist() for wave in source.waves()]  # type: ignore[union-attr]
 
 
 def test_files_come_in_the_order_of_their_paths(
@@ -34,13 +33,13 @@ def test_files_come_in_the_order_of_their_paths(
     names = ["b/1.png", "b.png", "b/a/2.PNG", "a/x.pgm", "b-1/3.png", "z.png", "b/.x/1.png"]
     _write(tmp_path, *names, "a/notes.txt", ".hidden.png", "b/._1.png")
     (tmp_path / "b" / "link").symlink_to(tmp_path / "a")
-    monkeypatch.setattr(heaps, "WAVE_FILES", 4)
-    heap = FolderHeap(SourceOptions(str(tmp_path)))
-    found = _uris(heap)
+    monkeypatch.setattr(base, "WAVE_FILES", 4)
+    source = FolderSource(SourceOptions(str(tmp_path)))
+    found = _uris(source)
     assert [len(wave) for wave in found] == [4, 2]
     assert [uri for wave in found for uri in wave] == sorted(names[:-1])
-    assert heap.total == 6
-    assert heap.skipped == {
+    assert source.total == 6
+    assert source.skipped == {
         "hidden": 3,
         "folder behind a link": 1,
         "not named like an image: .txt": 1,
@@ -51,26 +50,26 @@ def test_links_that_lead_nowhere_stop_nothing(tmp_path: Path) -> None:
     _write(tmp_path, "a.png", "z.png", "frame.0000001", "frame.0000002")
     (tmp_path / "loop.png").symlink_to("loop.png")
     (tmp_path / os.fsdecode(b"x.\xff")).write_bytes(b"")
-    heap = FolderHeap(SourceOptions(str(tmp_path)))
-    assert heap.total == 3
-    assert _uris(heap) == [["a.png", "loop.png", "z.png"]]
-    assert heap.skipped["not named like an image: .\\udcff"] == 1
+    source = FolderSource(SourceOptions(str(tmp_path)))
+    assert source.total == 3
+    assert _uris(source) == [["a.png", "loop.png", "z.png"]]
+    assert source.skipped["not named like an image: .\\udcff"] == 1
     with pytest.raises(OSError, match="symbolic"):
-        reader(str(tmp_path))("loop.png")
+        open_reader(str(tmp_path))("loop.png")
 
 
 def test_kinds_of_names_do_not_pile_up(tmp_path: Path) -> None:
     _write(tmp_path, *(f"frame.{number:04d}" for number in range(300)))
-    heap = FolderHeap(SourceOptions(str(tmp_path)))
-    assert _uris(heap) == []
-    assert len(heap.skipped) < 110
-    assert heap.skipped.total() == 300
+    source = FolderSource(SourceOptions(str(tmp_path)))
+    assert _uris(source) == []
+    assert len(source.skipped) < 110
+    assert source.skipped.total() == 300
 
 
 def test_a_limit_takes_the_first_in_order(tmp_path: Path) -> None:
-    heap = FolderHeap(SourceOptions(str(_write(tmp_path, "c.png", "a/1.png", "b.png")), 2))
-    assert _uris(heap) == [["a/1.png", "b.png"]]
-    assert heap.total == 2
+    source = FolderSource(SourceOptions(str(_write(tmp_path, "c.png", "a/1.png", "b.png")), 2))
+    assert _uris(source) == [["a/1.png", "b.png"]]
+    assert source.total == 2
 
 
 @pytest.mark.parametrize(("limit", "total"), [(None, 7), (9, 7), (7, 7), (6, 6), (3, 3), (2, 2)])
@@ -79,11 +78,11 @@ def test_more_files_than_a_wave_are_counted_before_they_are_listed(
 ) -> None:
     names = [*sorted(f"{letter}/{number}.png" for letter in "abc" for number in (1, 2)), "z.png"]
     _write(tmp_path, *names, "notes.txt")
-    monkeypatch.setattr(heaps, "WAVE_FILES", 3)
+    monkeypatch.setattr(base, "WAVE_FILES", 3)
     monkeypatch.setattr(folder, "WAVE_FILES", 3)
-    heap = FolderHeap(SourceOptions(str(tmp_path), limit))
-    assert heap.total == total
-    found = _uris(heap)
+    source = FolderSource(SourceOptions(str(tmp_path), limit))
+    assert source.total == total
+    found = _uris(source)
     assert [uri for wave in found for uri in wave] == names[:total]
     assert max(map(len, found)) <= 3
 
@@ -97,9 +96,9 @@ def test_folders_deeper_than_python_recurses(tmp_path: Path) -> None:
         deep = below
     os.close(os.open("x.png", os.O_CREAT | os.O_WRONLY, dir_fd=deep))
     os.close(deep)
-    heap = FolderHeap(SourceOptions(str(tmp_path)))
+    source = FolderSource(SourceOptions(str(tmp_path)))
     try:
-        assert _uris(heap) == [["d/" * 1_200 + "x.png"]]
+        assert _uris(source) == [["d/" * 1_200 + "x.png"]]
     finally:  # Python's own removal of folders recurses
         subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
 
@@ -107,10 +106,10 @@ def test_folders_deeper_than_python_recurses(tmp_path: Path) -> None:
 def test_names_that_are_not_utf8_are_listed_and_read(tmp_path: Path) -> None:
     for name in (b"\xff.png", b"\\udcff.png", b"\xff.txt"):
         (tmp_path / os.fsdecode(name)).write_bytes(name)
-    heap = FolderHeap(SourceOptions(str(tmp_path)))
-    [uris] = _uris(heap)
+    source = FolderSource(SourceOptions(str(tmp_path)))
+    [uris] = _uris(source)
     assert uris == ["\\\\udcff.png", "\\udcff.png"]
-    assert [reader(heap.root)(uri) for uri in uris] == [b"\\udcff.png", b"\xff.png"]
+    assert [open_reader(source.root)(uri) for uri in uris] == [b"\\udcff.png", b"\xff.png"]
 
 
 def test_what_cannot_be_read_is_told_and_never_waited_for(
@@ -121,7 +120,7 @@ def test_what_cannot_be_read_is_told_and_never_waited_for(
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "dangling.png").symlink_to("nowhere")
     (tmp_path / "zero.png").symlink_to("/dev/zero")
-    ours = reader(str(tmp_path))
+    ours = open_reader(str(tmp_path))
     for name, problem in {
         "a-long-name.png": ImageError,
         "zero.png": OSError,
@@ -132,9 +131,9 @@ def test_what_cannot_be_read_is_told_and_never_waited_for(
         with pytest.raises(problem):
             ours(name)
     with pytest.raises(InputError, match="not visible on worker"):
-        reader(str(tmp_path / "nowhere"))
+        open_reader(str(tmp_path / "nowhere"))
 
 
 def test_what_a_wave_carries_fits_a_message_of_spark() -> None:
     default = 128 << 20  # spark.rpc.message.maxSize
-    assert max(heaps.WAVE_BYTES, heaps.ARCHIVED_FILE_CAP) <= 0.8 * default
+    assert max(base.WAVE_BYTES, base.ARCHIVED_FILE_CAP) <= 0.8 * default

@@ -15,7 +15,7 @@ from labelmill.domain.codecs import decode_image
 from labelmill.errors import InputError
 from labelmill.sources import idx
 from labelmill.sources.base import SourceOptions
-from labelmill.sources.idx import IdxHeap, find_idx, is_idx
+from labelmill.sources.idx import IdxSource, find_idx, is_idx
 
 _TYPES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D}
 _RANDOM = np.random.default_rng(4)
@@ -42,10 +42,10 @@ def pixels(*shape: int) -> npt.NDArray[np.uint8]:
 
 
 def rows(source: Path, limit: int | None = None) -> list[dict[str, object]]:
-    """All rows of a heap."""
-    heap = IdxHeap(SourceOptions(str(source), limit))
-    found = [row for wave in heap.waves() for row in wave.files.to_pylist()]
-    assert heap.total == len(found)
+    """All rows of a source."""
+    opened = IdxSource(SourceOptions(str(source), limit))
+    found = [row for wave in opened.waves() for row in wave.files.to_pylist()]
+    assert opened.total == len(found)
     return found
 
 
@@ -115,9 +115,9 @@ def test_a_folder_of_several_files(tmp_path: Path) -> None:
         write(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.arange(5, dtype=np.uint8))
     write(tmp_path / "train-images-idx3-ubyte", pixels(5, 2, 2))  # unpacked beside it
     (tmp_path / "README").write_text("no image")
-    heap = IdxHeap(SourceOptions(str(tmp_path)))
-    assert heap.total == 10
-    assert heap.skipped == {"packed copy of a plain IDX file": 1}
+    source = IdxSource(SourceOptions(str(tmp_path)))
+    assert source.total == 10
+    assert source.skipped == {"packed copy of a plain IDX file": 1}
     found = rows(tmp_path)
     assert [row["split"] for row in found] == ["test"] * 5 + ["train"] * 5
     assert found[5]["uri"] == "train-images-idx3-ubyte#0"
@@ -129,7 +129,7 @@ def test_other_names_are_no_idx_files(tmp_path: Path) -> None:
         assert not is_idx(name)
     assert find_idx(str(tmp_path)) == []
     with pytest.raises(InputError, match="has no IDX files"):
-        IdxHeap(SourceOptions(str(tmp_path)))
+        IdxSource(SourceOptions(str(tmp_path)))
 
 
 def test_waves_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_waves_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     path = write(tmp_path / "x-images-idx3-ubyte", images)
     whole = rows(path)
     monkeypatch.setattr(idx, "WAVE_BYTES", 300)
-    waves = list(IdxHeap(SourceOptions(str(path))).waves())
+    waves = list(IdxSource(SourceOptions(str(path))).waves())
     assert max(wave.bytes for wave in waves) <= 300
     assert len(waves) == 67
     assert [row for wave in waves for row in wave.files.to_pylist()] == whole
@@ -148,10 +148,10 @@ def test_memory_does_not_grow_with_the_file(
 ) -> None:
     monkeypatch.setattr(idx, "WAVE_BYTES", 1 << 20)
     path = write(tmp_path / "x-images-idx3-ubyte.gz", np.zeros((4000, 100, 100), np.uint8))
-    heap = IdxHeap(SourceOptions(str(path)))
+    source = IdxSource(SourceOptions(str(path)))
     tracemalloc.start()
     try:
-        assert sum(wave.count or 0 for wave in heap.waves()) == 4000
+        assert sum(wave.count or 0 for wave in source.waves()) == 4000
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
@@ -175,19 +175,19 @@ def test_what_is_no_file_of_images(tmp_path: Path, raw: bytes, message: str) -> 
     path = tmp_path / "x-images-idx3-ubyte"
     path.write_bytes(raw)
     with pytest.raises(InputError, match=message):
-        IdxHeap(SourceOptions(str(path)))
+        IdxSource(SourceOptions(str(path)))
 
 
 def test_labels_must_be_as_many_as_images_and_whole_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "x-images-idx3-ubyte", pixels(3, 2, 2))
     labels = write(tmp_path / "x-labels-idx1-ubyte", np.zeros(4, np.uint8))
     with pytest.raises(InputError, match=f"{path} holds 3 images, but {labels} holds 4 labels"):
-        IdxHeap(SourceOptions(str(path)))
+        IdxSource(SourceOptions(str(path)))
     with pytest.raises(InputError, match="expected images"):
-        IdxHeap(SourceOptions(str(labels)))
+        IdxSource(SourceOptions(str(labels)))
     write(labels, np.zeros(3, np.float32))
     with pytest.raises(InputError, match="expected labels: whole numbers"):
-        IdxHeap(SourceOptions(str(path)))
+        IdxSource(SourceOptions(str(path)))
 
 
 @pytest.mark.parametrize("packer", ["", ".gz"])
@@ -202,7 +202,7 @@ def test_a_cut_file_gives_what_is_whole(tmp_path: Path, packer: str, cut: str) -
     raw = paths[cut].read_bytes()
     paths[cut].write_bytes(raw[: len(raw) // 2 + 1])
     found: list[dict[str, object]] = []
-    waves = IdxHeap(SourceOptions(str(paths["images"]))).waves()
+    waves = IdxSource(SourceOptions(str(paths["images"]))).waves()
     with pytest.raises(
         InputError, match=rf"{paths[cut]} is damaged after [\d,]+ of 2,000.*cut off"
     ):
@@ -217,7 +217,7 @@ def test_more_than_the_header_says_is_told(tmp_path: Path, packer: str) -> None:
     path = tmp_path / f"x-images-idx3-ubyte{packer}"
     raw = content(pixels(3, 2, 2)) + b"more"
     path.write_bytes(gzip.compress(raw) if packer else raw)
-    waves = IdxHeap(SourceOptions(str(path))).waves()
+    waves = IdxSource(SourceOptions(str(path))).waves()
     assert next(waves).count == 3
     with pytest.raises(InputError, match="damaged at its end: there is more than its header says"):
         next(waves)
@@ -225,9 +225,9 @@ def test_more_than_the_header_says_is_told(tmp_path: Path, packer: str) -> None:
 
 
 def test_mnist(data: Path) -> None:
-    heap = IdxHeap(SourceOptions(str(data / "mnist")))
-    assert heap.total == 70_000
-    first = next(heap.waves())
+    source = IdxSource(SourceOptions(str(data / "mnist")))
+    assert source.total == 70_000
+    first = next(source.waves())
     assert first.count == 10_000
     assert first.files["class"][:5].to_pylist() == ["7", "2", "1", "0", "4"]
     assert first.files["split"][0].as_py() == "test"

@@ -7,7 +7,7 @@ import pytest
 from pyspark.errors import PySparkTypeError
 
 from labelmill.pipelines.export.worker import EXPORTED
-from labelmill.pipelines.ingest.worker import SUMMARY
+from labelmill.pipelines.ingest.batch import SUMMARY
 from labelmill.spark.arrow import struct_type
 
 

@@ -1,4 +1,4 @@
-"""How many different images a heap has, counted with bounded memory."""
+"""The number of different images in a source, counted with bounded memory."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy.typing as npt
 _PARTS = 64
 _ID_BYTES = 32
 _HELD_BYTES = 64 << 10
-"""Of each part, before it goes to disk."""
+"""Bytes of each part that are kept in memory before they go to disk."""
 
 
-def sharing_a_beginning(beginnings: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
-    """Which ids may be there more than once; nearly all are told apart by their first eight bytes.
+def with_shared_prefix(prefixes: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
+    """Positions of ids that may be duplicates; the first eight bytes tell nearly all ids apart.
 
     Args:
-        beginnings: ``(N,)`` first eight bytes of each id.
+        prefixes: ``(N,)`` first eight bytes of each id.
 
     Returns:
-        Places of those whose beginning is there more than once, ascending.
+        Positions of the ids whose prefix occurs more than once, ascending.
     """
-    order = np.argsort(beginnings)
-    ordered = beginnings[order]
+    order = np.argsort(prefixes)
+    ordered = prefixes[order]
     equal = ordered[1:] == ordered[:-1]
     shared = np.zeros(len(order), np.bool_)
     shared[1:] |= equal
@@ -35,10 +35,10 @@ def sharing_a_beginning(beginnings: npt.NDArray[np.uint64]) -> npt.NDArray[np.in
 
 
 class DistinctIds:
-    """Ids in files of the driver's temporary folder, parted by their first bits.
+    """Ids in files of the driver's temporary folder, partitioned by their first bits.
 
-    Ids are hashes, so the parts are of equal size, and one part at a time is counted: 32 bytes an
-    image on disk, a 64th of that in memory. A context manager: the files go with it.
+    Ids are hashes, so the parts are of equal size, and one part at a time is counted: 32 bytes per
+    image on disk, a 64th of that in memory. A context manager: the files are removed with it.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class DistinctIds:
         """Adds ids.
 
         Args:
-            ids: 32 bytes each, one after the other; zeros stand for none.
+            ids: 32 bytes each, one after the other; zeros stand for no id.
 
         Raises:
             OSError: The temporary folder is full.
@@ -78,10 +78,10 @@ class DistinctIds:
                 self._files[part].seek(0)
                 data = self._files[part].read() + data
                 self._files[part].seek(0, 2)
-            # In four numbers: sorting those is far quicker than sorting 32-byte strings.
+            # As four numbers: sorting them is much faster than sorting 32-byte strings.
             packed = np.frombuffer(data, [("a", "<u8"), ("b", "<u8"), ("c", "<u8"), ("d", "<u8")])
-            unsure = packed[sharing_a_beginning(packed["a"])]
-            total += len(packed) - len(unsure) + len(np.unique(unsure))
+            unclear = packed[with_shared_prefix(packed["a"])]
+            total += len(packed) - len(unclear) + len(np.unique(unclear))
         return total
 
     def __enter__(self) -> DistinctIds:

@@ -1,35 +1,34 @@
-"""A heap of images into the catalogue, at the speed of its decoder and of Kudu.
+"""Brings a collection of images into the catalogue, at the speed of its decoder and of Kudu.
 
-The heap goes through in waves of bounded size (decision 0073). Workers read, decode and write each
-wave themselves (`labelmill.pipelines.ingest.worker`); the driver hands out files and adds up. While a wave
-is taken the next one is read. A job that was killed is run again and ends with the same rows.
+The source is read in waves of bounded size (decision 0073). Workers read, decode and write each wave
+themselves (`labelmill.pipelines.ingest.worker`); the driver hands out files and adds up. While a wave is
+ingested the next one is read. A job that was killed is run again and ends with the same rows.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from labelmill.domain.images.label_rules import labelling_of
+from labelmill.domain.images.label_rules import parse_label_rule
 from labelmill.errors import InputError, LabelmillError
 from labelmill.pipelines.ingest.distinct_ids import DistinctIds
-from labelmill.pipelines.ingest.equal_files import settle
-from labelmill.pipelines.ingest.report import Counts, closed, no_images
-from labelmill.pipelines.ingest.wave_retry import whole
-from labelmill.pipelines.ingest.worker import SUMMARY, Taking, take_stream
+from labelmill.pipelines.ingest.equal_files import fix_equal_files
+from labelmill.pipelines.ingest.report import IngestTotals, finish_report, no_images
+from labelmill.pipelines.ingest.task import IngestTask
+from labelmill.pipelines.ingest.wave_retry import retry_in_parts
+from labelmill.pipelines.ingest.wave_tasks import ingest_wave
 from labelmill.read_ahead import read_ahead
 from labelmill.settings import Settings
-from labelmill.sources import open_heap
-from labelmill.sources.base import Heap, SourceOptions, Wave
-from labelmill.spark.arrow import struct_type
+from labelmill.sources import open_source
+from labelmill.sources.base import ImageSource, SourceOptions, Wave
 from labelmill.spark.errors import our_errors
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
@@ -40,11 +39,7 @@ from labelmill.store.schema.types import Table
 from labelmill.store.spark import frames as store
 
 _COLLECTION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
-_USED = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS, QUARANTINE)
-_FILES_A_TASK = 64
-_FILE_SECONDS, _BYTE_SECONDS = 80e-6, 25e-9
-_TASK_SECONDS = 3.0
-"""Tasks are made so long: progress moves, and what a failed one repeats is little."""
+_TABLES = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS, QUARANTINE)
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class IngestOptions:
     """What a user says beyond source and collection.
 
     Attributes:
-        limit: At most so many files, the first in order.
+        limit: At most this many files, the first in order; None: all.
         fail_over: Per cent of files (0..100) above which quarantined files make the job fail, at
             its end. Whatever the value, all files quarantined is a failure.
         labels: Where classes come from when the source names none; `labelmill.domain.images.label_rules`.
@@ -74,14 +69,14 @@ def ingest(
     collection: str,
     options: IngestOptions | None = None,
 ) -> Report:
-    """Brings a heap of images into the catalogue.
+    """Brings a collection of images into the catalogue.
 
     Args:
         spark: The session.
         settings: Kudu, Kafka, pixel cap.
-        source: What `labelmill.sources.open_heap` understands.
+        source: What `labelmill.sources.open_source` understands.
         collection: Name that the images get; letters, digits, ``_ . -``.
-        options: What is not as usual.
+        options: What differs from the defaults.
 
     Returns:
         The report: ``files``, ``new``, ``already_there``, ``repeated_in_source`` (files with the
@@ -89,9 +84,9 @@ def ingest(
         ``quarantined_by_reason``, ``skipped``, ``images_per_second``, ``slowest_part``.
 
     Raises:
-        InputError: No such source, a folder that workers cannot see, a name that cannot be meant, an
-            archive without one readable image. A source that cannot be read to its end is a failure
-            of the report, which says what was taken.
+        InputError: No such source, a folder that workers cannot see, an invalid name, an archive
+            without one readable image. A source that cannot be read to its end is a failure of the
+            report, which says what was ingested.
         NoData: There is no image file in the source.
         StoreError: Kudu refused.
     """
@@ -100,173 +95,125 @@ def ingest(
         raise InputError(
             f"collection {collection!r}: expected letters, digits, '_', '.', '-', at most 100"
         )
-    labelling = labelling_of(options.labels)
+    label_rule = parse_label_rule(options.labels)
     report = Report("ingest_images")  # its clock runs from here: listing is part of the work
-    heap = open_heap(spark, settings, SourceOptions(source, options.limit, options.uri))
-    if heap.total == 0:
-        list(heap.waves())  # tells what was left out
-        raise no_images(heap)
-    taking = Taking(
-        settings,
-        collection,
-        heap.root,
-        labelling,
-        datetime.now(timezone.utc),
-        dry=options.dry_run,
-    )
-    report.put("source", heap.name)
+    images = open_source(spark, settings, SourceOptions(source, options.limit, options.uri))
+    if images.total == 0:
+        list(images.waves())  # counts what is left out, for the message
+        raise no_images(images)
+    now = datetime.now(timezone.utc)
+    task = IngestTask(settings, collection, images.root, label_rule, now, dry_run=options.dry_run)
+    report.put("source", images.name)
     report.put("collection", collection)
     if options.dry_run:
         with DistinctIds() as ids:
-            counts = _take_all(spark, heap, taking, ids)
+            totals = _ingest_waves(spark, images, task, ids)
             report.note("dry run: nothing was written")
-            return closed(report, heap, counts, {"would_take": ids.count()}, options.fail_over)
+            changes: dict[str, object] = {"would_take": ids.count()}
+            return finish_report(report, images, totals, changes, options.fail_over)
     client = open_client(settings)
     try:
-        store.ensure_all(settings, client, _USED)
+        store.ensure_all(settings, client, _TABLES)
         with DistinctIds() as ids:
-            taking = _aware(taking, client)
-            counts = _take_all(spark, heap, taking, ids, client)
-            outcome = _outcome(spark, taking, counts, ids, client)
-            return closed(report, heap, counts, outcome, options.fail_over)
+            task = _look_up_collection(task, client)
+            totals = _ingest_waves(spark, images, task, ids, client)
+            changes = _count_changes(spark, task, totals, ids, client)
+            return finish_report(report, images, totals, changes, options.fail_over)
     finally:
         client.close()
 
 
-def _aware(taking: Taking, client: RowClient) -> Taking:
-    """Knows what is there: files in quarantine, which may be good now, and annotations."""
-    where = {"collection": taking.collection}
+def _look_up_collection(task: IngestTask, client: RowClient) -> IngestTask:
+    """The task, with whether the collection has files in quarantine, and annotations."""
+    where = {"collection": task.collection}
     return replace(
-        taking,
-        mends=_any(client.scan(QUARANTINE, ["uri"], where)),
-        annotated=_any(client.scan(ANNOTATIONS, ["source"], where)),
+        task,
+        retry_quarantined=_has_any(client.scan(QUARANTINE, ["uri"], where)),
+        annotated=_has_any(client.scan(ANNOTATIONS, ["source"], where)),
     )
 
 
-def _any(rows: Iterator[object]) -> bool:
+def _has_any(rows: Iterator[object]) -> bool:
     return next(rows, None) is not None
 
 
-def _take_all(
+def _ingest_waves(
     spark: SparkSession,
-    heap: Heap,
-    taking: Taking,
+    images: ImageSource,
+    task: IngestTask,
     ids: DistinctIds,
     client: RowClient | None = None,
-) -> Counts:
-    counts = Counts()
-    slots = spark.sparkContext.defaultParallelism
+) -> IngestTotals:
+    totals = IngestTotals()
 
-    def take(wave: Wave) -> list[dict[str, Any]]:
+    def run(wave: Wave) -> list[dict[str, Any]]:
         with our_errors():
-            return _take(spark, wave, taking, slots, counts.seconds_a_file)
+            return ingest_wave(spark, wave, task, totals.seconds_per_file)
 
-    with SparkProgress(spark, f"ingest {taking.collection}", unit="files") as progress:
-        for wave in _as_far_as_read(heap, counts):
-            progress.advance(counts.files, heap.total, part=wave.count)
-            for part, summaries in whole(wave, take):
+    with SparkProgress(spark, f"ingest {task.collection}", unit="files") as progress:
+        for wave in _read_waves(images, totals):
+            progress.advance(totals.files, images.total, part=wave.count)
+            for part, summaries in retry_in_parts(wave, run):
                 for summary in summaries:
-                    counts.add(summary)
+                    totals.add(summary)
                     ids.add(summary["ids"])
                 if client is not None and isinstance(part.files, pa.Table):
-                    taken = b"".join(summary["ids"] for summary in summaries)
-                    settle(client, taking.collection, part.files, taken, taking.labelling)
-    if not counts.files:
-        raise no_images(heap)
-    return counts
+                    wave_ids = b"".join(summary["ids"] for summary in summaries)
+                    fix_equal_files(client, task.collection, part.files, wave_ids, task.label_rule)
+    if not totals.files:
+        raise no_images(images)
+    return totals
 
 
-def _as_far_as_read(heap: Heap, counts: Counts) -> Iterator[Wave]:
-    """Waves, read ahead. What is wrong with the source stops no report of what was taken before."""
-    try:
-        yield from read_ahead(heap.waves())
-    except LabelmillError as error:
-        if not counts.files:
-            raise
-        counts.cut = error
+def _read_waves(images: ImageSource, totals: IngestTotals) -> Iterator[Wave]:
+    """Waves, read ahead. A source that breaks off ends them; `IngestTotals.cut` then says why.
 
-
-def _take(
-    spark: SparkSession, wave: Wave, taking: Taking, slots: int, each: float | None
-) -> list[dict[str, Any]]:
-    """One wave, taken by workers; the rows of `SUMMARY`."""
-    if isinstance(wave.files, DataFrame):
-        take = _Through(wave.through, taking) if wave.through else taking
-        summaries = wave.files.mapInArrow(take, struct_type(SUMMARY))  # type: ignore[arg-type]
-        return [row.asDict() for row in summaries.collect()]
-    parts = _cut(wave.files, slots, each or _guess(wave))
-    streams = spark.sparkContext.parallelize(parts, len(parts))
-    taken = streams.flatMap(partial(take_stream, taking)).collect()
-    return [row for stream in taken for row in pa.ipc.open_stream(stream).read_all().to_pylist()]
-
-
-@dataclass(frozen=True)
-class _Through:
-    """Picklable: makes rows of ``FILES``, then takes them, in one worker."""
-
-    through: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-    taking: Taking
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return self.taking(self.through(batches))
-
-
-def _guess(wave: Wave) -> float:
-    """Seconds that a file of the first wave may take, by what small images and photographs took."""
-    return _FILE_SECONDS + _BYTE_SECONDS * wave.bytes / max(1, wave.count or 1)
-
-
-def _cut(files: pa.Table, slots: int, each: float) -> list[bytes]:
-    """A wave as Arrow streams, one a task.
-
-    Args:
-        files: Rows of ``FILES``.
-        slots: Tasks that run at once.
-        each: Seconds that a file takes.
+    Raises:
+        LabelmillError: It breaks off before the first file was ingested.
     """
-    rows = len(files)
-    # Whole rounds: a slot that has nothing to do while the last task runs is time lost.
-    rounds = max(1, round(rows * each / (_TASK_SECONDS * slots)))
-    tasks = max(1, min(rounds * slots, -(-rows // _FILES_A_TASK)))
-    parts = []
-    for number in range(tasks):
-        start, end = rows * number // tasks, rows * (number + 1) // tasks
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, files.schema) as writer:
-            writer.write_table(files.slice(start, end - start).combine_chunks())
-        parts.append(sink.getvalue().to_pybytes())
-    return parts
+    try:
+        yield from read_ahead(images.waves())
+    except LabelmillError as error:
+        if not totals.files:
+            raise
+        totals.cut = error
 
 
-def _outcome(
-    spark: SparkSession, taking: Taking, counts: Counts, ids: DistinctIds, client: RowClient
+def _count_changes(
+    spark: SparkSession,
+    task: IngestTask,
+    totals: IngestTotals,
+    ids: DistinctIds,
+    client: RowClient,
 ) -> dict[str, object]:
-    """What this run changed, as Kudu has it: workers may have written the same row twice."""
-    new = _rows_of(taking, client, IMAGES, "ingested_at")
-    annotations = _rows_of(taking, client, ANNOTATIONS, "annotated_at") if counts.annotations else 0
+    """What this run changed, counted in Kudu: workers may have written the same row twice."""
+    new = _count_rows(task, client, IMAGES, "ingested_at")
+    annotations = (
+        _count_rows(task, client, ANNOTATIONS, "annotated_at") if totals.annotations else 0
+    )
     different = ids.count()
-    # Images that are all new and all different have one import each at most.
-    possible = taking.annotated or different < counts.good or new < different
+    # Images that are all new and all different have at most one import each.
+    possible = task.annotated or different < totals.good or new < different
     return {
         "new": new,
         "already_there": different - new,
-        "repeated_in_source": counts.good - different,
+        "repeated_in_source": totals.good - different,
         "annotations": annotations,
-        "conflicts": _conflicts(spark, taking) if possible else 0,
+        "conflicts": _count_conflicts(spark, task) if possible else 0,
     }
 
 
-def _rows_of(taking: Taking, client: RowClient, table: Table, moment: str) -> int:
-    """Rows of the collection that carry this run's time: Kudu counts, no cell is sent."""
-    where = {"collection": taking.collection, moment: taking.now}
+def _count_rows(task: IngestTask, client: RowClient, table: Table, moment: str) -> int:
+    """Rows of the collection that carry this run's time. No cell is sent."""
+    where = {"collection": task.collection, moment: task.now}
     return sum(1 for _ in client.scan(table, [], where))
 
 
-def _conflicts(spark: SparkSession, taking: Taking) -> int:
+def _count_conflicts(spark: SparkSession, task: IngestTask) -> int:
     """Images of the collection whose imports name different classes."""
-    mine = (F.col("collection") == taking.collection) & ~F.col("source").startswith("person/")
+    mine = (F.col("collection") == task.collection) & ~F.col("source").startswith("person/")
     return (
-        store.read(spark, taking.settings, ANNOTATIONS, ["image_id", "source", "class"], mine)
+        store.read(spark, task.settings, ANNOTATIONS, ["image_id", "source", "class"], mine)
         .groupBy("image_id")
         .agg(F.min("class").alias("low"), F.max("class").alias("high"))
         .where("low <> high")

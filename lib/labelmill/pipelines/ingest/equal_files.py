@@ -1,39 +1,38 @@
 """Files with the same bytes: the first in order names the image.
 
 Workers of one wave write side by side, so which of two equal files gives an image its ``uri``, split and
-attributes is a race. After a wave the driver puts that right, so that a run, a killed run that is run
-again and a run with other numbers of workers end with the same rows. An image that another heap brought
-before keeps what it has.
+attributes is a race. After a wave the driver corrects that, so that a run, a killed run that is repeated
+and a run with another number of workers end with the same rows. An image that another source brought
+earlier keeps what it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from labelmill.domain.images.label_rules import Labelling
-from labelmill.pipelines.ingest.distinct_ids import sharing_a_beginning
-from labelmill.pipelines.ingest.worker import NO_ID, said_of
+from labelmill.domain.images.label_rules import LabelRule
+from labelmill.pipelines.ingest.batch import NO_ID, metadata_of
+from labelmill.pipelines.ingest.distinct_ids import with_shared_prefix
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGES
 
 _AT_ONCE = 500
 
 
-def settle(
-    client: RowClient, collection: str, files: pa.Table, ids: bytes, labelling: Labelling
+def fix_equal_files(
+    client: RowClient, collection: str, files: pa.Table, ids: bytes, label_rule: LabelRule
 ) -> int:
-    """Corrects the rows of images that several files of a wave are.
+    """Corrects the rows of images that are in a wave more than once.
 
     Args:
         client: Open client.
         collection: Whose images.
         files: The wave, rows of ``FILES``.
-        ids: 32 bytes a file, zeros for a bad one.
-        labelling: Where classes and attributes come from.
+        ids: 32 bytes per file, zeros for a bad one.
+        label_rule: Where classes and attributes come from.
 
     Returns:
         Number of rows that were corrected.
@@ -47,9 +46,9 @@ def settle(
         for row in stored:
             members = groups[str(row["image_id"])]
             uris = [files["uri"][i].as_py() for i in members]
-            told = _told(files, members[0], labelling)
-            if row["uri"] in uris and any(row[name] != value for name, value in told.items()):
-                wrong.append({**row, **told})
+            expected = _row_of(files, members[0], label_rule)
+            if row["uri"] in uris and any(row[name] != value for name, value in expected.items()):
+                wrong.append({**row, **expected})
         changed += client.write(IMAGES, wrong) if wrong else 0
     return changed
 
@@ -58,20 +57,21 @@ def equal_files(ids: bytes) -> dict[str, list[int]]:
     """Image ids that occur more than once, with their positions in order."""
     packed = np.frombuffer(ids, [("a", "<u8"), ("b", "<u8"), ("c", "<u8"), ("d", "<u8")])
     groups: dict[str, list[int]] = {}
-    for place in sharing_a_beginning(packed["a"]).tolist():
-        groups.setdefault(packed[place].tobytes().hex(), []).append(place)
+    for position in with_shared_prefix(packed["a"]).tolist():
+        groups.setdefault(packed[position].tobytes().hex(), []).append(position)
     groups.pop(NO_ID.hex(), None)
-    return {image_id: places for image_id, places in groups.items() if len(places) > 1}
+    return {image_id: found for image_id, found in groups.items() if len(found) > 1}
 
 
-def _told(files: pa.Table, position: int, labelling: Labelling) -> dict[str, Any]:
+def _row_of(files: pa.Table, position: int, label_rule: LabelRule) -> dict[str, Any]:
+    """What a file of the wave gives its image."""
     row = files.slice(position, 1).to_pylist()[0]
-    told: Sequence[str | None] = said_of(
-        labelling, row["uri"], row["class"], row["split"], row["attributes"], row["origin"]
+    _, split, attributes = metadata_of(
+        label_rule, row["uri"], row["class"], row["split"], row["attributes"], row["origin"]
     )
     return {
         "uri": row["uri"],
-        "split": told[1],
-        "attributes": told[2],
+        "split": split,
+        "attributes": attributes,
         "source_time": row["source_time"],
     }

@@ -1,4 +1,4 @@
-"""What an ingest says at its end, and whether that is a failure."""
+"""The closing report of an ingest, and whether it is a failure."""
 
 from __future__ import annotations
 
@@ -7,75 +7,75 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelmill.errors import AllFailed, LabelmillError, NoData, NotAccepted
-from labelmill.pipelines.ingest.worker import SAMPLES
-from labelmill.sources.base import Heap
+from labelmill.pipelines.ingest.batch import SAMPLES
+from labelmill.sources.base import ImageSource
 from labelmill.sources.file_filter import NOT_LISTED
 from labelmill.spark.report import Report
 
 
-def no_images(heap: Heap) -> NoData:
-    """The error of a source without a single image; says what lies there instead."""
-    found = ", ".join(f"{n:,} {why}" for why, n in heap.skipped.most_common(5)) or "nothing"
+def no_images(source: ImageSource) -> NoData:
+    """The error of a source without a single image; says what was found instead."""
+    found = ", ".join(f"{n:,} {why}" for why, n in source.skipped.most_common(5)) or "nothing"
     return NoData(
-        f"{heap.name} holds no image files (found: {found}); expected PNG, PGM, PPM or PAM files, "
+        f"{source.name} holds no image files (found: {found}); expected PNG, PGM, PPM or PAM files, "
         "labelled by their folder: CLASS/1.png or train/CLASS/1.png"
     )
 
 
-def closed(
+def finish_report(
     report: Report,
-    heap: Heap,
-    counts: Counts,
-    outcome: Mapping[str, object],
+    source: ImageSource,
+    totals: IngestTotals,
+    changes: Mapping[str, object],
     fail_over: float | None,
 ) -> Report:
     """Fills the report and judges the run.
 
     Args:
-        report: With what is known of the run.
-        heap: What was read.
-        counts: What the workers told.
-        outcome: What this run changed, by name.
+        report: Has the run's source and collection.
+        source: What was read.
+        totals: Sums over the workers' summaries.
+        changes: What this run changed, by name.
         fail_over: Per cent of files above which quarantined files are a failure.
     """
-    report.put("files", counts.files)
-    report.put("bytes", counts.bytes)
-    for name, value in outcome.items():
+    report.put("files", totals.files)
+    report.put("bytes", totals.bytes)
+    for name, value in changes.items():
         report.put(name, value)
-    report.put("quarantined", counts.quarantined)
-    report.put("quarantined_by_reason", dict(counts.reasons.most_common()))
-    report.put("skipped", dict(heap.skipped.most_common(20)))
-    report.put("images_per_second", round(counts.files / max(report.seconds, 1e-3), 1))
-    report.put("slowest_part", counts.slowest_part())
-    report.table("first_quarantined", counts.samples)
-    if not counts.annotations:
+    report.put("quarantined", totals.quarantined)
+    report.put("quarantined_by_reason", dict(totals.reasons.most_common()))
+    report.put("skipped", dict(source.skipped.most_common(20)))
+    report.put("images_per_second", round(totals.files / max(report.seconds, 1e-3), 1))
+    report.put("slowest_part", totals.slowest_part())
+    report.table("first_quarantined", totals.samples)
+    if not totals.annotations:
         report.note(
             "no annotations: with --labels folder a class is the parent folder's name (CLASS/1.png, "
             "train/CLASS/1.png); --labels '{class}.{number}.png' reads it from file names"
         )
-    unseen = sum(n for why, n in heap.skipped.items() if why.startswith(NOT_LISTED))
+    unseen = sum(n for why, n in source.skipped.items() if why.startswith(NOT_LISTED))
     if unseen:
         report.note(f"{unseen:,} folders could not be listed; what is in them is not ingested")
-    if outcome.get("conflicts"):
+    if changes.get("conflicts"):
         report.note(
             "conflicts are images whose imports name different classes; they have no truth until a "
             'person annotates them: labelmill sql "select * from truth_conflicts"'
         )
-    _judge(report, counts, fail_over)
+    _judge(report, totals, fail_over)
     return report
 
 
-def _judge(report: Report, counts: Counts, fail_over: float | None) -> None:
-    share = 100 * counts.quarantined / counts.files
-    if counts.cut is not None:
-        report.fail(str(counts.cut), counts.cut.exit_code)
-    elif counts.quarantined == counts.files:
-        failure = f"all {counts.files:,} files are quarantined: {dict(counts.reasons)}"
+def _judge(report: Report, totals: IngestTotals, fail_over: float | None) -> None:
+    share = 100 * totals.quarantined / totals.files
+    if totals.cut is not None:
+        report.fail(str(totals.cut), totals.cut.exit_code)
+    elif totals.quarantined == totals.files:
+        failure = f"all {totals.files:,} files are quarantined: {dict(totals.reasons)}"
         report.fail(failure, AllFailed.exit_code)
     elif fail_over is not None and share > fail_over:
         report.fail(
             f"{share:.2f} % of the files are quarantined, more than --fail-over {fail_over:g}; "
-            "the good ones are taken",
+            "the good ones are ingested",
             NotAccepted.exit_code,
         )
 
@@ -87,11 +87,11 @@ _PARTS = {
 }
 
 
-class Counts:
+class IngestTotals:
     """Sums over summaries of `labelmill.pipelines.ingest.worker`.
 
     Attributes:
-        files: Files taken so far, good and bad.
+        files: Files so far, good and bad.
         bytes: Bytes of the good ones.
         annotations: Annotations that were sent.
         reasons: Bad files by reason.
@@ -117,8 +117,8 @@ class Counts:
         return self.files - self.quarantined
 
     @property
-    def seconds_a_file(self) -> float | None:
-        """Mean seconds of a worker for a file; None before the first."""
+    def seconds_per_file(self) -> float | None:
+        """Mean seconds that a worker takes per file; None before the first file."""
         return sum(self._seconds.values()) / self.files if self.files else None
 
     def add(self, summary: Mapping[str, Any]) -> None:
@@ -133,7 +133,7 @@ class Counts:
             self._seconds[part] += summary[part]
 
     def slowest_part(self) -> str:
-        """Where the workers' time went most, in words."""
+        """The kind of work that took most of the workers' time, in words."""
         part, seconds = self._seconds.most_common(1)[0]
         share = 100 * seconds / max(sum(self._seconds.values()), 1e-9)
         return f"{_PARTS[part]}: {share:.0f} % of {sum(self._seconds.values()):.1f} s of workers"

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from labelmill.domain.codecs import FilteredRows, Pixels, undone
+from labelmill.domain.codecs import FilteredRows, Pixels, unfilter_all
 from labelmill.domain.images.image import Statistics, statistics_of, thumbnail
 from labelmill.store.schema.tables import CELL_BYTES, CHUNK_BYTES
 
 THUMBNAIL_SIDE = 32
 """Images of at most this width and height are their own thumbnail: the column stays null."""
 
-# By bytes of a sample; numpy would make the name anew at each call.
+# By bytes of a sample; numpy would build the name again at each call.
 _DTYPES = {1: "uint8", 2: "uint16"}
 
 _IMAGE_TYPES: dict[str, pa.DataType] = {
@@ -52,7 +52,7 @@ _QUARANTINE_TYPES = {
 
 
 class ImageRows:
-    """Rows of ``images``, ``image_chunks``, ``annotations`` and ``quarantine``, until they are taken.
+    """Rows of ``images``, ``image_chunks``, ``annotations`` and ``quarantine``, until they are written.
 
     Args:
         collection: Name that all rows get.
@@ -92,7 +92,7 @@ class ImageRows:
         height, width, channels = pixels.shape
         preview = None
         if max(height, width) > THUMBNAIL_SIDE:
-            (whole,) = undone([pixels])
+            (whole,) = unfilter_all([pixels])
             preview, pixels = thumbnail(whole, THUMBNAIL_SIDE), whole
         self._bytes += pixels.nbytes
         self._pixels.append(pixels)
@@ -121,7 +121,7 @@ class ImageRows:
         """Adds a bad file.
 
         Args:
-            uri: Where it lies.
+            uri: Where the file is.
             reason: Short stable code.
             message: What was found and what was expected.
             image_id: SHA-256 of its bytes, when they could be read.
@@ -131,11 +131,11 @@ class ImageRows:
         self._bad.append((uri, reason, message[:1000], image_id, data[:64] or None, size))
 
     def take(self) -> dict[str, pa.Table]:
-        """The rows by name of their table; nothing is held afterwards.
+        """The rows by table name; the builder is empty afterwards.
 
         ``image_chunks`` and the others are in the order in which they must be written.
         """
-        pixels = undone(self._pixels)
+        pixels = unfilter_all(self._pixels)
         taken = {
             "image_chunks": self._chunk_table(pixels),
             "images": self._image_table(pixels),

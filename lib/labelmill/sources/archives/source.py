@@ -1,8 +1,8 @@
 """Archives of image files, streamed by the driver and never unpacked to disk.
 
-The order is that of the members in a tar archive and that of the directory at the end of a zip archive.
-Members' names are data: nothing is opened or written by them. Of two members with one name, both are
-taken.
+Files come in the order of the members of a tar archive, or of the central directory of a zip archive.
+Members' names are data: no file is opened or written by them. Two members with one name are both
+ingested.
 
 Left out, and counted as skipped: what `labelmill.sources.folder` leaves out, links and
 devices, sparse files of tar archives, names longer than `NAME_CAP`.
@@ -19,24 +19,24 @@ from labelmill.errors import InputError
 from labelmill.sources.archives import tar, zip_members
 from labelmill.sources.archives.zip_directory import Directory
 from labelmill.sources.base import ARCHIVED_FILE_CAP, SourceOptions, Wave, WaveBuilder
-from labelmill.sources.decompress import Damaged, Stream
+from labelmill.sources.decompress import ByteStream, Damaged
 from labelmill.sources.file_filter import leave_out, why_left_out
 
 NAME_CAP = 8192
 """Longest uri, in bytes: a key of a row in Kudu has 16 KiB."""
 
-_LONG = 512
+_ORDINARY_NAME = 512
 
 
-class ArchiveHeap:
-    """See `labelmill.sources.base.Heap`."""
+class ArchiveSource:
+    """An archive; see `labelmill.sources.base.ImageSource`."""
 
     def __init__(self, options: SourceOptions, endings: tuple[str, ...]) -> None:
-        """Looks at the archive; of a zip archive the directory is read, to count.
+        """Opens the archive; counts the members of a zip archive.
 
         Args:
             options: The archive's path, and how many files of it.
-            endings: Endings of names that are taken, in small letters.
+            endings: Endings of names that are ingested, in lower case.
 
         Raises:
             InputError: There is no such file, or its zip directory is damaged.
@@ -54,20 +54,20 @@ class ArchiveHeap:
                 number = sum(1 for _ in zip_members.images(self._directory, choose, Counter()))
                 self.total = number if self._limit is None else min(number, self._limit)
             else:
-                with Stream(self.name):
+                with ByteStream(self.name):
                     pass
         except (OSError, Damaged) as error:
             raise InputError(f"cannot read {self.name}: {error}") from error
 
     def waves(self) -> Iterator[Wave]:
-        """See `Heap.waves`."""
+        """See `ImageSource.waves`."""
         wave, seen = WaveBuilder(), 0
         try:
             for uri, size, data, fault in self._members():
-                carried = len(data) if data is not None else 0
-                if not wave.has_room(carried):
+                length = len(data) if data is not None else 0
+                if not wave.has_room(length):
                     yield wave.take()
-                wave.add(uri, size, pixel_bytes(data or b"", carried), data=data, fault=fault)
+                wave.add(uri, size, pixel_bytes(data or b"", length), data=data, fault=fault)
                 seen += 1
                 if seen == self._limit:
                     break
@@ -77,7 +77,7 @@ class ArchiveHeap:
             if wave.count:
                 yield wave.take()
             raise InputError(
-                f"{self.name} is damaged after {seen:,} images: {error}; those are taken, what "
+                f"{self.name} is damaged after {seen:,} images: {error}; those are ingested, what "
                 "follows cannot be read"
             ) from error
         if wave.count:
@@ -88,7 +88,7 @@ class ArchiveHeap:
         if self._directory is not None:
             yield from zip_members.members(self._directory, choose, self.skipped, ARCHIVED_FILE_CAP)
             return
-        with Stream(self.name) as stream:
+        with ByteStream(self.name) as stream:
             for uri, size, data in tar.members(stream, choose, self.skipped, ARCHIVED_FILE_CAP):
                 yield uri, size, data, None
 
@@ -100,15 +100,15 @@ class _Chooser:
         self._endings, self._skipped = endings, skipped
 
     def __call__(self, name: str) -> str | None:
-        # Nearly all names are plain, and there are many.
+        # Fast path: nearly all names are plain, and there are many.
         if (
             name.isascii()
-            and len(name) < _LONG
+            and len(name) < _ORDINARY_NAME
             and name.lower().endswith(self._endings)
             and not ("/." in name or "//" in name or "\\" in name or name[0] in "./")
         ):
             return name
-        # "./train/5/1.png" and "train/5/1.png" are the same place.
+        # "./train/5/1.png" and "train/5/1.png" are the same path.
         uri = uri_of("/".join(part for part in name.split("/") if part not in ("", ".")))
         reason = why_left_out(uri, self._endings)
         if not reason and len(uri.encode()) > NAME_CAP:
@@ -120,25 +120,22 @@ class _Chooser:
 
 
 _HEADER = struct.Struct(">IIBB")
-
-
 _SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
-
-_MOST = 8 * 1032
-"""Bytes of pixels that one byte of a PNG can stand for: deflate packs 1,032 into one, and there are up to
-eight pixels in a byte. Who promises more lies."""
+_MOST_EXPANSION = 8 * 1032
+"""Most bytes of pixels per byte of a PNG: deflate compresses at most 1,032 bytes into one, and a byte has up
+to eight pixels. A header that promises more is wrong."""
 
 
 def pixel_bytes(data: bytes, size: int) -> int:
-    """Bytes of the decoded array, as far as a PNG's header tells; `size` for other files.
+    """Bytes of the decoded array, as a PNG's header promises; `size` for other files.
 
     Args:
-        data: The file, or its first 26 bytes at least.
+        data: The file, or at least its first 26 bytes.
         size: Bytes of the file.
     """
     if data[12:16] != b"IHDR" or len(data) < 26:
         return size
     width, height, depth, colour = _HEADER.unpack_from(data, 16)
     promised: int = width * height * _SAMPLES.get(colour, 4) * (2 if depth == 16 else 1)
-    return min(promised, size * _MOST)
+    return min(promised, size * _MOST_EXPANSION)

@@ -9,9 +9,9 @@ from labelmill.sources.decompress import Damaged
 _GNU = b"ustar  \0"
 
 
-def sum_is_right(header: bytes) -> bool:
-    """Whether a header of 512 bytes has the sum of its bytes in its field for that."""
-    # Adler-32's low half is a sum of bytes, modulo 65,521: exact for 256 of them.
+def checksum_is_right(header: bytes) -> bool:
+    """Whether the checksum of a header of 512 bytes is right."""
+    # Adler-32's low half is a sum of bytes modulo 65,521, so it is exact for 256 bytes.
     expected = (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) - 2
     field = header[148:156]
     expected += 256 - (adler32(field) & 0xFFFF) + 1
@@ -21,16 +21,16 @@ def sum_is_right(header: bytes) -> bool:
         return False
     if found == expected:
         return True
-    # Some old archivers added up signed bytes.
+    # Some old archivers summed signed bytes.
     others = header[:148] + header[156:]
     return found == expected - 256 * sum(byte > 127 for byte in others)
 
 
 def number_of(field: bytes) -> int:
-    """A number of a header: octal text, or binary where it is too large for that.
+    """A number of a header: octal text, or binary when it is too large for that.
 
     Raises:
-        Damaged: Neither, or below zero.
+        Damaged: It is neither, or is negative.
     """
     if field[0] == 0o200:
         return int.from_bytes(field[1:], "big")
@@ -44,9 +44,9 @@ def number_of(field: bytes) -> int:
 
 
 def name_of(header: bytes) -> str:
-    """The name that a header itself has; bytes that are not UTF-8 become lone surrogates."""
+    """The name in a header itself; bytes that are not UTF-8 become lone surrogates."""
     name = header[:100].partition(b"\0")[0]
-    # Where POSIX has the first part of a long name, GNU has times.
+    # Where POSIX stores the first part of a long name, GNU stores times.
     if header[345] and header[257:265] != _GNU:
         name = header[345:500].partition(b"\0")[0] + b"/" + name
     return name.decode("utf-8", "surrogateescape")
@@ -56,7 +56,7 @@ def records_of(body: bytes) -> dict[str, str]:
     """``LENGTH KEY=VALUE`` lines of a PAX header; LENGTH counts the whole line.
 
     Raises:
-        Damaged: A length that cannot be.
+        Damaged: The records are malformed.
     """
     records: dict[str, str] = {}
     at = 0
@@ -73,7 +73,7 @@ def records_of(body: bytes) -> dict[str, str]:
 
 
 def decimal_of(text: str) -> int:
-    """A number of a PAX header; raises `Damaged` when it is none."""
+    """A number in a PAX header; raises `Damaged` when it is not one."""
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise Damaged(f"a PAX header has {text[:40]!r} for a number")
     return int(text)

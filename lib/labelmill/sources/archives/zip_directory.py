@@ -60,7 +60,7 @@ class Directory:
 
         Raises:
             OSError: It cannot be opened.
-            Damaged: It is no zip archive, a part of a split one, or its end is missing.
+            Damaged: It is not a zip archive, is part of a split one, or its end is missing.
         """
         self.path = path
         with open(path, "rb", buffering=0) as file:
@@ -145,7 +145,7 @@ def _found(file: int, length: int) -> tuple[int, int, int, int]:
                 break
     else:
         raise Damaged(
-            "it is no zip archive, or it is cut off: the directory of its members, which is at the end, "
+            "it is not a zip archive, or it is cut off: the directory of its members, which is at the end, "
             "is missing"
         )
     end = tail_at + at

@@ -1,6 +1,6 @@
-"""The image messages of a Kafka topic, from the first to the last that is there at the start.
+"""The image messages of a Kafka topic, from the first to the last one at the start of the run.
 
-Executors read, by ranges of offsets; the driver holds two numbers a partition.
+Executors read ranges of offsets; the driver holds two numbers per partition.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from labelmill.bus.topics import message_cap, offset_ranges
 from labelmill.errors import InputError
 from labelmill.settings import Settings
 from labelmill.sources.base import WAVE_FILES, SourceOptions, Wave
-from labelmill.sources.kafka.worker import Empty, Messages
+from labelmill.sources.kafka.worker import EmptyMessages, MessageReader
 
 PREFIX = "kafka:"
 
 _BATCH_ROWS, _BATCH_BYTES = 1024, 32 << 20
-"""Messages and bytes of a batch on its way from the JVM to Python; batches are cut by rows."""
+"""Messages and bytes of a batch on its way from the JVM to Python; batches are limited by rows."""
 
-_TASKS_A_SLOT = 4
+_TASKS_PER_SLOT = 4
 
 Ranges = dict[int, tuple[int, int]]
-"""Partition → first offset and the one after the last."""
+"""Partition → first offset, and the one after the last."""
 
 
-class TopicHeap:
-    """See `labelmill.sources.base.Heap`.
+class KafkaSource:
+    """A topic; see `labelmill.sources.base.ImageSource`.
 
     Attributes:
-        total: Number of offsets; messages without a value and compacted ones are among them.
+        total: Number of offsets, which includes messages without a value and compacted ones.
     """
 
     def __init__(self, spark: SparkSession, settings: Settings, options: SourceOptions) -> None:
-        """Looks up where the topic begins and ends.
+        """Looks up the first and the last offsets.
 
         Raises:
             InputError: No topic is named.
@@ -57,14 +57,14 @@ class TopicHeap:
         self.total: int | None = min(offsets, options.limit or offsets)
 
     def waves(self) -> Iterator[Wave]:
-        """See `Heap.waves`."""
+        """See `ImageSource.waves`."""
         spark = self._spark.newSession()
         rows = max(1, min(_BATCH_ROWS, _BATCH_BYTES // self._cap))
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(rows))
         context = self._spark.sparkContext
-        empty = context.accumulator({}, _Empty(self.skipped))
-        tasks = _TASKS_A_SLOT * context.defaultParallelism
-        for number, wave in enumerate(cut(self._ranges, WAVE_FILES, self._limit)):
+        empty = context.accumulator({}, _EmptyMessagesSum(self.skipped))
+        tasks = _TASKS_PER_SLOT * context.defaultParallelism
+        for number, wave in enumerate(split_ranges(self._ranges, WAVE_FILES, self._limit)):
             frame = (
                 spark.read.format("kafka")
                 .option("kafka.bootstrap.servers", self._settings.brokers())
@@ -76,27 +76,27 @@ class TopicHeap:
                 .load()
                 .select("value", "partition", "offset", "timestamp")
             )
-            through = Messages(self._topic, number, self._settings.pixel_cap, empty)
+            convert = MessageReader(self._topic, number, self._settings.pixel_cap, empty)
             count = sum(end - start for start, end in wave.values())
-            yield Wave(frame, count, through=through)
+            yield Wave(frame, count, convert=convert)
 
     def _offsets(self, wave: Ranges, which: int) -> str:
         return json.dumps({self._topic: {str(p): bounds[which] for p, bounds in wave.items()}})
 
 
-def cut(ranges: Ranges, most: int, limit: int | None = None) -> Iterator[Ranges]:
-    """Ranges of at most `most` offsets, evenly from all partitions that have any left.
+def split_ranges(ranges: Ranges, most: int, limit: int | None = None) -> Iterator[Ranges]:
+    """Splits ranges into pieces of at most `most` offsets, evenly from all partitions that have any left.
 
     Args:
-        ranges: What there is.
-        most: Offsets of a piece.
+        ranges: All offsets.
+        most: Offsets per piece.
         limit: Offsets of all pieces.
     """
     left = {p: bounds for p, bounds in ranges.items() if bounds[0] < bounds[1]}
     while left and limit != 0:
-        room = taken = most if limit is None else min(most, limit)
+        room = size = most if limit is None else min(most, limit)
         piece: Ranges = {}
-        # The short ones first: what they leave goes to the others.
+        # The shortest first: the room that they leave goes to the others.
         by_length = sorted(left, key=lambda p: left[p][1] - left[p][0])
         for others, partition in zip(range(len(left), 0, -1), by_length, strict=True):
             start, end = left[partition]
@@ -105,16 +105,16 @@ def cut(ranges: Ranges, most: int, limit: int | None = None) -> Iterator[Ranges]
             if share:
                 piece[partition] = (start, start + share)
                 left[partition] = (start + share, end)
-        limit = None if limit is None else limit - (taken - room)
+        limit = None if limit is None else limit - (size - room)
         left = {p: bounds for p, bounds in left.items() if bounds[0] < bounds[1]}
         yield piece
 
 
-class _Empty(AccumulatorParam[Empty]):
-    """Adds up messages without a value, each task once however often it ran.
+class _EmptyMessagesSum(AccumulatorParam[EmptyMessages]):
+    """Adds up messages without a value; a task counts once however often it ran.
 
     Attributes:
-        skipped: On the driver: where the sum is told.
+        skipped: On the driver: gets the sum.
     """
 
     WHY = "message without a value"
@@ -122,14 +122,14 @@ class _Empty(AccumulatorParam[Empty]):
     def __init__(self, skipped: Counter[str] | None = None) -> None:
         self.skipped = skipped
 
-    def __reduce__(self) -> tuple[type[_Empty], tuple[()]]:
-        return _Empty, ()
+    def __reduce__(self) -> tuple[type[_EmptyMessagesSum], tuple[()]]:
+        return _EmptyMessagesSum, ()
 
-    def zero(self, value: Empty) -> Empty:
+    def zero(self, value: EmptyMessages) -> EmptyMessages:
         """See `AccumulatorParam`."""
         return {}
 
-    def addInPlace(self, value1: Empty, value2: Empty) -> Empty:
+    def addInPlace(self, value1: EmptyMessages, value2: EmptyMessages) -> EmptyMessages:
         """See `AccumulatorParam`."""
         value1.update(value2)
         if self.skipped is not None and value1:

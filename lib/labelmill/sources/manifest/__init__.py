@@ -1,1 +1,1 @@
-"""Images that a table lists: CSV, TSV or Parquet."""
+"""Images listed by a table: CSV, TSV or Parquet."""

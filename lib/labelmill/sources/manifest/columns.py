@@ -1,4 +1,4 @@
-"""What one row of a manifest says of a file; the decisions, without reading anything."""
+"""The meaning of a manifest's columns: one row to one file. Reads nothing."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
 
-from labelmill.domain.images.paths import below
-from labelmill.domain.timestamps import instant_of
+from labelmill.domain.images.paths import path_inside
+from labelmill.domain.timestamps import parse_timestamp
 from labelmill.errors import InputError
 from labelmill.sources.metadata import (
     attributes_of,
-    class_named,
-    merged_attributes,
-    quotable,
-    split_named,
+    escape_nul,
+    merge_attributes,
+    parse_class,
+    parse_split,
 )
 
-PLACE = re.compile(r"\{([^{}]*)\}")
-"""A column in a pattern of paths."""
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+"""A column's name in a pattern of paths."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column says what; None: none does.
+    """Which column has what; None: no column has it.
 
     Attributes:
         uri: Path of the file.
@@ -35,7 +35,7 @@ class Columns:
         time: When the image was made.
         rest: Columns that become attributes.
         attributes: Column of JSON objects, whose keys become attributes; those of `rest` win.
-        to_the_letter: Blanks around a class belong to it: the manifest is an export's.
+        is_export: The manifest of an export, whose classes are exact: spaces around one belong to it.
     """
 
     uri: str | None
@@ -44,19 +44,19 @@ class Columns:
     time: str | None
     rest: tuple[str, ...]
     attributes: str | None = None
-    to_the_letter: bool = False
+    is_export: bool = False
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """What a row of a manifest says of a file.
+class RowParser:
+    """Turns rows of a manifest into files.
 
     Attributes:
-        columns: Which column says what.
-        pattern: How a path is made of columns, or empty.
+        columns: Which column has what.
+        pattern: How a path is built from columns, or empty.
         source: The manifest, for errors.
-        roots: Names of the folder below which the files lie.
-        texts: Cells are texts whose types nobody wrote down (CSV).
+        roots: Names of the folder that contains the files.
+        texts: Cells are untyped texts (CSV).
     """
 
     columns: Columns
@@ -69,28 +69,35 @@ class Meaning:
         """The row of `labelmill.sources.base.FILES`.
 
         Args:
-            place: Of the row, for errors.
+            place: The row's position, for errors.
             row: Column → value; text for CSV.
 
         Raises:
-            InputError: A cell that cannot be meant.
+            InputError: An invalid cell.
         """
         try:
-            named, columns = self._named(row), self.columns
-            label = class_named(_cell(row, columns.label, strip=not columns.to_the_letter))
+            path, columns = self._path_of(row), self.columns
+            label = parse_class(_cell(row, columns.label, strip=not columns.is_export))
             attributes = attributes_of(
                 {name: row[name] for name in columns.rest if row.get(name) is not None},
                 texts=self.texts,
             )
             if columns.attributes:
-                attributes = merged_attributes(_object(row.get(columns.attributes)), attributes)
-            split, time = split_named(_cell(row, columns.split)), _time(_cell(row, columns.time))
+                attributes = merge_attributes(
+                    _attributes_cell(row.get(columns.attributes)), attributes
+                )
+            split, time = (
+                parse_split(_cell(row, columns.split)),
+                _parse_time(_cell(row, columns.time)),
+            )
         except ValueError as error:
             raise InputError(f"{self.source}, {place}: {error}") from None
-        uri = next((p for p in (below(root, named) for root in self.roots) if p is not None), None)
-        fault = _fault(named, uri)
+        uri = next(
+            (p for p in (path_inside(root, path) for root in self.roots) if p is not None), None
+        )
+        fault = _fault(path, uri)
         return {
-            "uri": quotable(named) if fault or uri is None else uri,
+            "uri": escape_nul(path) if fault or uri is None else uri,
             "size": 0,
             "class": label,
             "split": split,
@@ -100,9 +107,9 @@ class Meaning:
             "fault": fault,
         }
 
-    def _named(self, row: dict[str, Any]) -> str:
+    def _path_of(self, row: dict[str, Any]) -> str:
         if self.pattern:
-            return PLACE.sub(lambda found: _text(found[1], row.get(found[1])), self.pattern)
+            return PLACEHOLDER.sub(lambda found: _text(found[1], row.get(found[1])), self.pattern)
         assert self.columns.uri is not None
         return _text(self.columns.uri, row.get(self.columns.uri))
 
@@ -114,14 +121,14 @@ def _cell(row: dict[str, Any], column: str | None, strip: bool = True) -> Any:
     return None if value != value else value  # NaN
 
 
-def _object(value: Any) -> str | None:
+def _attributes_cell(value: Any) -> str | None:
     if isinstance(value, Mapping):
         return attributes_of(value)
     if value is None or value == "":
         return None
     try:
-        found = json.loads(value, parse_constant=_refused)
-        # Escapes can spell half letters and numbers beyond all bounds, which no table takes.
+        found = json.loads(value, parse_constant=_refuse_constant)
+        # Escapes can spell lone surrogates, and numbers can overflow; no table stores these.
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         found = None
@@ -130,7 +137,7 @@ def _object(value: Any) -> str | None:
     return str(value) if found else None
 
 
-def _refused(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
@@ -142,9 +149,9 @@ def _text(column: str, value: Any) -> str:
     raise ValueError(f"{column} is {'empty' if value in (None, '') else repr(value)[:40]}; expected a path")  # fmt: skip
 
 
-def _time(value: Any) -> datetime | None:
+def _parse_time(value: Any) -> datetime | None:
     if isinstance(value, str):
-        return instant_of(value)
+        return parse_timestamp(value)
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)  # fmt: skip
     if isinstance(value, date):
@@ -154,14 +161,14 @@ def _time(value: Any) -> datetime | None:
     raise ValueError(f"source_time {repr(value)[:40]}; expected ISO 8601 text or a timestamp")
 
 
-def _fault(named: str, uri: str | None) -> str | None:
+def _fault(path: str, uri: str | None) -> str | None:
     if uri is None:
         return "outside_root: the path leaves the folder of the manifest, and is not opened"
-    # Names and classes that are too long for a table are the worker's to refuse, whatever the source.
-    return "unreadable: the path holds a NUL; no file is named so" if "\0" in named else None
+    # The worker refuses names and classes that are too long for a table, whatever the source.
+    return "unreadable: the path holds a NUL; no file is named so" if "\0" in path else None
 
 
-ABOUT_FILES = (
+EXPORT_COLUMNS = (
     "collection", "source_uri", "image_id", "width", "height", "channels", "dtype", "bytes", "sha256",
 )  # fmt: skip
-"""Columns of the manifest that tell of a file and where it came from; ingest leaves them out."""
+"""Columns that an export adds about the file and its origin; ingest does not make attributes of them."""

@@ -1,4 +1,4 @@
-"""The rows of a manifest, one at a time, each with the place that an error names."""
+"""The rows of a manifest, one at a time, each with the position that an error names."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import pyarrow.parquet as pq
 from labelmill.errors import InputError
 
 LINE_BYTES = 1 << 20
-"""Longest line of a CSV manifest: what has none shorter is another kind of file."""
+"""Longest line of a CSV manifest; a file with longer ones is not CSV."""
 
 _BATCH_ROWS = 4096
 
 Row = tuple[str, dict[str, Any]]
-"""Place (``line 7``) and column → value; a value that is not there is None."""
+"""Position (``line 7``), and column → value; None where there is no value."""
 
 
 def columns_of(source: str) -> list[str]:
     """The names of the columns.
 
     Raises:
-        InputError: The manifest is empty, no table, or names a column twice.
+        InputError: The manifest is empty, is not a table, or has two columns of one name.
     """
     if is_parquet(source):
         names = [name for schema, _ in _fragments(source) for name in schema]
@@ -39,12 +39,14 @@ def columns_of(source: str) -> list[str]:
         raise InputError(f"{source} is empty; expected a header line with the names of columns")
     twice = sorted({name for name in names if names.count(name) > 1 or not name.strip()})
     if twice:
-        raise InputError(f"{source}: {twice} name no column, or more than one, in {_shown(names)}")
+        raise InputError(
+            f"{source}: {twice} name no column, or more than one, in {_list_names(names)}"
+        )
     return names
 
 
 def rows(source: str) -> Iterator[Row]:
-    """All rows, in order; a part of them is in memory.
+    """All rows, in order, read in parts.
 
     Text of CSV stays text; an empty cell is None.
 
@@ -65,8 +67,8 @@ def _csv_rows(source: str) -> Iterator[Row]:
     for place, cells in lines:
         if len(cells) != len(names):
             raise InputError(
-                f"{source}, {place}: {len(cells)} cells, expected {len(names)} ({_shown(names)}); "
-                "a cell that holds the separator or a line break stands in double quotes"
+                f"{source}, {place}: {len(cells)} cells, expected {len(names)} ({_list_names(names)}); "
+                "a cell with the separator or a line break must be in double quotes"
             )
         yield place, {name: cell or None for name, cell in zip(names, cells, strict=True)}
 
@@ -74,12 +76,12 @@ def _csv_rows(source: str) -> Iterator[Row]:
 def _csv_lines(source: str) -> Iterator[tuple[str, list[str]]]:
     """Cells of each line that is not empty, the header first."""
     try:
-        with _opened(source) as file:
+        with _open(source) as file:
             text = _text_lines(source, file)
             first = next(text, "")
-            reader = csv.reader(_chained(first, text), delimiter=_separator(source, first), strict=True)  # fmt: skip
+            reader = csv.reader(_prepend(first, text), delimiter=_separator(source, first), strict=True)  # fmt: skip
             while True:
-                # A quoted cell may run over lines; the row's place is where it begins.
+                # A quoted cell may span lines; the row's position is where it begins.
                 place = f"line {reader.line_num + 1:,}"
                 try:
                     cells = next(reader)
@@ -95,7 +97,7 @@ def _csv_lines(source: str) -> Iterator[tuple[str, list[str]]]:
         raise InputError(f"{source} cannot be read: {error}") from None
 
 
-def _opened(source: str) -> IO[bytes]:
+def _open(source: str) -> IO[bytes]:
     with open(source, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return gzip.open(source) if packed else open(source, "rb")  # type: ignore[return-value]
@@ -125,7 +127,7 @@ def _separator(source: str, header: str) -> str:
     return ";" if ";" in header and "," not in header else ","
 
 
-def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+def _prepend(first: str, rest: Iterator[str]) -> Iterator[str]:
     if first:
         yield first
     yield from rest
@@ -136,7 +138,7 @@ def _parquet_rows(source: str) -> Iterator[Row]:
         start = 1
         name = os.path.basename(path)
         try:
-            # Buffered: a row group may be as large as the file.
+            # Buffered reads: a row group may be as large as the file.
             with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
                 for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
                     names = batch.schema.names
@@ -150,23 +152,23 @@ def _parquet_rows(source: str) -> Iterator[Row]:
 
 
 def _fragments(source: str) -> Iterator[tuple[list[str], tuple[str, dict[str, Any]]]]:
-    """Columns, then path and values of the folders' names (``label=cat/``), file by file."""
+    """File by file: its columns, its path, and the values in its folders' names (``label=cat/``)."""
     try:
         found = ds.dataset(source, format="parquet", partitioning="hive")
         for fragment in sorted(found.get_fragments(), key=lambda one: one.path):
             keys = ds.get_partition_keys(fragment.partition_expression)
             yield [*fragment.physical_schema.names, *keys], (fragment.path, keys)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{source} is no Parquet: {error}") from None
+        raise InputError(f"{source} is not Parquet: {error}") from None
 
 
 def _values(column: pa.Array) -> list[Any]:
     kind = column.type
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        # Nanoseconds have no place in Python's datetime, nor in Kudu.
+        # Neither Python's datetime nor Kudu has nanoseconds.
         column = column.cast(pa.timestamp("us", kind.tz), safe=False)
     return column.to_pylist()  # type: ignore[no-any-return]
 
 
-def _shown(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
     return ", ".join(names[:12]) + (" …" if len(names) > 12 else "")

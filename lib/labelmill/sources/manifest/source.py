@@ -1,7 +1,7 @@
-"""A manifest: a table with one row a file, CSV or Parquet, that lies beside the files it names.
+"""A manifest: a table with one row per file, CSV or Parquet, in the folder of the files it lists.
 
 The manifest is checked to its end before the first file is read; then it is read again, row by row.
-What it means, column by column, is in docs/guides/sources.md.
+The columns are documented in docs/guides/sources.md.
 """
 
 from __future__ import annotations
@@ -15,44 +15,42 @@ from typing import Any
 
 from labelmill.errors import InputError, UnknownName
 from labelmill.sources.base import SourceOptions, Wave, WaveBuilder
-from labelmill.sources.manifest import rows as manifest_rows
-from labelmill.sources.manifest.columns import ABOUT_FILES, PLACE, Columns, Meaning
+from labelmill.sources.manifest.columns import EXPORT_COLUMNS, PLACEHOLDER, Columns, RowParser
+from labelmill.sources.manifest.rows import columns_of, is_parquet, rows
 
 URI_COLUMNS = ("uri", "path", "file", "filename", "file_name", "image")
 LABEL_COLUMNS = ("label", "class")
 
 
-class ManifestHeap:
-    """See `labelmill.sources.base.Heap`. Workers find out the sizes themselves."""
+class ManifestSource:
+    """A manifest; see `labelmill.sources.base.ImageSource`. Workers look up the sizes themselves."""
 
     def __init__(self, options: SourceOptions) -> None:
         """Checks the whole manifest.
 
         Raises:
-            InputError: There is no column of paths, or a row that cannot be meant; nothing was read
-                of the files yet.
+            InputError: There is no column of paths, or a row is invalid; no file was read yet.
         """
         self.name = options.source
-        whole = os.path.abspath(options.source)
-        self.root = os.path.dirname(whole)
+        self.root = os.path.dirname(os.path.abspath(options.source))
         self.skipped: Counter[str] = Counter()
         self._limit = options.limit
-        self._meaning = Meaning(
+        self._parser = RowParser(
             _columns(options),
             options.uri,
             options.source,
-            # A path may be written with the folder's name or with what that is a link to.
+            # Paths may name the folder itself or the target of a link to it.
             (self.root, os.path.realpath(self.root)),
-            texts=not manifest_rows.is_parquet(options.source),
+            texts=not is_parquet(options.source),
         )
         self.total: int | None = sum(1 for _ in self._files())
 
     def waves(self) -> Iterator[Wave]:
-        """See `Heap.waves`."""
+        """See `ImageSource.waves`."""
         wave = WaveBuilder()
         for file in self._files():
             wave.add(**file)
-            # Attributes may be much more than the names.
+            # Attributes may be much longer than the names.
             wave.bytes += len(file["attributes"] or "")
             if wave.is_full():
                 yield wave.take()
@@ -60,33 +58,33 @@ class ManifestHeap:
             yield wave.take()
 
     def _files(self) -> Iterator[dict[str, Any]]:
-        for place, row in islice(manifest_rows.rows(self.name), self._limit):
-            yield self._meaning.file_of(place, row)
+        for place, row in islice(rows(self.name), self._limit):
+            yield self._parser.file_of(place, row)
 
 
 def _columns(options: SourceOptions) -> Columns:
-    names = manifest_rows.columns_of(options.source)
+    names = columns_of(options.source)
     known = {name.strip().lower(): name for name in reversed(names)}
 
-    def first(*wanted: str) -> str | None:
-        return next((known[one] for one in wanted if one in known), None)
+    def first(*candidates: str) -> str | None:
+        return next((known[one] for one in candidates if one in known), None)
 
     uri = None if options.uri else first(*URI_COLUMNS)
     if options.uri:
-        for name in PLACE.findall(options.uri):
+        for name in PLACEHOLDER.findall(options.uri):
             if name not in names:
                 raise UnknownName(f"column in --uri {options.uri!r}", name, names)
     elif uri is None:
         near = [n for one in known for n in difflib.get_close_matches(one, URI_COLUMNS, 1)]
         raise InputError(
             f"{options.source} has no column of paths; it has {', '.join(names)}. Name one "
-            f"{near[0] if near else 'uri'!r}, or say how a path is made: --uri 'train/{{{names[0]}}}.png'"
+            f"{near[0] if near else 'uri'!r}, or say how a path is built: --uri 'train/{{{names[0]}}}.png'"
         )
     label, split, time = first(*LABEL_COLUMNS), first("split"), first("source_time")
-    taken = {uri, label, split, time, json := first("attributes")}
-    exported = set(ABOUT_FILES) <= set(names)
-    if exported:
-        # The manifest of an export: these tell of its files, and would be new attributes each time.
-        taken |= set(ABOUT_FILES)
-    rest = tuple(name for name in names if name not in taken)
-    return Columns(uri, label, split, time, rest, json, exported)
+    used = {uri, label, split, time, json := first("attributes")}
+    is_export = set(EXPORT_COLUMNS) <= set(names)
+    if is_export:
+        # They describe the exported files, and would become attributes with every export.
+        used |= set(EXPORT_COLUMNS)
+    rest = tuple(name for name in names if name not in used)
+    return Columns(uri, label, split, time, rest, json, is_export)

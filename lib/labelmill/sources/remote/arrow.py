@@ -1,4 +1,4 @@
-"""Folders behind a `pyarrow.fs` URI, as the driver sees them; workers open the files themselves."""
+"""Folders at a `pyarrow.fs` URI, as the driver sees them; workers open the files themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from labelmill.errors import InputError
 
 
 class ArrowFiles:
-    """One folder and what is below it.
+    """A folder tree.
 
     Attributes:
         root: The URI, as workers open it.
@@ -24,7 +24,7 @@ class ArrowFiles:
 
         Raises:
             ValueError: pyarrow does not know the scheme, or cannot use it here.
-            InputError: There is no such folder, or nobody answers.
+            InputError: There is no such folder, or no answer.
         """
         self.root = uri.rstrip("/")
         try:
@@ -39,11 +39,11 @@ class ArrowFiles:
             what = "does not exist" if kind == fs.FileType.NotFound else "is a file"
             raise InputError(f"{uri} {what}; expected the URI of a folder of images")
 
-    def listed(self, below: str) -> Iterator[tuple[str, int | None]]:
-        """Names in one folder with their sizes in bytes; None for a folder. In no order.
+    def list_folder(self, below: str) -> Iterator[tuple[str, int | None]]:
+        """Names in one folder with their sizes in bytes; None for a folder. In any order.
 
         Args:
-            below: Path of the folder below the root, with ``/`` at its end; empty: the root.
+            below: Path of the folder below the root, with a final ``/``; empty: the root.
 
         Raises:
             InputError: The folder cannot be listed.

@@ -1,10 +1,10 @@
-"""Files behind a Hadoop file system as DataFrames: executors read them with Spark's own reader.
+"""Files of a Hadoop file system as DataFrames: executors read them with Spark's own reader.
 
-So the rights, tokens and jars that Spark has are enough. Its ``binaryFile`` has defaults for large files
-(0.4 k small files/s; 14 k/s with what is set here) and habits that lose files: it leaves out empty files
-and names that begin with ``_``, passes over what it cannot read, and ends with an error where a block is
-missing or a right is. The first two are read by the driver; for the others a wave has parts, smaller and
-smaller, and the last of them are read by the driver, which says for each file what is wrong.
+So Spark's permissions, tokens and jars are enough. Its ``binaryFile`` has defaults for large files (0.4 k
+small files/s; 14 k/s with the settings here), and it loses files: it leaves out empty files and names that
+begin with ``_``, passes over files that it cannot read, and fails where a block or a permission is
+missing. The driver reads the first two itself; for the others a wave has smaller and smaller parts, and
+the driver reads the smallest, and reports for each file what is wrong.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from labelmill.sources.base import ARCHIVED_FILE_CAP, FILE_CAP, FILES, WAVE_FILE
 from labelmill.sources.remote.hadoop import JVM_ERRORS, HadoopFiles
 
 _WAVE_BYTES = 1 << 30
-"""Most file bytes of a wave that executors read: they do not hold it, but may have to repeat it."""
+"""Most file bytes of a wave that executors read: they do not hold it, but may have to read it again."""
 
 _BATCH_ROWS, _BATCH_BYTES = 1024, 16 << 20
-"""Files and bytes of a batch on its way from the JVM to Python; a larger file goes alone."""
+"""Files and bytes of a batch on its way from the JVM to Python; a larger file is a batch of its own."""
 
 _PARTS, _DRIVER_FILES = 16, 128
-"""A wave falls into so many parts; of so few files the driver reads each."""
+"""Parts that a wave is split into; and the number of files up to which the driver reads each."""
 
 File = tuple[str, int]
 """Path below the root and size in bytes."""
@@ -35,10 +35,10 @@ File = tuple[str, int]
 
 @dataclass
 class HadoopWaves:
-    """Cuts the files of a folder into waves.
+    """Splits the files of a folder into waves.
 
     Attributes:
-        spark: The user's session; its settings are left alone.
+        spark: The user's session; its settings are not changed.
         files: The folder.
     """
 
@@ -46,19 +46,19 @@ class HadoopWaves:
     files: HadoopFiles
     _sessions: dict[int, SparkSession] = field(default_factory=dict)
 
-    def waves(self, listed: Iterator[File]) -> Iterator[Wave]:
-        """The files in their order, except that large ones and odd ones stand apart."""
+    def waves(self, files: Iterator[File]) -> Iterator[Wave]:
+        """The files in order, except that large and odd ones are in waves of their own."""
         few: list[File] = []
         size = 0
         odd: list[File] = []
-        for file in listed:
+        for file in files:
             if file[1] > FILE_CAP or _is_odd(*file):
                 odd.append(file)
                 if len(odd) == WAVE_FILES:
                     yield from self._by_driver(odd)
                     odd = []
             elif file[1] > ARCHIVED_FILE_CAP:
-                # Should executors fail, the driver cannot help with it: alone it troubles no other.
+                # The driver cannot read it if executors fail; alone, it affects no other file.
                 yield from self._by_executors([file])
             else:
                 few.append(file)
@@ -75,7 +75,7 @@ class HadoopWaves:
         try:
             yield self._read(files, parts)
         except JVM_ERRORS:
-            # A file that went away since it was listed ends the reader before it begins.
+            # A file deleted since it was listed fails the reader at its creation.
             yield from parts()
 
     def _parts(self, files: Sequence[File]) -> Iterator[Wave]:
@@ -92,8 +92,8 @@ class HadoopWaves:
         root = self.files.root
         reader = (
             spark.read.format("binaryFile")
-            .option("__globPaths__", "false")  # "[1].png" is a name
-            .option("recursiveFileLookup", "true")  # "k=v/" is one too
+            .option("__globPaths__", "false")  # "[1].png" is a file name
+            .option("recursiveFileLookup", "true")  # so is "k=v/"
         )
         paths = self.files.sequence([f"{root}/{path}" for path, _ in files])
         frame = DataFrame(reader._jreader.load(paths), spark).where(F.col("length") <= FILE_CAP)
@@ -134,11 +134,11 @@ class HadoopWaves:
             return None, f"unreadable: cannot be read: {error}"
 
     def _session(self, rows: int) -> SparkSession:
-        """A session whose batches have so many rows; a power of two, so that there are few."""
+        """A session whose batches have about this many rows: a power of two, so that there are few."""
         rows = 1 << (rows.bit_length() - 1)
         if rows not in self._sessions:
             slots = self.spark.sparkContext.defaultParallelism
-            made = self.spark.newSession()
+            session = self.spark.newSession()
             for key, value in {
                 "spark.sql.files.openCostInBytes": 2048,
                 "spark.sql.files.maxPartitionBytes": 32 << 20,
@@ -148,12 +148,12 @@ class HadoopWaves:
                 "spark.sql.sources.parallelPartitionDiscovery.parallelism": 4 * slots,
                 "spark.sql.execution.arrow.maxRecordsPerBatch": rows,
             }.items():
-                made.conf.set(key, str(value))
-            self._sessions[rows] = made
+                session.conf.set(key, str(value))
+            self._sessions[rows] = session
         return self._sessions[rows]
 
 
 def _is_odd(path: str, size: int) -> bool:
-    """Whether Spark's reader passes over the file, or writes its name in another way."""
+    """Whether Spark's reader passes over the file, or spells its name in another way."""
     name = path.rsplit("/", 1)[-1]
     return not size or name.startswith("_") or "\0" in name or uri_of(path) != path

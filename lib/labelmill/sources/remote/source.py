@@ -1,6 +1,6 @@
-"""A folder tree behind a URI: any file system that Spark's Hadoop knows, else one that pyarrow knows.
+"""A folder tree at a URI: any file system that Spark's Hadoop knows, else one that pyarrow knows.
 
-The order is that of the paths. Held by the driver are the names of one folder and of the folders on the
+Files come in the order of their paths. The driver holds the names in one folder and in the folders on the
 way down to it.
 """
 
@@ -21,17 +21,17 @@ from labelmill.sources.remote.hadoop import HadoopFiles, NoSuchFileSystem
 from labelmill.sources.remote.hadoop_waves import File, HadoopWaves
 
 Listing = Callable[[str], Iterator[tuple[str, int | None]]]
-"""From a folder below the root (with ``/`` at its end) to names and sizes; None for a folder."""
+"""From a folder below the root (with a final ``/``) to names and sizes; None for a folder."""
 
 
-class UriHeap:
-    """See `labelmill.sources.base.Heap`."""
+class UriSource:
+    """A URI; see `labelmill.sources.base.ImageSource`."""
 
     def __init__(self, spark: SparkSession, options: SourceOptions) -> None:
         """Looks the folder up.
 
         Raises:
-            InputError: No file system for the URI, no such folder, or nobody answers.
+            InputError: No file system for the URI, no such folder, or no answer.
         """
         self.name = options.source
         self.root = ""
@@ -39,63 +39,63 @@ class UriHeap:
         self.skipped: Counter[str] = Counter()
         self._limit = options.limit
         self._hadoop: HadoopWaves | None = None
-        self._listed: Listing
+        self._list_folder: Listing
         try:
             files = HadoopFiles(spark, options.source)
-            self._hadoop, self._listed = HadoopWaves(spark, files), files.listed
+            self._hadoop, self._list_folder = HadoopWaves(spark, files), files.list_folder
         except NoSuchFileSystem as unknown:
             try:
                 others = ArrowFiles(options.source)
             except ValueError as error:
                 raise InputError(
                     f"no file system for {options.source}: Spark says {unknown}; pyarrow says {error}. "
-                    "A file system's jar goes in with `bin/submit --packages …`"
+                    "Add the file system's jar with `bin/submit --packages …`"
                 ) from None
-            self.root, self._listed = others.root, others.listed
+            self.root, self._list_folder = others.root, others.list_folder
 
     def waves(self) -> Iterator[Wave]:
-        """See `Heap.waves`."""
-        listed = islice(walk(self._listed, self.skipped), self._limit)
-        return self._hadoop.waves(listed) if self._hadoop else _named(listed)
+        """See `ImageSource.waves`."""
+        files = islice(walk(self._list_folder, self.skipped), self._limit)
+        return self._hadoop.waves(files) if self._hadoop else _named_waves(files)
 
 
-def walk(listed: Listing, skipped: Counter[str]) -> Iterator[File]:
+def walk(list_folder: Listing, skipped: Counter[str]) -> Iterator[File]:
     """Paths and sizes of the images of a tree, in the order of whole paths.
 
     Args:
-        listed: Lists one folder.
+        list_folder: Lists one folder.
         skipped: Counts what is left out.
     """
-    # From the last to the first, so that the next one is taken from the end.
-    waiting = _sorted(listed, "", skipped)
+    # In reverse order, so that the next one is popped from the end.
+    waiting = _list_reversed(list_folder, "", skipped)
     while waiting:
         path, size = waiting.pop()
         if path.endswith("/"):
-            waiting += _sorted(listed, path, skipped)
+            waiting += _list_reversed(list_folder, path, skipped)
         else:
             yield path, size
 
 
-def _sorted(listed: Listing, below: str, skipped: Counter[str]) -> list[File]:
-    found: list[File] = []
-    for name, size in listed(below):
+def _list_reversed(list_folder: Listing, below: str, skipped: Counter[str]) -> list[File]:
+    files: list[File] = []
+    for name, size in list_folder(below):
         if name.startswith("."):
             skipped["hidden"] += 1
         elif size is None:
-            # With its separator a folder sorts among files as its paths do.
-            found.append((f"{below}{name}/", 0))
+            # With its separator a folder sorts among the files as its paths do.
+            files.append((f"{below}{name}/", 0))
         elif reason := why_left_out(name):
             leave_out(skipped, reason)
         else:
-            found.append((below + name, size))
-    found.sort(reverse=True)
-    return found
+            files.append((below + name, size))
+    files.sort(reverse=True)
+    return files
 
 
-def _named(listed: Iterator[File]) -> Iterator[Wave]:
+def _named_waves(files: Iterator[File]) -> Iterator[Wave]:
     wave = WaveBuilder()
-    for path, _ in listed:
-        # The bytes stay where they are until a worker opens the file: they fill no wave.
+    for path, _ in files:
+        # Only the name travels; the bytes stay there until a worker opens the file.
         wave.add(uri_of(path), 0)
         if wave.is_full():
             yield wave.take()

@@ -33,7 +33,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGE_CHUNKS, TRAINING_SETS
 from labelmill.training_sets.assembly.options import Options
 from labelmill.training_sets.registry import find
-from tests.helpers.image_folders import write_heap
+from tests.helpers.image_folders import write_image_folder
 
 SQL = default_sql("c")
 
@@ -41,7 +41,7 @@ SQL = default_sql("c")
 @pytest.fixture
 def heap(spark: SparkSession, settings: Settings, tmp_path: Path) -> Path:
     """60 images in classes a and b, ingested as ``c``."""
-    folder = write_heap(tmp_path / "heap", images=60)
+    folder = write_image_folder(tmp_path / "heap", images=60)
     ingest(spark, settings, str(folder), "c")
     return folder
 
@@ -94,7 +94,7 @@ def test_a_snapshot_does_not_see_what_came_later(
     spark: SparkSession, settings: Settings, heap: Path, tmp_path: Path
 ) -> None:
     before = freeze(spark, settings, SQL, "x").results
-    ingest(spark, settings, str(write_heap(tmp_path / "more", images=5, seed=9)), "c")
+    ingest(spark, settings, str(write_image_folder(tmp_path / "more", images=5, seed=9)), "c")
     again = freeze(spark, settings, SQL, "x", snapshot_ms=before["snapshot_ms"]).results
     assert (again["digest"], again["already_frozen"]) == (before["digest"], True)
     assert freeze(spark, settings, SQL, "x").results["rows"] == 65
@@ -103,8 +103,8 @@ def test_a_snapshot_does_not_see_what_came_later(
 def test_given_splits_stay_and_validation_is_cut_off_train(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
-    write_heap(tmp_path / "heap/train", images=100)
-    write_heap(tmp_path / "heap/test", images=10, seed=1)
+    write_image_folder(tmp_path / "heap/train", images=100)
+    write_image_folder(tmp_path / "heap/test", images=10, seed=1)
     ingest(spark, settings, str(tmp_path / "heap"), "c")
     results = freeze(spark, settings, SQL, "x").results
     assert results["splits"]["test"] == 10
@@ -236,7 +236,7 @@ def test_an_image_without_its_middle_is_refused(
     pixels = np.random.default_rng(3).integers(0, 256, (200, 400, 1), np.uint8)
     (tmp_path / "heap/a").mkdir(parents=True)
     (tmp_path / "heap/a/1.png").write_bytes(encode_png(pixels))
-    write_heap(tmp_path / "heap", images=6)
+    write_image_folder(tmp_path / "heap", images=6)
     ingest(spark, settings, str(tmp_path / "heap"), "c")
     any_three = catalogue.query(spark, settings, "select * from images order by rand() limit 3")
     filled = with_pixels(any_three, settings)

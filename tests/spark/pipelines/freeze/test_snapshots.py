@@ -16,13 +16,13 @@ from labelmill.pipelines.freeze import driver as freezing
 from labelmill.pipelines.freeze.driver import default_sql, freeze, truth_sql
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.settings import Settings
-from labelmill.sql.snapshot import moment
+from labelmill.sql.snapshot import parse_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.spark.frames import ensure_all
 from labelmill.training_sets.assembly.options import Options
 from tests.helpers.catalogues import annotate, drawn, put_images
-from tests.helpers.image_folders import write_heap
+from tests.helpers.image_folders import write_image_folder
 
 IDS = [f"i{n:03d}" for n in range(30)]
 
@@ -70,7 +70,7 @@ def test_the_digest_does_not_care_for_a_job_that_ingests_meanwhile(
     spark: SparkSession, settings: Settings, catalogue: RowClient, tmp_path: Path
 ) -> None:
     first = freeze(spark, settings, default_sql("c"), "x", location=str(tmp_path / "0")).results
-    heap = write_heap(tmp_path / "heap", images=400, seed=7)
+    heap = write_image_folder(tmp_path / "heap", images=400, seed=7)
     # A client of its own, as another job would have.
     writer = threading.Thread(target=ingest, args=(spark, settings, str(heap), "c"))
     correcting = threading.Event()
@@ -139,7 +139,7 @@ def test_nothing_is_read_before_the_moment_has_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     when = []
-    monkeypatch.setattr(freezing, "settle", lambda at: when.append("settled"))
+    monkeypatch.setattr(freezing, "wait_for_snapshot", lambda at: when.append("settled"))
     read = freezing.answer
     monkeypatch.setattr(freezing, "answer", lambda *given: (when.append("read"), read(*given))[1])
     freeze(spark, settings, truth_sql("c"), "x")
@@ -147,11 +147,11 @@ def test_nothing_is_read_before_the_moment_has_settled(
 
 
 def test_a_moment_is_milliseconds_or_a_time() -> None:
-    assert moment(None, None) is None
-    assert moment(None, 5) == 5
-    assert moment("2026-01-31T12:00Z", None) == 1_769_860_800_000
-    assert moment("2026-01-31T13:00:00.5+01:00", None) == 1_769_860_800_500
+    assert parse_snapshot(None, None) is None
+    assert parse_snapshot(None, 5) == 5
+    assert parse_snapshot("2026-01-31T12:00Z", None) == 1_769_860_800_000
+    assert parse_snapshot("2026-01-31T13:00:00.5+01:00", None) == 1_769_860_800_500
     with pytest.raises(InputError, match="either --at or --snapshot"):
-        moment("2026-01-31", 5)
+        parse_snapshot("2026-01-31", 5)
     with pytest.raises(InputError, match="--at: 'yesterday' is no time"):
-        moment("yesterday", None)
+        parse_snapshot("yesterday", None)

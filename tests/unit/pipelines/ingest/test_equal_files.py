@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from labelmill.pipelines.ingest.batch import NO_ID
 from labelmill.pipelines.ingest.equal_files import equal_files
-from labelmill.pipelines.ingest.worker import NO_ID
 
 
 def test_equal_ids_are_found_with_their_places_in_order() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pyspark.errors import PySparkException
 
 from labelmill.errors import StoreError
-from labelmill.pipelines.ingest.wave_retry import Summaries, whole
+from labelmill.pipelines.ingest.wave_retry import Summaries, retry_in_parts
 from labelmill.sources.base import FILES, Wave
 
 
@@ -44,7 +44,7 @@ DENIED = PySparkException("org.apache.hadoop.security.AccessControlException: Pe
 
 def _counted(uris: list[str], error: Exception = DENIED) -> tuple[list[str], int, int]:
     take = _Take(error)
-    waves = list(whole(_wave(uris), take))
+    waves = list(retry_in_parts(_wave(uris), take))
     named = [uri for wave, _ in waves for uri in wave.files["uri"].to_pylist()]  # type: ignore[index]
     return named, sum(len(summaries) for _, summaries in waves), take.taken
 
@@ -75,4 +75,4 @@ def test_an_error_without_parts_is_an_error() -> None:
         raise DENIED
 
     with pytest.raises(PySparkException, match="Permission denied"):
-        list(whole(_wave(["a"]), take))
+        list(retry_in_parts(_wave(["a"]), take))

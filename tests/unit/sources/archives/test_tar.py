@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from labelmill.domain.codecs import IMAGE_ENDINGS, decode_image
 from labelmill.errors import InputError
-from labelmill.sources import base as heap
-from labelmill.sources.archives import source as archive
+from labelmill.sources import base
+from labelmill.sources.archives import source as archive_source
 from labelmill.sources.archives import tar
-from labelmill.sources.archives.source import ArchiveHeap, pixel_bytes
+from labelmill.sources.archives.source import ArchiveSource, pixel_bytes
 from labelmill.sources.base import SourceOptions
-from labelmill.sources.decompress import Damaged, Stream
+from labelmill.sources.decompress import ByteStream, Damaged
 
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 PACKERS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
@@ -64,14 +64,14 @@ def packed(path: Path, files: dict[str, bytes], format: int = tarfile.PAX_FORMAT
 
 def rows(source: str, limit: int | None = None) -> list[dict[str, object]]:
     """All rows of an archive."""
-    opened = ArchiveHeap(SourceOptions(source, limit), IMAGE_ENDINGS)
+    opened = ArchiveSource(SourceOptions(source, limit), IMAGE_ENDINGS)
     return [row for wave in opened.waves() for row in wave.files.to_pylist()]
 
 
 def found(path: Path) -> tuple[list[tuple[str, bytes | None]], Counter[str]]:
     """What our reader finds."""
     skipped: Counter[str] = Counter()
-    with Stream(str(path)) as stream:
+    with ByteStream(str(path)) as stream:
         members = tar.members(stream, lambda name: name, skipped, 1 << 20)
         return [(name, data) for name, _, data in members], skipped
 
@@ -143,7 +143,7 @@ def test_a_damaged_archive_is_an_error_and_never_other_members(
     skipped: Counter[str] = Counter()
     number = 0
     try:
-        with Stream(str(path)) as stream:
+        with ByteStream(str(path)) as stream:
             for name, size, bytes_ in tar.members(stream, lambda name: name, skipped, 1 << 20):
                 assert bytes_ is not None
                 assert len(bytes_) == size
@@ -162,7 +162,7 @@ def test_a_cut_archive_gives_what_is_before_the_cut(tmp_path: Path, packer: str)
     packed(path, {f"{n}.png": data for n, data in enumerate(noise)})
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    waves = ArchiveHeap(SourceOptions(str(path)), IMAGE_ENDINGS).waves()
+    waves = ArchiveSource(SourceOptions(str(path)), IMAGE_ENDINGS).waves()
     there: list[bytes] = []
     with pytest.raises(InputError, match=r"x\.tar.* is damaged after \d+ images.*cut off"):
         there.extend(data for wave in waves for data in wave.files["data"].to_pylist())
@@ -184,14 +184,14 @@ def test_a_checksum_that_is_not_right_is_an_error(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "no mark"),
-        (b"not an archive at all" * 100, "it is no tar archive"),
+        (b"not an archive at all" * 100, "it is not a tar archive"),
         (bytes(10240), ""),
     ],
 )
 def test_what_is_no_archive(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(content)
-    opened = ArchiveHeap(SourceOptions(str(path)), IMAGE_ENDINGS)
+    opened = ArchiveSource(SourceOptions(str(path)), IMAGE_ENDINGS)
     if message.startswith("it"):
         with pytest.raises(InputError, match=message):
             list(opened.waves())
@@ -203,7 +203,7 @@ def test_what_is_no_archive(tmp_path: Path, content: bytes, message: str) -> Non
 def test_there_must_be_an_archive(tmp_path: Path) -> None:
     for source in (tmp_path / "none.tar", tmp_path):
         with pytest.raises(InputError, match="cannot read"):
-            ArchiveHeap(SourceOptions(str(source)), IMAGE_ENDINGS)
+            ArchiveSource(SourceOptions(str(source)), IMAGE_ENDINGS)
 
 
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
             add(file, "l.png", b"", type=kind, linkname="/etc/passwd")
         add(file, "n" * 9000 + ".png", b"?")
         add(file, "\udcff.png", b"latin")
-    opened = ArchiveHeap(SourceOptions(str(path)), IMAGE_ENDINGS)
+    opened = ArchiveSource(SourceOptions(str(path)), IMAGE_ENDINGS)
     [wave] = opened.waves()
     assert wave.files["uri"].to_pylist() == [
         "train/5/1.png",
@@ -241,7 +241,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
 
 def test_the_number_of_reasons_is_bounded(tmp_path: Path) -> None:
     path = packed(tmp_path / "x.tar", {f"a.{'e' * (n % 90)}{n}": b"" for n in range(1000)})
-    opened = ArchiveHeap(SourceOptions(path), IMAGE_ENDINGS)
+    opened = ArchiveSource(SourceOptions(path), IMAGE_ENDINGS)
     assert list(opened.waves()) == []
     assert sum(opened.skipped.values()) == 1000
     assert len(opened.skipped) < 110
@@ -257,7 +257,7 @@ def test_the_limit_is_kept_and_nothing_after_it_is_read(tmp_path: Path) -> None:
 def test_a_second_archive_behind_the_first_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(Path(packed(path, {"1.png": b"1"})).read_bytes() * 2)
-    opened = ArchiveHeap(SourceOptions(str(path)), IMAGE_ENDINGS)
+    opened = ArchiveSource(SourceOptions(str(path)), IMAGE_ENDINGS)
     assert [wave.count for wave in opened.waves()] == [1]
     assert opened.skipped == {tar.AFTER_END: 1}
 
@@ -276,11 +276,11 @@ def test_packed_parts_one_after_another_are_one_archive(tmp_path: Path) -> None:
 def test_what_a_wave_carries_fits_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heap, "WAVE_BYTES", 64)
-    monkeypatch.setattr(archive, "ARCHIVED_FILE_CAP", 96)
+    monkeypatch.setattr(base, "WAVE_BYTES", 64)
+    monkeypatch.setattr(archive_source, "ARCHIVED_FILE_CAP", 96)
     sizes = [10, 40, 10, 70, 60, 5, 97, 500, 64, 1]
     path = packed(tmp_path / "x.tar", {f"{n}.png": b"x" * size for n, size in enumerate(sizes)})
-    waves = list(ArchiveHeap(SourceOptions(path), IMAGE_ENDINGS).waves())
+    waves = list(ArchiveSource(SourceOptions(path), IMAGE_ENDINGS).waves())
     cut = [wave.files["size"].to_pylist() for wave in waves]
     assert cut == [[10, 40], [10], [70], [60], [5, 97, 500], [64], [1]]
     assert [wave.bytes for wave in waves] == [50, 10, 70, 60, 5, 64, 1]
@@ -289,7 +289,7 @@ def test_what_a_wave_carries_fits_a_message(
 
 def test_the_caps_leave_room_in_a_message_of_spark() -> None:
     default = 128 << 20  # spark.rpc.message.maxSize
-    assert max(heap.WAVE_BYTES, heap.ARCHIVED_FILE_CAP) <= 0.8 * default
+    assert max(base.WAVE_BYTES, base.ARCHIVED_FILE_CAP) <= 0.8 * default
 
 
 def test_memory_is_bounded_whatever_is_in_the_archive(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_memory_is_bounded_whatever_is_in_the_archive(tmp_path: Path) -> None:
         packing.write(bytes(1024))
     tracemalloc.start()
     try:
-        opened = ArchiveHeap(SourceOptions(str(path)), IMAGE_ENDINGS)
+        opened = ArchiveSource(SourceOptions(str(path)), IMAGE_ENDINGS)
         [wave] = opened.waves()
         assert wave.files.select(["uri", "size", "data"]).to_pylist() == [
             {"uri": "large.png", "size": large, "data": None},
@@ -358,7 +358,7 @@ def test_headers_of_gnu_and_of_old_archivers(tmp_path: Path) -> None:
 
 def test_every_member_of_a_real_archive(data: Path) -> None:
     path = data / "mnist" / "mnist_png.tar.gz"
-    opened = ArchiveHeap(SourceOptions(str(path), 3000), IMAGE_ENDINGS)
+    opened = ArchiveSource(SourceOptions(str(path), 3000), IMAGE_ENDINGS)
     ours = [row for wave in opened.waves() for row in wave.files.to_pylist()]
     number = 0
     with tarfile.open(path, "r|*") as file:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from labelmill.domain.codecs import IMAGE_ENDINGS
 from labelmill.domain.images.paths import uri_of
 from labelmill.errors import InputError
-from labelmill.sources.archives import source as archive
+from labelmill.sources.archives import source as archive_source
 from labelmill.sources.archives import zip_directory
-from labelmill.sources.archives.source import ArchiveHeap
+from labelmill.sources.archives.source import ArchiveSource
 from labelmill.sources.base import SourceOptions
 
 _NAMES = st.lists(
@@ -29,9 +29,9 @@ _METHODS = st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 _FILES = st.lists(st.tuples(_NAMES, st.binary(max_size=300), _METHODS), max_size=9)
 
 
-def opened(path: Path, limit: int | None = None) -> ArchiveHeap:
-    """The heap."""
-    return ArchiveHeap(SourceOptions(str(path), limit), IMAGE_ENDINGS)
+def opened(path: Path, limit: int | None = None) -> ArchiveSource:
+    """The source."""
+    return ArchiveSource(SourceOptions(str(path), limit), IMAGE_ENDINGS)
 
 
 def rows(path: Path) -> list[dict[str, object]]:
@@ -73,9 +73,9 @@ def test_the_members_are_those_of_zipfile(
     path.write_bytes(before + plain.getvalue())
     with zipfile.ZipFile(path) as file:
         expected = [(info.filename, file.read(info)) for info in file.infolist()]
-    heap = opened(path)
-    assert heap.total == len(expected)
-    found = [row for wave in heap.waves() for row in wave.files.to_pylist()]
+    source = opened(path)
+    assert source.total == len(expected)
+    found = [row for wave in source.waves() for row in wave.files.to_pylist()]
     assert [(row["uri"], row["data"]) for row in found] == [
         (uri_of(name), data) for name, data in expected
     ]
@@ -96,13 +96,13 @@ def test_a_damaged_archive_is_told(
         raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(raw)
     try:
-        heap = opened(path)
-        found = [row for wave in heap.waves() for row in wave.files.to_pylist()]
+        source = opened(path)
+        found = [row for wave in source.waves() for row in wave.files.to_pylist()]
     except InputError:
         return
-    assert len(found) + heap.skipped.total() == len(files)
+    assert len(found) + source.skipped.total() == len(files)
     for row in found:
-        large = row["size"] > archive.ARCHIVED_FILE_CAP  # type: ignore[operator]
+        large = row["size"] > archive_source.ARCHIVED_FILE_CAP  # type: ignore[operator]
         assert row["fault"] or row["data"] in files.values() or large
 
 
@@ -160,8 +160,8 @@ def test_names_are_data_and_links_are_left_out(tmp_path: Path) -> None:
         file.writestr(latin, b"")
     raw = path.read_bytes()
     path.write_bytes(raw.replace(b"XY/6", b"\x81\xff/6"))  # ü in code page 437, then a hard space
-    heap = opened(path)
-    [wave] = heap.waves()
+    source = opened(path)
+    [wave] = source.waves()
     assert wave.files["uri"].to_pylist() == [
         "../../1.png",
         "abs/2.png",
@@ -170,8 +170,8 @@ def test_names_are_data_and_links_are_left_out(tmp_path: Path) -> None:
         "ü/5.png",
         "ü\xa0/6.png",
     ]
-    assert heap.total == 6
-    assert heap.skipped == {
+    assert source.total == 6
+    assert source.skipped == {
         "hidden": 1,
         "not named like an image: .txt": 1,
         "link or device": 1,
@@ -187,9 +187,9 @@ def test_names_in_utf8_that_do_not_say_so(tmp_path: Path) -> None:
 
 def test_a_limit_bounds_the_total(tmp_path: Path) -> None:
     path = packed(tmp_path / "x.zip", {f"{n}.png": b"1" for n in range(5)})
-    heap = opened(path, 3)
-    assert heap.total == 3
-    assert [wave.count for wave in heap.waves()] == [3]
+    source = opened(path, 3)
+    assert source.total == 3
+    assert [wave.count for wave in source.waves()] == [3]
     assert opened(path, 30).total == 5
 
 
@@ -201,7 +201,7 @@ def test_no_zip_archive_is_refused_with_what_it_is(tmp_path: Path) -> None:
     counted = bytearray(whole)
     counted[-12] += 1
     for content, message in (
-        (b"", "no zip archive"),
+        (b"", "not a zip archive"),
         (whole[:-30], "cut off"),
         (split, "split archive; join"),
         (counted, "lists 5 members that can be read, and should 6"),
@@ -225,7 +225,7 @@ def test_members_over_one_another_are_a_bomb(tmp_path: Path) -> None:
 def test_memory_is_bounded_whatever_is_in_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "ARCHIVED_FILE_CAP", 1 << 20)
+    monkeypatch.setattr(archive_source, "ARCHIVED_FILE_CAP", 1 << 20)
     monkeypatch.setattr(zip_directory, "_BLOCK", 1 << 16)
     path = packed(tmp_path / "x.zip", {f"{n}.{'t' * 200}": b"" for n in range(20_000)})
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
@@ -251,7 +251,7 @@ def test_memory_is_bounded_whatever_is_in_the_archive(
 
 def test_an_archive_of_more_than_65535_members(tmp_path: Path) -> None:
     path = packed(tmp_path / "x.zip", {f"{n}.png": b"%d" % n for n in range(65_600)})
-    heap = opened(path)
-    assert heap.total == 65_600
-    waves = list(heap.waves())
+    source = opened(path)
+    assert source.total == 65_600
+    waves = list(source.waves())
     assert waves[-1].files["data"][-1].as_py() == b"65599"

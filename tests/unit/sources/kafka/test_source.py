@@ -17,7 +17,7 @@ from labelmill.domain.codecs import decode_image
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.domain.images.image import image_id_of
 from labelmill.sources.base import FILES
-from labelmill.sources.kafka.source import cut
+from labelmill.sources.kafka.source import split_ranges
 from labelmill.sources.kafka.worker import file_of
 
 SENT = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
@@ -137,7 +137,7 @@ _RANGES = st.dictionaries(
 def test_pieces_are_bounded_and_cover_each_offset_once(
     ranges: dict[int, tuple[int, int]], most: int, limit: int | None
 ) -> None:
-    pieces = list(cut(ranges, most, limit))
+    pieces = list(split_ranges(ranges, most, limit))
     taken = [(p, o) for piece in pieces for p, bounds in piece.items() for o in range(*bounds)]
     there = {(p, o) for p, bounds in ranges.items() for o in range(*bounds)}
     wanted = len(there) if limit is None else min(limit, len(there))
@@ -150,7 +150,7 @@ def test_pieces_are_bounded_and_cover_each_offset_once(
 
 
 def test_pieces_take_from_all_partitions_in_order() -> None:
-    assert list(cut({0: (5, 9), 1: (0, 1), 2: (3, 3)}, 2)) == [
+    assert list(split_ranges({0: (5, 9), 1: (0, 1), 2: (3, 3)}, 2)) == [
         {1: (0, 1), 0: (5, 6)},
         {0: (6, 8)},
         {0: (8, 9)},

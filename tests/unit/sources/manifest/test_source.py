@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from labelmill.errors import InputError, UnknownName
-from labelmill.sources import base as heap
+from labelmill.sources import base
 from labelmill.sources.base import FILES, SourceOptions
 from labelmill.sources.manifest import rows as manifest_rows
-from labelmill.sources.manifest.columns import ABOUT_FILES
-from labelmill.sources.manifest.source import ManifestHeap
+from labelmill.sources.manifest.columns import EXPORT_COLUMNS
+from labelmill.sources.manifest.source import ManifestSource
 
 Write = Callable[..., str]
 
@@ -36,7 +36,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def _files(source: str, **options: Any) -> list[dict[str, Any]]:
-    found = ManifestHeap(SourceOptions(source, **options))
+    found = ManifestSource(SourceOptions(source, **options))
     rows = [row for wave in found.waves() for row in wave.files.to_pylist()]  # type: ignore[union-attr]
     assert found.total == len(rows)
     return rows
@@ -67,7 +67,7 @@ def test_a_row_says_everything(write: Write, tmp_path: Path) -> None:
     # No class, and no rule that would look for one in the path: the manifest says there is none.
     expected = {"uri": "b.png", "size": 0, "origin": "manifest", "attributes": '{"weight": "007"}'}
     assert _without_nulls(second) == expected
-    assert ManifestHeap(SourceOptions(source)).root == str(tmp_path)
+    assert ManifestSource(SourceOptions(source)).root == str(tmp_path)
 
 
 def test_a_column_of_attributes_is_a_json_object(write: Write) -> None:
@@ -83,8 +83,8 @@ def test_a_column_of_attributes_is_a_json_object(write: Write) -> None:
 
 
 def test_what_an_export_tells_of_its_files_is_no_attribute(write: Write) -> None:
-    names = ["uri", "attributes", *ABOUT_FILES]
-    (row,) = _files(write(",".join(names) + "\n1.png," + "," * len(ABOUT_FILES) + "\n"))
+    names = ["uri", "attributes", *EXPORT_COLUMNS]
+    (row,) = _files(write(",".join(names) + "\n1.png," + "," * len(EXPORT_COLUMNS) + "\n"))
     assert row["attributes"] is None
     # Some of these names alone are anybody's.
     (row,) = _files(write("uri,width\n1.png,28\n"))
@@ -152,7 +152,7 @@ def test_a_nul_never_reaches_the_disk(write: Write) -> None:
     [
         ("", "is empty"),
         ("id,name\n1,2\n", r"no column of paths; it has id, name. Name one 'filename'"),
-        ("a,b\n1,2\n", r"Name one 'uri', or say how a path is made: --uri 'train/\{a\}.png'"),
+        ("a,b\n1,2\n", r"Name one 'uri', or say how a path is built: --uri 'train/\{a\}.png'"),
         ("uri,x,x\na,1,2\n", r"\['x'\] name no column, or more than one"),
         ("uri,\na,1\n", "name no column"),
         ("uri,label\na.png,1\n\nb.png\n", r"line 4: 1 cells, expected 2 \(uri, label\)"),
@@ -169,7 +169,7 @@ def test_what_cannot_be_meant_is_said_before_anything_is_read(
     write: Write, text: str | bytes, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        ManifestHeap(SourceOptions(write(text)))
+        ManifestSource(SourceOptions(write(text)))
 
 
 def test_a_file_without_lines_costs_no_memory(
@@ -177,29 +177,29 @@ def test_a_file_without_lines_costs_no_memory(
 ) -> None:
     monkeypatch.setattr(manifest_rows, "LINE_BYTES", 1000)
     with pytest.raises(InputError, match="line 2 has more than 1,000 bytes; is it a CSV file"):
-        ManifestHeap(SourceOptions(write("uri\n" + "x" * 1001)))
+        ManifestSource(SourceOptions(write("uri\n" + "x" * 1001)))
 
 
 def test_a_damaged_gzip_says_so(write: Write, tmp_path: Path) -> None:
     source = Path(write("uri\n" + "a.png\n" * 1000, "m.csv.gz"))
     source.write_bytes(source.read_bytes()[:-8])
     with pytest.raises(InputError, match="is damaged"):
-        ManifestHeap(SourceOptions(str(source)))
+        ManifestSource(SourceOptions(str(source)))
 
 
 def test_limit_and_waves(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heap, "WAVE_FILES", 2)
+    monkeypatch.setattr(base, "WAVE_FILES", 2)
     source = write("uri\n" + "".join(f"{i}.png\n" for i in range(9)))
-    found = ManifestHeap(SourceOptions(source, limit=5))
+    found = ManifestSource(SourceOptions(source, limit=5))
     waves = [[row["uri"] for row in wave.files.to_pylist()] for wave in found.waves()]  # type: ignore[union-attr]
     assert waves == [["0.png", "1.png"], ["2.png", "3.png"], ["4.png"]]
     assert found.total == 5
 
 
 def test_attributes_fill_a_wave_too(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heap, "WAVE_BYTES", 100)
+    monkeypatch.setattr(base, "WAVE_BYTES", 100)
     source = write("uri,x\n" + f"a.png,{'y' * 60}\n" * 4)
-    counts = [wave.count for wave in ManifestHeap(SourceOptions(source)).waves()]
+    counts = [wave.count for wave in ManifestSource(SourceOptions(source)).waves()]
     assert counts == [2, 2]
 
 
@@ -240,7 +240,7 @@ def test_a_folder_of_parquet_files_as_spark_writes_it(tmp_path: Path) -> None:
         table = pa.table({"uri": uris, "x": column, "source_time": times})
         pq.write_table(table, part / "part-0.parquet")
     (tmp_path / "m.parquet" / "_SUCCESS").touch()
-    found = ManifestHeap(SourceOptions(f"{tmp_path}/m.parquet/"))
+    found = ManifestSource(SourceOptions(f"{tmp_path}/m.parquet/"))
     assert found.root == str(tmp_path)
     rows = _files(f"{tmp_path}/m.parquet/")
     assert [(r["uri"], r["class"], r["attributes"]) for r in rows] == [
@@ -266,18 +266,18 @@ def test_parquet_that_cannot_be_meant(
 ) -> None:
     pq.write_table(pa.table(columns), tmp_path / "m.parquet")
     with pytest.raises(InputError, match=message):
-        ManifestHeap(SourceOptions(str(tmp_path / "m.parquet")))
+        ManifestSource(SourceOptions(str(tmp_path / "m.parquet")))
 
 
 def test_what_is_no_parquet(write: Write) -> None:
-    with pytest.raises(InputError, match="is no Parquet"):
-        ManifestHeap(SourceOptions(write("uri\na.png\n", "m.parquet")))
+    with pytest.raises(InputError, match="is not Parquet"):
+        ManifestSource(SourceOptions(write("uri\na.png\n", "m.parquet")))
 
 
 def test_labels_of_cifar10(data: Path) -> None:
     source = data / "images" / "cifar10" / "labels.csv"
     with pytest.raises(InputError, match="it has id, label"):
-        ManifestHeap(SourceOptions(str(source)))
+        ManifestSource(SourceOptions(str(source)))
     rows = _files(str(source), uri="train/{id}.png")
     assert len(rows) == 1000
     assert len({row["class"] for row in rows}) == 10

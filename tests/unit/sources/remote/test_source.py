@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labelmill.errors import InputError
-from labelmill.sources.file_reader import reader
+from labelmill.sources.file_reader import open_reader
 from labelmill.sources.remote.arrow import ArrowFiles
 from labelmill.sources.remote.source import walk
 
@@ -34,11 +34,11 @@ def test_images_come_in_the_order_of_whole_paths() -> None:
 def test_folders_are_listed_when_they_are_reached() -> None:
     asked = []
 
-    def listed(below: str) -> Iterator[tuple[str, int | None]]:
+    def list_folder(below: str) -> Iterator[tuple[str, int | None]]:
         asked.append(below)
         yield from TREE[below].items()
 
-    found = walk(listed, Counter())
+    found = walk(list_folder, Counter())
     assert [next(found)[0], next(found)[0]] == ["a-b.png", "a.png"]
     assert asked == [""]
 
@@ -50,8 +50,8 @@ def test_a_pyarrow_uri_with_odd_names(tmp_path: Path) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(name.encode())
     files = ArrowFiles(folder.as_uri() + "/")
-    assert [path for path, _ in walk(files.listed, Counter())] == names
-    assert [reader(files.root)(name) for name in names] == [name.encode() for name in names]
+    assert [path for path, _ in walk(files.list_folder, Counter())] == names
+    assert [open_reader(files.root)(name) for name in names] == [name.encode() for name in names]
 
 
 def test_pyarrow_uris_that_cannot_be_meant(tmp_path: Path) -> None:
