@@ -40,9 +40,8 @@ def _section(table: Table) -> str:
     for c in table.columns:
         kind = f"{c.type}{' **key**' if c.key else ''}{', may be null' if c.nullable else ''}"
         packing = c.encoding if c.compression == "NO_COMPRESSION" else f"{c.encoding}, LZ4"
-        lines.append(
-            f"| `{c.name}` | {kind} | {packing} | {c.comment.replace('|', chr(92) + '|')} |"
-        )
+        comment = c.comment.replace("|", "\\|").replace("[", "\\[")  # neither a cell nor a link
+        lines.append(f"| `{c.name}` | {kind} | {packing} | {comment} |")
     return "\n".join([*lines, ""])
 
 
