@@ -18,8 +18,9 @@ from labelmill.domain.codecs import Pixels, decode_image
 from labelmill.domain.codecs.png.codec import decode_png, encode_png
 from labelmill.domain.images.image import image_id_of
 from labelmill.errors import ImageError, InputError, LabelmillError, NoData, QueryRefused
-from labelmill.pipelines.export.driver import COLUMNS, ExportOptions, export
+from labelmill.pipelines.export.driver import ExportOptions, export
 from labelmill.pipelines.export.file_names import MANIFEST
+from labelmill.pipelines.export.manifest import COLUMNS
 from labelmill.pipelines.export.output_folder import MARKER, PARTS
 from labelmill.pipelines.ingest.driver import IngestOptions, ingest
 from labelmill.pipelines.ingest.row_builder import ImageRows
@@ -40,9 +41,9 @@ WITH_CLASSES = (
 def test_what_was_decoded_is_what_the_exported_files_hold(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> None:
-    heap = _every_png(tmp_path / "heap")
-    expected = _decoded(heap)
-    ingest(spark, settings, str(heap), "c", IngestOptions(labels="none"))
+    source = _every_png(tmp_path / "images")
+    expected = _decoded(source)
+    ingest(spark, settings, str(source), "c", IngestOptions(labels="none"))
 
     seen = set()
     for format, layout in (("png", "uri"), ("npy", "class")):
@@ -162,7 +163,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(
     assert not os.path.exists(out)
 
 
-def _every_png(heap: Path) -> Path:
+def _every_png(source: Path) -> Path:
     """Every kind of PNG file, a large one, and the PNG suite where it is."""
     suite = ROOT.parent / "shared" / "data" / "pngsuite"
     files = {f"kinds/{number:03d}.png": data for number, data in enumerate(every_kind())}
@@ -171,15 +172,15 @@ def _every_png(heap: Path) -> Path:
     for name in os.listdir(suite) if suite.is_dir() else ():
         files[f"suite/{name}"] = (suite / name).read_bytes()
     for name, data in files.items():
-        path = heap / name
+        path = source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    return heap
+    return source
 
 
-def _decoded(heap: Path) -> dict[str, Pixels]:
+def _decoded(source: Path) -> dict[str, Pixels]:
     found = {}
-    for path in heap.rglob("*.png"):
+    for path in source.rglob("*.png"):
         data = path.read_bytes()
         try:
             found[image_id_of(data)] = decode_png(data)

@@ -1,18 +1,17 @@
 """Names of exported files: data in, paths out that stay below their folder on any file system.
 
-A name is percent-encoded where it cannot stand as it is, so ``urllib.parse.unquote`` gives it back
+Characters that a file name cannot have are percent-encoded; ``urllib.parse.unquote`` restores the name
 (decision 0067). Encoded are the UTF-8 bytes of
 
-- ``/ \\ : * ? " < > |``, which separate or are refused somewhere, ``%``, and ``~``, which is ours;
+- ``/ \\ : * ? " < > |``, which are separators or refused on some systems, ``%``, and ``~``, which marks our suffixes;
 - control, format and separator characters;
-- a dot or space at an end (``..``, hidden files), the first letter of a device's name (``CON``);
-- a folder's last dot where it could pass for a file of ours (``manifest.csv``, ``a.png``);
-- the first letter of a class that ingest would read as a split (``train``), where no split stands
-  before it.
+- a dot or space at either end (``..``, hidden files), the first letter of a device's name (``CON``);
+- the last dot of a folder that is named like an exported file (``manifest.csv``, ``a.png``);
+- the first letter of a class that ingest would read as a split (``train``), where no split precedes it.
 
-Where two names of one export differ only for file systems that tell capitals apart, those of class
-folders are encoded but for ``a-z 0-9 _ -``, and those of files get ``~`` and the start of the image id.
-A name above `NAME_BYTES` is cut and ends in ``~`` and a hash: it alone cannot be turned back.
+Where two names of one export would be the same on a case-insensitive file system, class folders are
+encoded except for ``a-z 0-9 _ -``, and files get ``~`` and the start of the image id. A name above
+`NAME_BYTES` is cut and ends in ``~`` and a hash: only such a name cannot be restored.
 """
 
 from __future__ import annotations
@@ -36,24 +35,24 @@ MANIFEST = "manifest.csv"
 
 
 NAME_BYTES = 180
-"""Longest encoded name. File systems take 143 (encrypted) to 255 bytes; ending and hash come on top."""
+"""Longest encoded name. File systems allow 143 (encrypted) to 255 bytes; ending and hash are added to it."""
 
 PATH_BYTES = 1000
-"""Longest path below the export; systems take 4,096 bytes in all."""
+"""Longest path below the export; systems allow 4,096 bytes in all."""
 
 _HASH_DIGITS = 32
 _ENDINGS = {1: ".pgm", 2: ".pam", 3: ".ppm", 4: ".pam"}
 _KNOWN_ENDINGS = (*IMAGE_ENDINGS, ".npy")
-_OF_OURS = re.compile(r"\.(?=(?:png|p[bgpna]m|npy|csv)\Z)", re.IGNORECASE)
+_LIKE_EXPORTED = re.compile(r"\.(?=(?:png|p[bgpna]m|npy|csv)\Z)", re.IGNORECASE)
 _REFUSED = frozenset('/\\:*?"<>|%~')
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-# Without case, with or without an ending: Windows opens these devices wherever they are named.
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+# In any case, with or without an ending: Windows opens these devices in every folder.
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?=\.|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Named:
+class NameParts:
     """What a name is made of.
 
     Attributes:
@@ -61,7 +60,7 @@ class Named:
         channels: 1 to 4.
         label: Class, or None.
         split: Split, or None.
-        uri: Where the image came from; anything.
+        uri: Where the image came from; any text.
     """
 
     image_id: str
@@ -76,14 +75,14 @@ def ending_of(format: Format, channels: int) -> str:
     return _ENDINGS[channels] if format == "netpbm" else f".{format}"
 
 
-def path_of(layout: Layout, format: Format, row: Named, clash: bool = False) -> str:
+def path_of(layout: Layout, format: Format, row: NameParts, clash: bool = False) -> str:
     """Path of an image below the export's folder, POSIX.
 
     Args:
-        layout: ``class``: ``SPLIT/CLASS/IMAGE_ID.png``; ``uri``: the image's own; ``id``: by id.
-        format: Says the ending.
+        layout: ``class``: ``SPLIT/CLASS/IMAGE_ID.png``; ``uri``: the image's own path; ``id``: by id.
+        format: Decides the ending.
         row: What the name is made of.
-        clash: Its `clash_key` stands for several things.
+        clash: Whether its `clash_key` has several values.
 
     Returns:
         At most `PATH_BYTES` long; no part is empty, ``.`` or ``..``, or begins with a dot.
@@ -96,34 +95,34 @@ def path_of(layout: Layout, format: Format, row: Named, clash: bool = False) -> 
     *folders, name = [part for part in row.uri.split("/") if part not in ("", ".")] or ["_"]
     if name.lower().endswith(_KNOWN_ENDINGS) and len(name) > 4:
         name = name[:-4]
-    # Cut before the mark, or the mark would be cut with it.
-    name = escaped(name) + (f"~{row.image_id[:_HASH_DIGITS]}" if clash else "")
-    below = "/".join(escaped(folder, is_folder=True) for folder in folders)
+    # Escaped, and so cut, before the suffix is added.
+    name = escape(name) + (f"~{row.image_id[:_HASH_DIGITS]}" if clash else "")
+    below = "/".join(escape(folder, is_folder=True) for folder in folders)
     path = f"{below}/{name}{ending}" if below else f"{name}{ending}"
     return path if len(path.encode()) <= PATH_BYTES else f"~{_hash(below)}/{name}{ending}"
 
 
-def clash_key(layout: Layout, format: Format, row: Named) -> tuple[str, str]:
-    """A key, and what stands behind it: a key with two different things behind it is a clash.
+def clash_key(layout: Layout, format: Format, row: NameParts) -> tuple[str, str]:
+    """A key and a value: a key with two different values is a clash of names.
 
-    The key is the name as the least exact file system sees it: without case, composed.
+    The key is the name as the least exact file system sees it: case-folded and composed (NFC).
     """
     if layout == "id":
         return "", ""
     if layout == "class":
-        # Without the split: a class has one name in all of them.
-        return _folded(escaped(row.label, is_folder=True)) if row.label else "", row.label or ""
+        # Without the split: a class has the same name in all splits.
+        return _fold_case(escape(row.label, is_folder=True)) if row.label else "", row.label or ""
     path = path_of(layout, format, row)
-    return _folded(path), f"{row.image_id} {path}"
+    return _fold_case(path), f"{row.image_id} {path}"
 
 
-def escaped(name: str, is_folder: bool = False, strict: bool = False) -> str:
+def escape(name: str, is_folder: bool = False, strict: bool = False) -> str:
     """One part of a path, encoded as the module says.
 
     Args:
-        name: Any text but the empty one.
+        name: Any text, not empty.
         is_folder: It names a folder.
-        strict: Encode all but ``a-z 0-9 _ -``.
+        strict: Encode everything except ``a-z 0-9 _ -``.
 
     Returns:
         At most `NAME_BYTES` long; ASCII where `strict`. Different names stay different.
@@ -137,22 +136,22 @@ def escaped(name: str, is_folder: bool = False, strict: bool = False) -> str:
         if text[0] in ". " or _DEVICE.match(text):
             text = _percent(text[0]) + text[1:]
         if is_folder:
-            text = _OF_OURS.sub("%2E", text)
+            text = _LIKE_EXPORTED.sub("%2E", text)
     return text if len(text.encode()) <= NAME_BYTES else _cut(text, name)
 
 
-def _class_folder(row: Named, clash: bool) -> str:
-    split = escaped(row.split, is_folder=True) + "/" if row.split else ""
+def _class_folder(row: NameParts, clash: bool) -> str:
+    split = escape(row.split, is_folder=True) + "/" if row.split else ""
     if not row.label:
         return split
-    folder = escaped(row.label, is_folder=True, strict=clash)
+    folder = escape(row.label, is_folder=True, strict=clash)
     if not split and split_of_path(f"{folder}/"):
         folder = _percent(folder[0]) + folder[1:]
     return f"{split}{folder}/"
 
 
 def _is_refused(letter: str) -> bool:
-    return letter in _REFUSED or unicodedata.category(letter) in _UNSEEN
+    return letter in _REFUSED or unicodedata.category(letter) in _INVISIBLE
 
 
 def _percent(letter: str) -> str:
@@ -161,7 +160,7 @@ def _percent(letter: str) -> str:
 
 def _cut(text: str, name: str) -> str:
     room = text.encode()[: NAME_BYTES - _HASH_DIGITS - 1].decode(errors="ignore")
-    # Not in the middle of a %XX.
+    # Not in the middle of a percent escape.
     return re.sub(r"%[0-9A-F]?\Z", "", room) + f"~{_hash(name)}"
 
 
@@ -169,5 +168,5 @@ def _hash(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
 
 
-def _folded(path: str) -> str:
+def _fold_case(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

@@ -1,12 +1,13 @@
-"""The folder of an export: whose it is, and files that appear in it whole or not at all.
+"""The folder of an export: which slice it belongs to, and files that appear in it whole or not at all.
 
-Two names in it are ours: `MARKER` says which slice the folder belongs to and is written first;
-below `PARTS` lie files that are not finished. Both begin with a dot, so ingest leaves them out.
+Two names in it are reserved: `MARKER` says which slice the folder belongs to and is written first; `PARTS`
+contains files that are not finished. Both begin with a dot, so ingest leaves them out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -24,20 +25,20 @@ MARKER = ".labelmill-export.json"
 PARTS = ".labelmill-parts"
 FORMAT = 1
 
-_WHOLE_AT_ONCE = ("s3", "gcs", "abfs")
-"""Object stores: a file appears when its upload is complete, and a rename is a copy."""
+_OBJECT_STORES = ("s3", "gcs", "abfs")
+"""Types of file systems where a file appears when its upload is complete, and a rename is a copy."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a folder is the export of.
+    """The slice that a folder is the export of.
 
     Attributes:
         sql: The query.
-        snapshot_ms: Milliseconds since 1970 UTC that it is read at.
-        format: See `export_names.Format`.
-        layout: See `export_names.Layout`.
-        limit: At most so many rows; None: all.
+        snapshot_ms: Milliseconds since 1970 UTC at which it is read.
+        format: See `file_names.Format`.
+        layout: See `file_names.Layout`.
+        limit: At most this many rows; None: all.
     """
 
     sql: str
@@ -47,14 +48,14 @@ class Claim:
     limit: int | None = None
 
 
-class Place:
-    """A folder or `pyarrow.fs` URI; on the driver and on executors.
+class OutputFolder:
+    """The folder or `pyarrow.fs` URI of an export, on the driver and on executors.
 
     Args:
         out: The folder, absolute, or the URI.
 
     Raises:
-        InputError: A URI of an unknown kind.
+        InputError: The URI's scheme is unknown.
     """
 
     def __init__(self, out: str) -> None:
@@ -67,14 +68,14 @@ class Place:
             raise InputError(f"--out {out!r} cannot be written to: {error}") from None
         self._files, self._base = files, str(base).rstrip("/")
         self._is_local = isinstance(self._files, fs.LocalFileSystem)
-        self._at_once = self._files.type_name in _WHOLE_AT_ONCE
-        self._made: set[str] = set()
+        self._is_object_store = self._files.type_name in _OBJECT_STORES
+        self._created: set[str] = set()
 
     def claim(self) -> Claim | None:
-        """What the folder is the export of; None without a marker.
+        """The slice that the folder is the export of; None without a marker.
 
         Raises:
-            InputError: The marker is damaged, or the place cannot be read.
+            InputError: The marker is damaged, or the folder cannot be read.
         """
         try:
             data = self.read(MARKER)
@@ -93,29 +94,29 @@ class Place:
             ) from None
 
     def check_free(self) -> None:
-        """Makes sure, before the work, that the folder may be taken.
+        """Checks, before the work, that the folder is free.
 
         Raises:
-            InputError: It holds something, or is no folder.
+            InputError: It is not empty, or is not a folder.
         """
         try:
             selector = fs.FileSelector(self._base, allow_not_found=True)
             found = [info.base_name for info in self._files.get_file_info(selector)]
         except OSError as error:
             raise InputError(f"--out {self.out} cannot be written to: {error}") from None
-        # What a run left that was killed before it had marked the folder.
+        # `PARTS` may be left from a run that was killed before it marked the folder.
         there = sorted(name for name in found if name != PARTS)
         if there:
             raise InputError(
-                f"--out {self.out} is not empty ({', '.join(there[:3])}) and no earlier export; "
+                f"--out {self.out} is not empty ({', '.join(there[:3])}) and not an earlier export; "
                 "expected a folder that is new, empty, or an export of the same slice"
             )
 
-    def take(self, claim: Claim) -> None:
-        """Makes the folder, if need be, and marks it as ours.
+    def mark(self, claim: Claim) -> None:
+        """Creates the folder, if necessary, and writes the marker.
 
         Raises:
-            InputError: It holds something, or cannot be made.
+            InputError: It is not empty, or cannot be created.
         """
         self.check_free()
         text = json.dumps({"labelmill_export": FORMAT, **asdict(claim)}, indent=2)
@@ -125,7 +126,7 @@ class Place:
             raise InputError(f"--out {self.out} cannot be written to: {error}") from None
 
     def require(self, claim: Claim) -> None:
-        """Makes sure that this machine sees the folder that the driver marked.
+        """Checks that this machine sees the folder that the driver marked.
 
         Raises:
             InputError: It does not.
@@ -137,38 +138,38 @@ class Place:
             )
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of a file below; None when there is none."""
-        place = f"{self._base}/{path}"
-        if self._files.get_file_info(place).type != fs.FileType.File:
+        """The bytes of a file in the folder; None when there is none."""
+        full_path = f"{self._base}/{path}"
+        if self._files.get_file_info(full_path).type != fs.FileType.File:
             return None
-        with self._files.open_input_stream(place) as file:
+        with self._files.open_input_stream(full_path) as file:
             data: bytes = file.read()
         return data
 
     def holds(self, path: str, data: bytes) -> bool | None:
-        """Whether a file below is exactly `data`; None when there is no file."""
+        """Whether a file in the folder is exactly `data`; None when there is no file."""
         info = self._files.get_file_info(f"{self._base}/{path}")
         if info.type == fs.FileType.NotFound:
             return None
         return info.size == len(data) and self.read(path) == data
 
     def write(self, path: str, data: bytes) -> None:
-        """Puts a file below, whole, in the place of one that is there.
+        """Writes a file, whole, replacing one of that name.
 
         Raises:
-            OSError: It cannot be written; nothing by that name was changed.
+            OSError: It cannot be written; a file of that name is unchanged.
         """
         with self.writing(path) as file:
             file.write(data)
 
     @contextlib.contextmanager
     def writing(self, path: str) -> Any:
-        """A stream whose file appears at `path` when the block ends well."""
+        """A stream whose file appears at `path` when the block ends without an error."""
         self._make(os.path.dirname(path))
         final = f"{self._base}/{path}"
-        if self._at_once:
-            # An object appears when its stream ends, after an error too: nothing is sent before all of
-            # it is there.
+        if self._is_object_store:
+            # An object appears when its stream ends, even after an error: so nothing is sent before the
+            # whole is written.
             with tempfile.TemporaryFile() as whole:
                 yield whole
                 whole.seek(0)
@@ -187,21 +188,28 @@ class Place:
             raise
 
     def tidy(self) -> None:
-        """Removes what tasks that were killed left unfinished."""
-        place = f"{self._base}/{PARTS}"
-        if self._files.get_file_info(place).type == fs.FileType.Directory:
-            self._files.delete_dir(place)
-        self._made.discard(PARTS)
+        """Removes the unfinished files of tasks that were killed."""
+        parts = f"{self._base}/{PARTS}"
+        if self._files.get_file_info(parts).type == fs.FileType.Directory:
+            self._files.delete_dir(parts)
+        self._created.discard(PARTS)
 
     def _make(self, folder: str) -> None:
-        """Makes a folder below, once."""
-        if folder in self._made or self._at_once:
+        """Creates a folder below, once."""
+        if folder in self._created or self._is_object_store:
             return
-        place = f"{self._base}/{folder}"
+        full_path = f"{self._base}/{folder}"
         if self._is_local:
-            # Somebody may have put a link among the folders of an earlier run.
-            real, root = os.path.realpath(place), os.path.realpath(self._base)
+            # Someone may have put a link among the folders of an earlier run.
+            real, root = os.path.realpath(full_path), os.path.realpath(self._base)
             if os.path.commonpath([real, root]) != root:
-                raise OSError(f"{place} leads out of {self._base}, to {real}")
-        self._files.create_dir(place, recursive=True)
-        self._made.add(folder)
+                raise OSError(f"{full_path} leads out of {self._base}, to {real}")
+        self._files.create_dir(full_path, recursive=True)
+        self._created.add(folder)
+
+
+def explain_write_error(error: OSError) -> str:
+    """The error in words that say what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full, or the quota is used up ({error})"
+    return str(error)

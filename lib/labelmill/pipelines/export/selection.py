@@ -1,4 +1,4 @@
-"""A slice as rows to export: what the query says of each image, its shape, and whether names clash."""
+"""A slice as rows to export: the query's columns, each image's shape, and whether names clash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from labelmill.errors import InputError
-from labelmill.pipelines.export.file_names import Format, Layout, Named, clash_key
+from labelmill.pipelines.export.file_names import Format, Layout, NameParts, clash_key
 from labelmill.pipelines.export.output_folder import Claim
 from labelmill.pipelines.export.worker import NAMED
 from labelmill.settings import Settings
@@ -21,19 +21,19 @@ from labelmill.store.schema.tables import IMAGES
 from labelmill.store.spark import frames as store
 
 NEEDED = ("collection", "image_id")
-TAKEN = ("class", "split", "uri", "source_time", "attributes")
-"""Columns that a query may have; they go to the manifest. All others are left alone."""
+OPTIONAL = ("class", "split", "uri", "source_time", "attributes")
+"""Columns that a query may have; they go to the manifest. All others are ignored."""
 
 _ROW = tuple(name for name in NAMED.names if name != "clash")
 _KEYED = pa.schema(
-    [*(NAMED.field(name) for name in _ROW), ("key", pa.string()), ("behind", pa.string())]
+    [*(NAMED.field(name) for name in _ROW), ("key", pa.string()), ("value", pa.string())]
 )
-_FEW = 50
+_FEW_COLLECTIONS = 50
 _IMAGE_ID = "^[0-9a-f]{64}$"
 
 
-def asked_for(spark: SparkSession, settings: Settings, claim: Claim) -> DataFrame:
-    """What the query says: each row once, the columns `NEEDED` and those of `TAKEN` that it has.
+def select_rows(spark: SparkSession, settings: Settings, claim: Claim) -> DataFrame:
+    """The query's rows, without duplicates: the columns `NEEDED`, and those of `OPTIONAL` that it has.
 
     Args:
         spark: The session.
@@ -42,7 +42,7 @@ def asked_for(spark: SparkSession, settings: Settings, claim: Claim) -> DataFram
 
     Raises:
         QueryRefused: The query does more than read, or would not answer the same again.
-        InputError: It lacks a column, has one twice, or one of a type that cannot be meant.
+        InputError: It lacks a column, has one twice, or one of an unsuitable type.
     """
     asked = catalogue.query(spark, settings, claim.sql, claim.snapshot_ms, repeatable=True)
     wanted = asked.select(*_columns(asked, claim.layout)).distinct()
@@ -52,18 +52,18 @@ def asked_for(spark: SparkSession, settings: Settings, claim: Claim) -> DataFram
     return wanted
 
 
-def with_shapes(wanted: DataFrame, settings: Settings, claim: Claim) -> DataFrame:
-    """The rows with the shapes of their images in the catalogue, and all columns of `_ROW`.
+def add_shapes(wanted: DataFrame, settings: Settings, claim: Claim) -> DataFrame:
+    """Adds the shapes of the images in the catalogue; returns the columns of `_ROW`.
 
-    Pixels are not among them, and a query's own ``pixels``, ``width`` and so on are not looked at.
+    Pixels are not among them; a query's own ``pixels``, ``width`` and so on are ignored.
 
     Args:
-        wanted: Rows of `asked_for`; persisted, they are read twice.
+        wanted: Rows of `select_rows`; persisted, because they are read twice.
         settings: Where Kudu is.
         claim: The snapshot.
 
     Returns:
-        ``width``, ``height``, ``channels`` and ``dtype`` are null where there is no such image.
+        ``width``, ``height``, ``channels`` and ``dtype`` are null where the catalogue has no such image.
     """
     images = store.read(
         wanted.sparkSession,
@@ -72,11 +72,11 @@ def with_shapes(wanted: DataFrame, settings: Settings, claim: Claim) -> DataFram
         [*NEEDED, "uri", "width", "height", "channels", "dtype"],
         snapshot_ms=claim.snapshot_ms,
     )
-    # An id that is none never gets a name.
+    # Only a valid id becomes a file name.
     images = images.where(F.col("image_id").rlike(_IMAGE_ID))
-    found = wanted.select("collection").distinct().limit(_FEW + 1).collect()
-    if len(found) <= _FEW:
-        # Kudu gives these collections only; by itself Spark would read all and join.
+    found = wanted.select("collection").distinct().limit(_FEW_COLLECTIONS + 1).collect()
+    if len(found) <= _FEW_COLLECTIONS:
+        # Kudu then scans these collections only; Spark alone would read all of them and join.
         images = images.where(F.col("collection").isin([row["collection"] for row in found]))
     rows = wanted.join(images, [*NEEDED], "left")
     if "source_uri" not in wanted.columns:
@@ -87,22 +87,22 @@ def with_shapes(wanted: DataFrame, settings: Settings, claim: Claim) -> DataFram
     return rows.select(*_ROW)
 
 
-def with_clashes(rows: DataFrame, format: Format, layout: Layout) -> DataFrame:
-    """The rows with ``clash``: whether other things would get the same name (`export_names`).
+def add_clashes(rows: DataFrame, format: Format, layout: Layout) -> DataFrame:
+    """Adds ``clash``: whether another image or class would get the same name (see `file_names`).
 
     Args:
-        rows: Columns of `rows_of`; persisted, they are read twice.
+        rows: Rows of `add_shapes`; persisted, because they are read twice.
         format: Kind of files.
         layout: Kind of names.
     """
     if layout == "id":
         return rows.withColumn("clash", F.lit(False))
     keyed = rows.select(*_ROW).mapInArrow(
-        Keys(format, layout),  # type: ignore[arg-type]
+        ClashKeys(format, layout),  # type: ignore[arg-type]
         struct_type(_KEYED),
     )
     clashes = (
-        keyed.groupBy("key").agg((F.min("behind") < F.max("behind")).alias("clash")).where("clash")
+        keyed.groupBy("key").agg((F.min("value") < F.max("value")).alias("clash")).where("clash")
     )
     return (
         keyed.join(clashes, "key", "left")
@@ -112,8 +112,8 @@ def with_clashes(rows: DataFrame, format: Format, layout: Layout) -> DataFrame:
 
 
 @dataclass(frozen=True)
-class Keys:
-    """Runs on executors: adds ``key`` and ``behind`` of `clash_key`."""
+class ClashKeys:
+    """Runs on executors: adds ``key`` and ``value`` of `clash_key`."""
 
     format: Format
     layout: Layout
@@ -134,7 +134,7 @@ class Keys:
         return clash_key(
             self.layout,
             self.format,
-            Named(
+            NameParts(
                 str(row["image_id"]),
                 int(str(row["channels"])),
                 row["label"],  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ def _columns(asked: DataFrame, layout: str) -> list[Column]:
                 f"the query has no column {name!r}, it gives {', '.join(asked.columns)}; {advice}"
             )
     columns = []
-    for name in (*NEEDED, *TAKEN):
+    for name in (*NEEDED, *OPTIONAL):
         if asked.columns.count(name) > 1:
             raise InputError(f"the query gives the column {name!r} twice; name it once")
         if name in asked.columns:

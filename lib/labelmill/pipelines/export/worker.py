@@ -1,37 +1,29 @@
-"""Runs on executors: named rows in, pixels from Kudu, files out, one row each about what became of it.
+"""Runs on executors: rows in, pixels from Kudu, files out, and for each row what became of its file.
 
-Pixels do not come with the rows: they are fetched here in batches of bounded size, so that none of them
-goes through a shuffle and no Kudu scanner waits while files are written (decision 0067).
+Pixels do not come with the rows: they are fetched here in batches of bounded size, so that none go through
+a shuffle and no Kudu scanner waits while files are written (decision 0067).
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import io
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from labelmill.domain.codecs.netpbm.codec import encode_netpbm
-from labelmill.domain.codecs.pixels import Pixels
-from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.domain.images.image import from_bytes
 from labelmill.errors import InputError
-from labelmill.pipelines.export.file_names import Format, Layout, Named, path_of
-from labelmill.pipelines.export.output_folder import Claim, Place
+from labelmill.pipelines.export.file_names import Format, Layout, NameParts, path_of
+from labelmill.pipelines.export.output_folder import Claim, OutputFolder, explain_write_error
+from labelmill.pipelines.export.pixels import encode, fetch_pixels
 from labelmill.settings import Settings
 from labelmill.spark import worker_process
-from labelmill.store.client import RowClient
 from labelmill.store.connect import shared_client
-from labelmill.store.schema.tables import IMAGE_CHUNKS, IMAGES
 
 BATCH_IMAGES, BATCH_BYTES = 512, 16 << 20
-"""A worker holds about so many pixels at once, or one image."""
+"""A worker holds about this many pixels at once, or one image."""
 
 NAMED = pa.schema([
     ("collection", pa.string()), ("image_id", pa.string()), ("label", pa.string()),
@@ -51,23 +43,26 @@ EXPORTED = pa.schema([
 ])  # fmt: skip
 """Rows that go out: columns of the manifest, then what became of the file.
 
-``state`` is ``written``; ``there``: exactly this file lay there; ``replaced``: another one did;
+``state`` is ``written``; ``there``: exactly this file was there; ``replaced``: another one was;
 ``shared``: the file of an earlier row; ``missing``: no pixels; ``failed``: not written, see ``message``;
 ``not_tried``, after a failure.
 """
 
+WHOLE = ("written", "there", "replaced", "shared")
+"""States of rows whose file is in the folder."""
+
 
 @dataclass(frozen=True)
-class Exporting:
+class ExportTask:
     """What workers need to know of one run; a function for ``mapInArrow``.
 
     Attributes:
         settings: Where Kudu is.
         out: Folder or URI.
-        claim: What the folder is the export of.
+        claim: The slice that the folder is the export of.
         format: Kind of files.
         layout: Kind of names.
-        fresh: The folder was empty: no file needs to be looked at before it is written.
+        fresh: The folder was empty: no file needs to be compared before it is written.
     """
 
     settings: Settings
@@ -78,15 +73,15 @@ class Exporting:
     fresh: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Rows of `NAMED`, those of one image after one another, to batches of `EXPORTED`.
+        """Rows of `NAMED`, those of one image next to each other, to batches of `EXPORTED`.
 
         Raises:
             InputError: This worker does not see the folder.
             StoreError: Kudu refused or did not answer.
         """
-        place = Place(self.out)
-        place.require(self.claim)
-        writer = _Writer(self, place)
+        folder = OutputFolder(self.out)
+        folder.require(self.claim)
+        writer = _Writer(self, folder)
         for batch in batches:
             for row in batch.to_pylist():
                 if writer.is_full(row):
@@ -97,10 +92,10 @@ class Exporting:
 
 
 class _Writer:
-    """Rows whose pixels are fetched together."""
+    """Writes the files of rows whose pixels are fetched together."""
 
-    def __init__(self, exporting: Exporting, place: Place) -> None:
-        self._exporting, self._place = exporting, place
+    def __init__(self, task: ExportTask, folder: OutputFolder) -> None:
+        self._task, self._folder = task, folder
         self._failed = False
         self._image_id = ""
         self._done: dict[str, tuple[int, str]] = {}
@@ -115,24 +110,24 @@ class _Writer:
 
     def add(self, row: dict[str, Any]) -> None:
         if row["width"] is not None:
-            named = Named(
+            named = NameParts(
                 row["image_id"],
                 row["channels"],
                 row["label"],
                 row["split"],
                 row["source_uri"] or "",
             )
-            e = self._exporting
-            row["uri"] = path_of(e.layout, e.format, named, row["clash"])
+            task = self._task
+            row["uri"] = path_of(task.layout, task.format, named, row["clash"])
         self.rows.append(row)
         self._bytes += _size(row)
 
     def finish(self) -> pa.RecordBatch:
         """Writes the files of the rows so far."""
         wanted = [row for row in self.rows if row["width"] is not None and not self._failed]
-        client = shared_client(self._exporting.settings)
+        client = shared_client(self._task.settings)
         worker_process.tune()
-        pixels = fetch(client, wanted, self._exporting.claim.snapshot_ms)
+        pixels = fetch_pixels(client, wanted, self._task.claim.snapshot_ms)
         for row in self.rows:
             self._export(row, pixels.get((row["collection"], row["image_id"])))
         batch = pa.RecordBatch.from_pylist(self.rows, EXPORTED)
@@ -147,14 +142,14 @@ class _Writer:
             row |= {"state": "not_tried"}
             return
         if row["image_id"] != self._image_id:
-            # Only rows of one image share a file.
+            # Only rows of one image can share a file.
             self._image_id, self._done = row["image_id"], {}
         if row["uri"] in self._done:
             row["bytes"], row["sha256"] = self._done[row["uri"]]
             row["state"] = "shared"
             return
         try:
-            data = _encoded(row, raw, self._exporting.format)
+            data = _encode_row(row, raw, self._task.format)
         except InputError as error:
             row |= {"state": "missing", "message": str(error)[:500]}
             return
@@ -162,83 +157,20 @@ class _Writer:
             row["state"] = self._put(row["uri"], data)
         except OSError as error:
             self._failed = True
-            row |= {"state": "failed", "message": why_not_written(error)}
+            row |= {"state": "failed", "message": explain_write_error(error)}
             return
         row["bytes"], row["sha256"] = len(data), hashlib.sha256(data).hexdigest()
         self._done[row["uri"]] = row["bytes"], row["sha256"]
 
     def _put(self, path: str, data: bytes) -> str:
-        same = None if self._exporting.fresh else self._place.holds(path, data)
+        same = None if self._task.fresh else self._folder.holds(path, data)
         if same:
             return "there"
-        self._place.write(path, data)
+        self._folder.write(path, data)
         return "written" if same is None else "replaced"
 
 
-def fetch(
-    client: RowClient, rows: list[dict[str, Any]], snapshot_ms: int
-) -> dict[tuple[str, str], bytes]:
-    """Pixels of images, whole or in chunks.
-
-    Args:
-        client: Open client.
-        rows: ``collection`` and ``image_id``.
-        snapshot_ms: To read at.
-
-    Returns:
-        (collection, image id) → array bytes; what is missing is not there, or short.
-    """
-    wanted: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        wanted[row["collection"]].add(row["image_id"])
-    found: dict[tuple[str, str], bytes] = {}
-    for collection, ids in wanted.items():
-        large: list[str] = []
-        where = {"collection": collection, "image_id": sorted(ids)}
-        for row in client.scan(IMAGES, ["image_id", "pixels"], where, snapshot_ms):
-            if row["pixels"] is None:
-                large.append(str(row["image_id"]))
-            else:
-                found[collection, str(row["image_id"])] = row["pixels"]  # type: ignore[assignment]
-        if large:
-            found |= _chunked(client, collection, sorted(large), snapshot_ms)
-    return found
-
-
-def _chunked(
-    client: RowClient, collection: str, ids: list[str], snapshot_ms: int
-) -> dict[tuple[str, str], bytes]:
-    chunks: dict[str, dict[int, bytes]] = defaultdict(dict)
-    where = {"collection": collection, "image_id": ids}
-    columns = ["image_id", "chunk", "data"]
-    for row in client.scan(IMAGE_CHUNKS, columns, where, snapshot_ms):
-        chunks[str(row["image_id"])][int(str(row["chunk"]))] = row["data"]  # type: ignore[assignment]
-    joined: dict[tuple[str, str], bytes] = {}
-    for image_id in list(chunks):
-        parts = chunks.pop(image_id)
-        joined[collection, image_id] = b"".join(parts[number] for number in sorted(parts))
-    return joined
-
-
-def encode(pixels: Pixels, format: Format) -> bytes:
-    """An array as a file: PNG, PGM/PPM/PAM, or NumPy's (shape ``(H, W, C)``, little-endian)."""
-    if format == "png":
-        return encode_png(pixels)
-    if format == "netpbm":
-        return encode_netpbm(pixels)
-    sink = io.BytesIO()
-    np.lib.format.write_array(sink, pixels, allow_pickle=False)
-    return sink.getvalue()
-
-
-def why_not_written(error: OSError) -> str:
-    """What a person can do about it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full, or the quota is used up ({error})"
-    return str(error)
-
-
-def _encoded(row: dict[str, Any], raw: bytes | None, format: Format) -> bytes:
+def _encode_row(row: dict[str, Any], raw: bytes | None, format: Format) -> bytes:
     if raw is None:
         raise InputError("its chunks are missing; ingest it again")
     shape = row["height"], row["width"], row["channels"]

@@ -20,16 +20,16 @@ from labelmill.pipelines.export.file_names import (
     PATH_BYTES,
     Format,
     Layout,
-    Named,
+    NameParts,
     clash_key,
-    escaped,
+    escape,
     path_of,
 )
 
 ID, OTHER = "ab" + "0" * 62, "cd" + "1" * 62
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 ROWS = st.builds(
-    Named,
+    NameParts,
     st.sampled_from([ID, OTHER]),
     st.integers(1, 4),
     label=st.none() | TEXT,
@@ -39,12 +39,12 @@ ROWS = st.builds(
 
 
 @given(ROWS, st.sampled_from(LAYOUTS), st.sampled_from(FORMATS), st.booleans())
-@example(Named(ID, 1, uri="../" * 1300 + "etc/passwd"), "uri", "png", False)
-@example(Named(ID, 1, uri="/etc/passwd\0.png"), "uri", "png", True)
-@example(Named(ID, 1, uri="é" * 4096), "uri", "npy", True)
-@example(Named(ID, 1, label="..", uri="."), "class", "netpbm", False)
+@example(NameParts(ID, 1, uri="../" * 1300 + "etc/passwd"), "uri", "png", False)
+@example(NameParts(ID, 1, uri="/etc/passwd\0.png"), "uri", "png", True)
+@example(NameParts(ID, 1, uri="é" * 4096), "uri", "npy", True)
+@example(NameParts(ID, 1, label="..", uri="."), "class", "netpbm", False)
 def test_whatever_the_names_are_the_path_is_plain_and_below(
-    row: Named, layout: Layout, format: Format, clash: bool
+    row: NameParts, layout: Layout, format: Format, clash: bool
 ) -> None:
     path = path_of(layout, format, row, clash)
     parts = path.split("/")
@@ -68,7 +68,7 @@ def test_whatever_the_names_are_the_path_is_plain_and_below(
 @example("con.PNG", True, False)
 @example(" . ", True, False)
 def test_a_name_is_read_back_by_percent_decoding(name: str, is_folder: bool, strict: bool) -> None:
-    text = escaped(name, is_folder, strict)
+    text = escape(name, is_folder, strict)
     if len(text.encode()) < NAME_BYTES - 3:
         assert unquote(text, errors="strict") == name
 
@@ -78,7 +78,7 @@ def test_a_name_is_read_back_by_percent_decoding(name: str, is_folder: bool, str
 @example("Straße", "STRASSE")
 @example("x" * 300, "x" * 299 + "y")
 def test_clashing_classes_get_folders_that_every_file_system_tells_apart(a: str, b: str) -> None:
-    first, second = Named(ID, 1, label=a), Named(ID, 1, label=b)
+    first, second = NameParts(ID, 1, label=a), NameParts(ID, 1, label=b)
     clash = clash_key("class", "png", first)[0] == clash_key("class", "png", second)[0] and a != b
     paths = [path_of("class", "png", row, clash).casefold() for row in (first, second)]
     paths = [unicodedata.normalize("NFC", path) for path in paths]
@@ -86,13 +86,13 @@ def test_clashing_classes_get_folders_that_every_file_system_tells_apart(a: str,
 
 
 def test_ordinary_names_stay_as_they_are() -> None:
-    row = Named(ID, 3, "great dane", "train", "train/great dane/17.JPEG.png")
+    row = NameParts(ID, 3, "great dane", "train", "train/great dane/17.JPEG.png")
     assert path_of("class", "png", row) == f"train/great dane/{ID}.png"
     assert path_of("uri", "png", row) == "train/great dane/17.JPEG.png"
     assert path_of("uri", "npy", row) == "train/great dane/17.JPEG.npy"
     assert path_of("id", "netpbm", row) == f"ab/{ID}.ppm"
-    assert path_of("class", "png", Named(ID, 1, "v1.2")) == f"v1.2/{ID}.png"
-    assert path_of("uri", "png", Named(ID, 1, uri="t10k-images-idx3-ubyte#12")) == (
+    assert path_of("class", "png", NameParts(ID, 1, "v1.2")) == f"v1.2/{ID}.png"
+    assert path_of("uri", "png", NameParts(ID, 1, uri="t10k-images-idx3-ubyte#12")) == (
         "t10k-images-idx3-ubyte#12.png"
     )
 
@@ -101,7 +101,7 @@ def test_ordinary_names_stay_as_they_are() -> None:
     ("channels", "ending"), [(1, ".pgm"), (2, ".pam"), (3, ".ppm"), (4, ".pam")]
 )
 def test_netpbm_endings_say_the_channels(channels: int, ending: str) -> None:
-    assert path_of("id", "netpbm", Named(ID, channels)).endswith(ending)
+    assert path_of("id", "netpbm", NameParts(ID, channels)).endswith(ending)
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_netpbm_endings_say_the_channels(channels: int, ending: str) -> None:
     ],
 )
 def test_uris_that_could_do_harm(uri: str, path: str) -> None:
-    assert path_of("uri", "png", Named(ID, 1, uri=uri)) == path
+    assert path_of("uri", "png", NameParts(ID, 1, uri=uri)) == path
 
 
 def test_two_images_of_one_uri_are_told_apart_by_their_ids() -> None:
     rows = [
-        Named(ID, 1, uri="a/1.png"),
-        Named(OTHER, 1, uri="a/1.png"),
-        Named(ID, 1, uri="A/1.png"),
+        NameParts(ID, 1, uri="a/1.png"),
+        NameParts(OTHER, 1, uri="a/1.png"),
+        NameParts(ID, 1, uri="A/1.png"),
     ]
     keys = {clash_key("uri", "png", row) for row in rows}
     assert len({key for key, _ in keys}) == 1
@@ -139,13 +139,16 @@ def test_two_images_of_one_uri_are_told_apart_by_their_ids() -> None:
 
 @given(st.sampled_from(["train", "Test", "val", "eval"]), st.sampled_from([None, "test"]))
 def test_a_class_named_like_a_split_is_still_a_class(label: str, split: str | None) -> None:
-    path = path_of("class", "png", Named(ID, 1, label, split))
+    path = path_of("class", "png", NameParts(ID, 1, label, split))
     assert unquote(class_of(path) or "") == label
     assert split_of_path(path) == split
 
 
 def test_a_real_file_system_takes_the_longest_names(tmp_path: Path) -> None:
-    for row in (Named(ID, 1, label="ж" * 500, uri="x/" * 2000 + "y" * 400), Named(ID, 1, "\u0001")):
+    for row in (
+        NameParts(ID, 1, label="ж" * 500, uri="x/" * 2000 + "y" * 400),
+        NameParts(ID, 1, "\u0001"),
+    ):
         for layout in LAYOUTS:
             place = tmp_path / path_of(layout, "png", row, clash=True)
             place.parent.mkdir(parents=True, exist_ok=True)

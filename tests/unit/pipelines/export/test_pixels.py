@@ -12,7 +12,7 @@ from labelmill.domain.codecs.pixels import Pixels
 from labelmill.domain.codecs.png.codec import decode_png
 from labelmill.domain.images.image import from_bytes
 from labelmill.pipelines.export.file_names import FORMATS, Format, ending_of
-from labelmill.pipelines.export.worker import encode
+from labelmill.pipelines.export.pixels import encode
 from labelmill.testing.png.files import every_kind
 
 
