@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labelmill.errors import InputError, RowsRefused, ScannerExpired, StoreUnreachable
+from labelmill.errors import InputError, RowsRefused, ScannerExpired, StoreError, StoreUnreachable
 from labelmill.store.schema.types import Table
 
 SAMPLES = 5
@@ -30,6 +30,14 @@ def expired(doing: str, masters: str) -> ScannerExpired:
     return ScannerExpired(
         f"{doing} at {masters}: nothing was read for so long that the server forgot the scan (60 s "
         "unless its --scanner_ttl_ms says otherwise). Read to the end before long work, or scan again"
+    )
+
+
+def missing(doing: str, masters: str, text: str) -> StoreError:
+    """The error for a table that does not exist."""
+    return StoreError(
+        f"{doing} at {masters}: it does not exist ({short(text)}). Tables are made by the "
+        "first job that uses them, or by `ensure`; is the table prefix the right one?"
     )
 
 

@@ -22,8 +22,8 @@ CHILD = """
 import gc, os, signal, sys, time
 from labelmill.errors import StoreError
 from labelmill.settings import load
-from labelmill.store.client import open_client
-from labelmill.store.drivers import java_source, jvm
+from labelmill.store.connect import open_client
+from labelmill.store.drivers.java import jvm
 from labelmill.testing.store_contract.samples import PLAIN
 
 what = sys.argv[1]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from labelmill.store.drivers.java.columns import KINDS
 from labelmill.store.drivers.java.jvm import java
+from labelmill.store.scans import Request
 from labelmill.store.schema.rows import moment_of
 from labelmill.store.schema.types import Column
 
@@ -79,16 +80,17 @@ def cells_of(batch: Any, columns: Sequence[Column]) -> list[Cells]:
     return found
 
 
-def arrow(cells: Sequence[Cells], rows: int) -> Iterator[pa.RecordBatch]:
-    """Columns as one Arrow batch; text and bytes are views."""
+def arrow(request: Request, batch: Any) -> Iterator[pa.RecordBatch]:
+    """A batch of Java as one Arrow batch; text and bytes are views."""
     import pyarrow as pa
 
     from labelmill.store.schema.columns import schema_of
 
-    schema = schema_of([one.column for one in cells])
+    rows, cells = int(batch.getNumRows()), cells_of(batch, request.columns)
     if not cells:
         yield pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
         return
+    schema = schema_of(request.columns)
     arrays = []
     for one, field in zip(cells, schema, strict=True):
         bits = None if one.bits is None else pa.py_buffer(one.bits)
@@ -100,8 +102,9 @@ def arrow(cells: Sequence[Cells], rows: int) -> Iterator[pa.RecordBatch]:
     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def dicts(cells: Sequence[Cells], rows: int) -> Iterator[dict[str, object]]:
-    """Columns as rows."""
+def dicts(request: Request, batch: Any) -> Iterator[dict[str, object]]:
+    """A batch of Java as rows."""
+    rows, cells = int(batch.getNumRows()), cells_of(batch, request.columns)
     if not cells:
         yield from ({} for _ in range(rows))
         return

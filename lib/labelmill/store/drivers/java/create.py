@@ -6,19 +6,18 @@ from typing import Any
 
 import jpype
 
-from labelmill.settings import Settings
 from labelmill.store.drivers.java.jvm import java
 from labelmill.store.drivers.schema_check import KUDU_TYPES, TYPE_WORDS, Described
 from labelmill.store.schema.types import Table
 
 
-def create(client: Any, settings: Settings, table: Table, name: str) -> None:
+def create(client: Any, table: Table, name: str, buckets: int, replicas: int) -> None:
     """Creates the table with its declared encodings; one that appears meanwhile is fine."""
     options = java("org.apache.kudu.client.CreateTableOptions")()
     options.setRangePartitionColumns(_list(table.range_on))
     if table.hash_on:
-        options.addHashPartitions(_list(table.hash_on), settings.buckets)
-    options.setNumReplicas(settings.replicas or replicas_for(client.listTabletServers()))
+        options.addHashPartitions(_list(table.hash_on), buckets)
+    options.setNumReplicas(replicas)
     try:
         client.createTable(name, _schema(table), options)
     except jpype.JException as error:
@@ -27,12 +26,7 @@ def create(client: Any, settings: Settings, table: Table, name: str) -> None:
         # Another process was first; opening the table waits until its tablets serve.
 
 
-def replicas_for(answer: Any) -> int:
-    """Three replicas as soon as three tablet servers live, else one."""
-    return 3 if answer.getTabletServersCount() >= 3 else 1
-
-
-def described(handle: Any) -> list[Described]:
+def describe(handle: Any) -> list[Described]:
     """The columns that Kudu has."""
     return [
         (

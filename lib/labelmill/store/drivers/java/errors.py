@@ -9,7 +9,15 @@ from typing import Any
 import jpype
 
 from labelmill.errors import StoreError
-from labelmill.store.errors import expired, forgotten, is_expired, is_forgotten, short, unreachable
+from labelmill.store.errors import (
+    expired,
+    forgotten,
+    is_expired,
+    is_forgotten,
+    missing,
+    short,
+    unreachable,
+)
 
 
 @contextmanager
@@ -43,10 +51,7 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
         if is_expired(text):
             raise expired(doing, masters) from None
         if status.isNotFound():
-            raise StoreError(
-                f"{doing} at {masters}: it does not exist ({short(text)}). Tables are made by the "
-                "first job that uses them, or by `ensure`; is the table prefix the right one?"
-            ) from None
+            raise missing(doing, masters, text) from None
         raise StoreError(f"{doing} at {masters}: {short(text)}") from None
 
 

@@ -31,7 +31,7 @@ def scanner(client: Any, handle: Callable[[], Any], request: Request, timeout_ms
     """
     if request.token is None:
         table = handle()
-        return _described(client.newScannerBuilder(table), table, request, timeout_ms).build()
+        return _configure(client.newScannerBuilder(table), table, request, timeout_ms).build()
     reader = java("org.apache.kudu.client.KuduScanToken")
     try:
         sent = jpype.JArray(jpype.JByte)(request.token)
@@ -45,14 +45,9 @@ def scanner(client: Any, handle: Callable[[], Any], request: Request, timeout_ms
     return opened
 
 
-def tokens(
-    client: Any, handle: Callable[[], Any], request: Request, timeout_ms: int
-) -> list[bytes]:
-    """One token a tablet that may hold such rows."""
-    if request.token is not None:
-        return [request.token]
-    table = handle()
-    builder = _described(client.newScanTokenBuilder(table), table, request, timeout_ms)
+def tokens(client: Any, table: Any, request: Request, timeout_ms: int) -> list[bytes]:
+    """One token for each tablet that may hold such rows."""
+    builder = _configure(client.newScanTokenBuilder(table), table, request, timeout_ms)
     return [bytes(token.serialize()) for token in builder.build()]
 
 
@@ -68,7 +63,7 @@ def batches(opened: Any) -> Iterator[Any]:
         opened.close()
 
 
-def _described(builder: Any, table: Any, request: Request, timeout_ms: int) -> Any:
+def _configure(builder: Any, table: Any, request: Request, timeout_ms: int) -> Any:
     names = java("java.util.ArrayList")()
     for column in request.columns:
         names.add(column.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from labelmill.settings import Settings
 from labelmill.store.drivers.schema_check import KUDU_TYPES, TYPE_WORDS, Described
 from labelmill.store.schema.types import Table
 
@@ -18,7 +17,7 @@ _ENCODINGS = {
 _COMPRESSIONS = {"LZ4": "lz4", "NO_COMPRESSION": "none"}
 
 
-def create(client: Any, settings: Settings, table: Table, name: str) -> None:
+def create(client: Any, table: Table, name: str, buckets: int, replicas: int) -> None:
     """Creates the table with its declared encodings; one that appears meanwhile is fine."""
     import kudu
     from kudu.client import Partitioning
@@ -35,8 +34,7 @@ def create(client: Any, settings: Settings, table: Table, name: str) -> None:
     builder.set_primary_keys(list(table.key))
     partitioning = Partitioning().set_range_partition_columns(list(table.range_on))
     if table.hash_on:
-        partitioning.add_hash_partitions(list(table.hash_on), settings.buckets)
-    replicas = settings.replicas or (3 if len(client.list_tablet_servers()) >= 3 else 1)
+        partitioning.add_hash_partitions(list(table.hash_on), buckets)
     try:
         client.create_table(name, builder.build(), partitioning, n_replicas=replicas)
     except kudu.KuduException as error:
@@ -44,7 +42,7 @@ def create(client: Any, settings: Settings, table: Table, name: str) -> None:
             raise
 
 
-def described(handle: Any) -> list[Described]:
+def describe(handle: Any) -> list[Described]:
     """The columns that Kudu has."""
     schema = handle.schema
     keys = set(schema.primary_keys())

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labelmill.errors import LabelmillError, StoreError
-from labelmill.store.errors import expired, forgotten, is_expired, is_forgotten, short, unreachable
+from labelmill.store.errors import (
+    expired,
+    forgotten,
+    is_expired,
+    is_forgotten,
+    missing,
+    short,
+    unreachable,
+)
 
 _SILENT = ("Timed out", "Network error", "Service unavailable")
 """Beginnings of Kudu's statuses that mean nobody answered."""
@@ -31,10 +39,7 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
     except kudu.KuduNotFound as error:
         if is_expired(str(error)):
             raise expired(doing, masters) from None
-        raise StoreError(
-            f"{doing} at {masters}: it does not exist ({short(str(error))}). Tables are made by the "
-            "first job that uses them, or by `ensure`; is the table prefix the right one?"
-        ) from None
+        raise missing(doing, masters, str(error)) from None
     except kudu.KuduException as error:
         text = str(error)
         if is_forgotten(text):

@@ -20,10 +20,7 @@ BATCH_BYTES = 8 << 20
 
 
 def tokens(handle: Any, request: Request, timeout_ms: int) -> list[bytes]:
-    """One token a tablet that may hold such rows.
-
-    Scans go by tokens too, because a plain scanner has no batch size.
-    """
+    """One token for each tablet that may hold such rows."""
     builder = handle.scan_token_builder()
     builder.set_projected_column_names([column.name for column in request.columns])
     builder.set_batch_size_bytes(BATCH_BYTES)
