@@ -1,1 +1,1 @@
-"""The command people use. One file a verb; `main` maps flags to use cases and errors to exit codes."""
+"""The ``labelmill`` command: one file per verb; `main` registers them, `exit_codes` maps errors."""

@@ -1,4 +1,4 @@
-"""``up``, ``status``, ``down``: the one-machine Kudu and Kafka."""
+"""``labelmill up``, ``status`` and ``down``: a Kudu and a Kafka on this machine."""
 
 from __future__ import annotations
 
@@ -22,24 +22,27 @@ Home = Annotated[
     typer.Option(help="Folder of data, logs and jars. Default: settings (LABELMILL_HOME)."),
 ]
 Masters = Annotated[
-    str | None, typer.Option(help="Your own Kudu's masters, HOST:PORT[,…]: then none is started.")
+    str | None,
+    typer.Option(help="Your own Kudu's masters, HOST:PORT[,…]; then no Kudu is started."),
 ]
 Brokers = Annotated[
-    str | None, typer.Option(help="Your own Kafka's brokers, HOST:PORT[,…]: then none is started.")
+    str | None,
+    typer.Option(help="Your own Kafka's brokers, HOST:PORT[,…]; then no Kafka is started."),
 ]
 
 
 def up(
     tservers: Annotated[
-        int | None, typer.Option(help="Kudu tablet servers, 1 or 3. Default: as before, else 1.")
+        int | None,
+        typer.Option(help="Number of Kudu tablet servers, 1 or 3. Default: as before, else 1."),
     ] = None,
     home: Home = None,
     kudu_masters: Masters = None,
     kafka_brokers: Brokers = None,
 ) -> None:
-    """Start a real Kudu and a real Kafka on this machine, or say that they run already.
+    """Start a real Kudu and Kafka on this machine.
 
-    A crashed server is started again. Ctrl-C before they are healthy stops them.
+    Servers that run are kept, a crashed one is restarted. Ctrl-C before they are healthy stops them.
     """
     settings = _settings(home, kudu_masters, kafka_brokers)
     console = Console()
@@ -48,7 +51,7 @@ def up(
         return
     cluster = DevCluster(settings.home, tservers)
     started_at = time.monotonic()
-    with console.status("looking at the servers") as line:
+    with console.status("checking the servers") as line:
 
         def progress(text: str) -> None:
             line.update(text)
@@ -72,13 +75,16 @@ def status(
     kafka_brokers: Brokers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show each server; the exit code is 9 when one of them is down."""
+    """Show the servers and their state.
+
+    Ends with exit code 9 when one of them is down.
+    """
     settings = _settings(home, kudu_masters, kafka_brokers)
     console = Console()
     if not as_json and _own_servers(settings, console):
         named = (("Kudu", settings.kudu_masters), ("Kafka", settings.kafka_brokers))
         checked = [reachable(name, addresses) for name, addresses in named if addresses]
-        wrong = [finding.said for finding in checked if not finding.ok]
+        wrong = [finding.text for finding in checked if not finding.ok]
         if wrong:
             raise ClusterError(f"{'; '.join(wrong)}. Check the addresses, servers and firewall.")
         console.print("They answer.")
@@ -95,16 +101,18 @@ def status(
         (console if console.is_terminal else Console(width=200)).print(table)
     missing = [s.name for s in servers if s.pid is None]
     if not servers or len(missing) == len(servers):
-        raise ClusterError(f"nothing of {settings.home} runs; start it with `labelmill up`")
+        raise ClusterError(
+            f"no server of {settings.home} is running; start them with `labelmill up`"
+        )
     if missing:
         raise ClusterError(
-            f"{', '.join(missing)} is down; `labelmill up` starts it again, its log is in "
+            f"{', '.join(missing)} is down; `labelmill up` restarts it, its log is in "
             f"{settings.home / 'servers' / missing[0]}"
         )
 
 
 def down(home: Home = None) -> None:
-    """Stop the servers of this home. Their data stays; `up` goes on with it."""
+    """Stop the servers of this home. Their data stays; `up` uses it again."""
     console = Console()
     cluster = DevCluster(_settings(home, None, None).home)
     with console.status("stopping the servers"):
@@ -120,7 +128,7 @@ def _settings(home: Path | None, masters: str | None, brokers: str | None) -> Se
 
 
 def _own_servers(settings: Settings, console: Console) -> bool:
-    """Says so when the user has named servers of their own."""
+    """Whether the settings name servers of the user's own; if so, prints them."""
     named = {"Kudu": settings.kudu_masters, "Kafka": settings.kafka_brokers}
     if not any(named.values()):
         return False

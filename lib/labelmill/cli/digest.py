@@ -1,4 +1,4 @@
-"""``labelmill digest``: what a collection holds, in 64 hex digits, to compare runs."""
+"""``labelmill digest``: a hash of what a collection holds, to compare runs."""
 
 from __future__ import annotations
 
@@ -7,24 +7,22 @@ from typing import Annotated
 import typer
 
 from labelmill import settings as settings_module
+from labelmill.cli.output import Masters, Prefix, Snapshot
 
 
 def digest(
     collections: Annotated[
-        list[str] | None, typer.Argument(help="Collections. Default: all that have images.")
+        list[str] | None,
+        typer.Argument(help="Collections. Default: all collections that have images."),
     ] = None,
-    snapshot: Annotated[
-        int | None, typer.Option(help="Read as of this time, milliseconds since 1970 UTC.")
-    ] = None,
-    kudu_masters: Annotated[
-        str | None, typer.Option(help="Kudu masters. Default: settings.")
-    ] = None,
-    table_prefix: Annotated[str | None, typer.Option(help="Prefix of the Kudu tables.")] = None,
+    snapshot: Snapshot = None,
+    kudu_masters: Masters = None,
+    table_prefix: Prefix = None,
 ) -> None:
-    """Print a digest per collection over its images, pixels and annotations.
+    """Print a digest of each collection.
 
-    The same rows give the same digest, whatever wrote them in whatever order; times of writing do
-    not count.
+    It covers images, pixels and annotations. The same rows give the same digest, regardless of how and in which order they were written. Times
+    of writing do not count.
     """
     from labelmill.store.connect import open_client
     from labelmill.store.records.digest import CATALOGUE, collection_digest

@@ -1,4 +1,4 @@
-"""``doctor``: what this machine has, what is wrong, how to mend it."""
+"""``labelmill doctor``: checks this machine and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -21,39 +21,44 @@ from labelmill.settings import Settings
 
 GIB = 1 << 30
 DISK_GIB = 3
-"""Data of the demo, logs and write-ahead logs; packages and jars come on top at set-up."""
+"""For the demo's data, logs and write-ahead logs; set-up needs more for packages and jars."""
 
 MEMORY_GIB = 6
-"""Kudu 1, Kafka 0.6, Spark's driver 1.5, two executors with their Python workers 3."""
+"""Kudu 1, Kafka 0.6, Spark's driver 1.5, two executors with Python workers 3."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One checked thing.
+    """The result of one check.
 
     Attributes:
-        subject: What was looked at.
-        ok: Whether it will do.
-        said: What was found.
-        mend: What to do about it; empty when all is well.
+        subject: What was checked.
+        ok: Whether it passed.
+        text: What was found.
+        fix: How to fix it; empty when it passed.
     """
 
     subject: str
     ok: bool
-    said: str
-    mend: str = ""
+    text: str
+    fix: str = ""
 
 
 def doctor(
-    home: Annotated[Path | None, typer.Option(help="Folder to look at.")] = None,
-    kudu_masters: Annotated[str | None, typer.Option(help="Your own Kudu, HOST:PORT[,…].")] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of data, logs and jars. Default: settings.")
+    ] = None,
+    kudu_masters: Annotated[
+        str | None, typer.Option(help="Your own Kudu's masters, HOST:PORT[,…].")
+    ] = None,
     kafka_brokers: Annotated[
-        str | None, typer.Option(help="Your own Kafka, HOST:PORT[,…].")
+        str | None, typer.Option(help="Your own Kafka's brokers, HOST:PORT[,…].")
     ] = None,
 ) -> None:
-    """Check Python, Java, jars, disk, memory, ports, and whether Kudu and Kafka answer.
+    """Check this machine and its servers.
 
-    The exit code is 9 when something is wrong.
+    Checks Python, Java, jars, disk, memory, ports, and whether Kudu and Kafka answer. Ends with exit
+    code 9 when a check fails.
     """
     settings = settings_module.load(
         home=home.expanduser().absolute() if home else None,
@@ -65,16 +70,16 @@ def doctor(
     for finding in findings(settings):
         mark = "[green]ok   [/green]" if finding.ok else "[red]wrong[/red]"
         console.print(f"{mark} {finding.subject:<8}", end=" ")
-        console.print(finding.said, markup=False, highlight=False)
+        console.print(finding.text, markup=False, highlight=False)
         if not finding.ok:
             wrong += 1
-            console.print(f"               mend: {finding.mend}", markup=False, highlight=False)
+            console.print(f"               fix: {finding.fix}", markup=False, highlight=False)
     if wrong:
-        raise ClusterError(f"{wrong} of the checks failed; see above")
+        raise ClusterError(f"{wrong} check{'s' * (wrong > 1)} failed; see above")
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Every check, in the order in which one depends on the other."""
+    """Runs the checks; later ones depend on earlier ones."""
     yield _python()
     yield _java()
     yield _platform(settings)
@@ -87,10 +92,12 @@ def findings(settings: Settings) -> Iterator[Finding]:
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     ok = (3, 10) <= sys.version_info[:2] <= (3, 12)
-    mend = (
-        "" if ok else "use Python 3.10, 3.11 or 3.12: Spark 3.5 and TensorFlow 2.21 have no others"
+    fix = (
+        ""
+        if ok
+        else "use Python 3.10, 3.11 or 3.12, the versions that Spark 3.5 and TensorFlow 2.21 support"
     )
-    return Finding("Python", ok, f"{version} at {sys.executable}", mend)
+    return Finding("Python", ok, f"{version} at {sys.executable}", fix)
 
 
 def _java() -> Finding:
@@ -105,12 +112,12 @@ def _java() -> Finding:
 
 def _platform(settings: Settings) -> Finding:
     if settings.kudu_masters and settings.kafka_brokers:
-        return Finding("platform", True, "own servers are named, any platform will do")
+        return Finding("platform", True, "settings name your own servers; any platform will do")
     try:
         resolve.require_platform()
     except ClusterError as error:
-        said, _, mend = str(error).partition(". ")
-        return Finding("platform", False, said, mend)
+        text, _, fix = str(error).partition(". ")
+        return Finding("platform", False, text, fix)
     return Finding("platform", True, "Linux x86_64: Kudu and Kafka can run here")
 
 
@@ -120,28 +127,26 @@ def _jars(home: Path) -> Finding:
         count = len(list(jars.glob("*/*.jar")))
         return Finding("jars", True, f"{count} in {jars}")
     return Finding(
-        "jars", False, f"not, or not all, in {jars}", "run bin/setup (needs the network once)"
+        "jars", False, f"missing or incomplete in {jars}", "run bin/setup (needs the network once)"
     )
 
 
 def _disk(home: Path) -> Finding:
-    place = next(folder for folder in (home, *home.parents) if folder.is_dir())
-    free = shutil.disk_usage(place).free / GIB
-    said = f"{free:.1f} GiB free at {place}"
+    existing = next(folder for folder in (home, *home.parents) if folder.is_dir())
+    free = shutil.disk_usage(existing).free / GIB
+    text = f"{free:.1f} GiB free at {existing}"
     if free >= DISK_GIB:
-        return Finding("disk", True, said)
-    return Finding(
-        "disk", False, said, f"{DISK_GIB} GiB are needed; make room or use --home DIR elsewhere"
-    )
+        return Finding("disk", True, text)
+    return Finding("disk", False, text, f"free {DISK_GIB} GiB, or use another disk with --home DIR")
 
 
 def _memory() -> Finding:
     free = psutil.virtual_memory().available / GIB
-    said = f"{free:.1f} GiB available"
+    text = f"{free:.1f} GiB available"
     if free >= MEMORY_GIB:
-        return Finding("memory", True, said)
-    mend = f"{MEMORY_GIB} GiB are wanted for servers, driver and two executors; use --master 'local[1]'"
-    return Finding("memory", False, said, mend)
+        return Finding("memory", True, text)
+    fix = f"servers, driver and two executors need {MEMORY_GIB} GiB; free memory, or use --master 'local[1]'"
+    return Finding("memory", False, text, fix)
 
 
 def _servers(settings: Settings) -> Iterator[Finding]:
@@ -149,7 +154,7 @@ def _servers(settings: Settings) -> Iterator[Finding]:
         try:
             yield reachable(name, ask())
         except InputError:
-            yield Finding(name, True, "not up; `labelmill up` starts it")
+            yield Finding(name, True, "not running; `labelmill up` starts it")
             yield from _ports(settings.home, name)
         except LabelmillError as error:
             yield Finding(name, False, str(error), "see docs/guides/operations.md")
@@ -160,20 +165,20 @@ def reachable(name: str, addresses: str) -> Finding:
     for address in addresses.split(","):
         host, _, port = address.strip().rpartition(":")
         if not host or not port.isdigit():
-            return Finding(name, False, f"{address!r} is no HOST:PORT", "write it as HOST:PORT")
+            return Finding(name, False, f"{address!r} is not HOST:PORT", "write it as HOST:PORT")
         if not ports.answers(host, int(port)):
-            mend = "start it, or `labelmill up` for the one-machine servers; check address and firewall"
-            return Finding(name, False, f"nothing answers at {address}", mend)
+            fix = "start it, or run `labelmill up` for servers on this machine; check address and firewall"
+            return Finding(name, False, f"nothing answers at {address}", fix)
     return Finding(name, True, f"answers at {addresses}")
 
 
 def _ports(home: Path, name: str) -> Iterator[Finding]:
     recorded = load_addresses(home)
     if recorded is None or name != "Kudu":
-        return  # a new home, and Kafka at any time, takes free ports
+        return  # a new home takes free ports, and Kafka always does
     for port in (recorded.master_rpc, recorded.tserver_rpc):
         if not ports.is_free("127.0.0.1", port):
             yield Finding(
-                "port", False, f"{port}, where this home's Kudu was created, is taken",
-                "stop what listens there, or use another home with --home DIR",
+                "port", False, f"{port}, which this home's Kudu needs, is in use",
+                "stop the process that listens there, or use another home with --home DIR",
             )  # fmt: skip

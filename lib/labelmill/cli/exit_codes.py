@@ -1,4 +1,4 @@
-"""One place where errors become a message on stderr and an exit code."""
+"""Turns errors into a message on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 
 def verb(function: Callable[..., Any]) -> Callable[..., None]:
-    """`function` as a command: no traceback for errors that are ours, an exit code for each kind.
+    """Makes a command of `function`: one message and one exit code per kind of error, no traceback.
 
     ``LABELMILL_DEBUG=1`` shows the traceback.
     """
@@ -34,14 +34,14 @@ def verb(function: Callable[..., Any]) -> Callable[..., None]:
         except LabelmillError as error:
             _fail(f"error: {error}", error.exit_code)
         except BrokenPipeError:
-            # `labelmill sql … | head`: the reader has seen enough.
+            # `labelmill sql … | head` has closed the pipe.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             _fail("interrupted", INTERRUPTED)
         except Terminated as stop:
             _fail(str(stop), CODE)
         except Exception as error:
-            if isinstance(error, _misuse()):
+            if isinstance(error, _usage_errors()):
                 raise
             _fail(f"error: {type(error).__name__}: {error}\nset LABELMILL_DEBUG=1 to see where", 1)
         finally:
@@ -53,11 +53,11 @@ def verb(function: Callable[..., Any]) -> Callable[..., None]:
 def _fail(text: str, code: int) -> None:
     if os.environ.get("LABELMILL_DEBUG"):
         Console(stderr=True).print_exception()
-    with contextlib.suppress(OSError):  # a closed terminal cannot be told
+    with contextlib.suppress(OSError):  # the terminal is closed
         Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code) from None
 
 
-def _misuse() -> tuple[type[BaseException], ...]:
-    # typer brings its own copy of click; its errors of use are shown by typer itself.
+def _usage_errors() -> tuple[type[BaseException], ...]:
+    # typer has its own copy of click, and prints usage errors itself.
     return tuple(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

@@ -1,4 +1,4 @@
-"""``labelmill models``: versions and aliases of the model store, without Spark."""
+"""``labelmill models``: versions and aliases of models, without Spark."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import typer
 
 from labelmill import settings as settings_module
 from labelmill.cli.exit_codes import verb
-from labelmill.cli.output import Json, Masters, Prefix
-from labelmill.cli.output import show as show_rows
+from labelmill.cli.output import Json, Masters, Prefix, print_rows
 from labelmill.errors import MissingRow
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.records import aliases
-from labelmill.store.records import models as store
+from labelmill.store.records import models as model_records
 from labelmill.store.schema.tables import (
     ALIASES,
     EVALUATIONS,
@@ -27,7 +26,7 @@ from labelmill.store.schema.tables import (
 )
 
 app = typer.Typer(
-    help="Models: their versions, aliases and where they served.",
+    help="Show versions and move aliases of models.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -39,25 +38,25 @@ def list_models(
     kudu_masters: Masters = None,
     table_prefix: Prefix = None,
 ) -> None:
-    """List versions, with their aliases and what was measured."""
+    """List versions with their aliases and metrics."""
     with _client(kudu_masters, table_prefix) as client:
         where = {"model": model} if model else None
         names = ["model", "version", "family", "trial_id", "bytes", "created_at"]
         rows = sorted(client.scan(MODELS, names, where), key=_by_version)
         if model and not rows:
             raise _unknown(client, model)
-        pointing: dict[tuple[object, object], list[str]] = {}
+        aliases_of: dict[tuple[object, object], list[str]] = {}
         for row in client.scan(ALIASES, where=where):
-            pointing.setdefault((row["model"], row["version"]), []).append(str(row["alias"]))
+            aliases_of.setdefault((row["model"], row["version"]), []).append(str(row["alias"]))
         metrics = {
             row["trial_id"]: row["metric"] for row in client.scan(TRIALS, ["trial_id", "metric"])
         }
-        show_rows(
+        print_rows(
             [
                 {
                     "model": row["model"],
                     "version": row["version"],
-                    "aliases": " ".join(sorted(pointing.get((row["model"], row["version"]), []))),
+                    "aliases": " ".join(sorted(aliases_of.get((row["model"], row["version"]), []))),
                     "family": row["family"],
                     "metric": metrics.get(row["trial_id"]),
                     "bytes": row["bytes"],
@@ -76,15 +75,18 @@ def show(
     kudu_masters: Masters = None,
     table_prefix: Prefix = None,
 ) -> None:
-    """Show one version: verifies its bytes and its canary, then everything known about it."""
+    """Verify a version and show all about it.
+
+    Verifies the bytes and that the model answers its canary as stored.
+    """
     from labelmill.domain.models.artifact import unpack
     from labelmill.inference.predictor import Predictor
 
     with _client(kudu_masters, table_prefix) as client:
-        row, data = store.load(client, model, version)
+        row, data = model_records.load(client, model, version)
         Predictor(unpack(data)).check_canary()
         where = {"model": model, "version": version}
-        pointing = [
+        pointing_aliases = [
             str(r["alias"])
             for r in client.scan(ALIASES, where={"model": model})
             if r["version"] == version
@@ -93,25 +95,28 @@ def show(
             f"accuracy {e['accuracy']:.4f} on {e['rows']} of {e['slice']}"
             for e in client.scan(EVALUATIONS, ["accuracy", "rows", "slice"], where)
         ]
-        known = {**row, "aliases": pointing, "evaluations": measured, "verified": True}
+        known = {**row, "aliases": pointing_aliases, "evaluations": measured, "verified": True}
         rows = [known] if as_json else [{"what": k, "is": v} for k, v in known.items()]
-        show_rows(rows, as_json)
+        print_rows(rows, as_json)
 
 
 def alias(
     model: Annotated[str, typer.Argument(help="Model name.")],
-    alias: Annotated[str, typer.Argument(help="production, challenger, …")],
+    alias: Annotated[str, typer.Argument(help="Alias, such as production or challenger.")],
     version: Annotated[int, typer.Argument(help="Existing version.")],
     kudu_masters: Masters = None,
     table_prefix: Prefix = None,
 ) -> None:
-    """Point an alias to a version: streams that follow it swap with their next micro-batch."""
+    """Move an alias to a version.
+
+    Streams that follow the alias swap with their next micro-batch.
+    """
     with _client(kudu_masters, table_prefix) as client:
-        # A version that cannot be served would be refused by every stream; better here and now.
+        # Every stream would refuse a version that cannot be served, so verify it before the move.
         from labelmill.domain.models.artifact import unpack
         from labelmill.inference.predictor import Predictor
 
-        _, data = store.load(client, model, version)
+        _, data = model_records.load(client, model, version)
         Predictor(unpack(data)).check_canary()
         aliases.move(client, model, alias, version)
     print(f"{model} {alias} → {version}")
@@ -123,7 +128,10 @@ def history(
     kudu_masters: Masters = None,
     table_prefix: Prefix = None,
 ) -> None:
-    """Show which version served which micro-batches of which stream."""
+    """Show which versions labelled which streams.
+
+    One row per stream and run of micro-batches with one version.
+    """
     with _client(kudu_masters, table_prefix) as client:
         columns = ["query", "batch_id", "version", "rows", "dead", "started_at"]
         batches = client.scan(STREAM_BATCHES, columns, {"model": model})
@@ -139,9 +147,9 @@ def history(
             last["last_batch"] = row["batch_id"]
             last["rows"] += row["rows"] or 0
             last["dead"] += row["dead"] or 0
-        if not spans and not store.versions(client, model):
+        if not spans and not model_records.versions(client, model):
             raise _unknown(client, model)
-        show_rows(spans, as_json)
+        print_rows(spans, as_json)
 
 
 for _name, _function in (

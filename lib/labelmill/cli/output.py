@@ -1,4 +1,4 @@
-"""Rows of a command as a table for people or as JSON lines for programs."""
+"""Output of commands, as a table for people or JSON lines for programs, and their common flags."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-Masters = Annotated[str | None, typer.Option(help="Kudu masters. Default: settings.")]
-Prefix = Annotated[str | None, typer.Option(help="Prefix of the Kudu tables.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Masters = Annotated[
+    str | None, typer.Option(help="Kudu masters, HOST:PORT[,…]. Default: settings.")
+]
+Prefix = Annotated[str | None, typer.Option(help="Prefix of the Kudu tables. Default: settings.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+Snapshot = Annotated[
+    int | None,
+    typer.Option(help="Read as of this time, in milliseconds since 1970 UTC. Default: now."),
+]
 
 
-def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Prints rows that have the same keys; says so when there are none.
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Prints rows that have the same keys; prints ``none`` when there are no rows.
 
     Args:
-        rows: Values by column; None and ``""`` are shown as a dash, lists as lines.
-        as_json: One object a line, times as text.
+        rows: Values by column; a table shows None and ``""`` as a dash, lists as lines.
+        as_json: Print one JSON object per line, with times as text.
     """
     if as_json:
         for row in rows:

@@ -1,4 +1,4 @@
-"""``report``: the run page. ``sample``: real images to try things with."""
+"""``labelmill report``: the page of a run. ``labelmill sample``: images to try labelmill with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from labelmill import settings as settings_module
+from labelmill.cli.output import Masters, Prefix
 
 
 def report(
@@ -17,13 +18,14 @@ def report(
         str, typer.Argument(help="Model whose sweep, evaluations and stream are shown.")
     ],
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
-    kudu_masters: Annotated[
-        str | None, typer.Option(help="Kudu masters. Default: settings.")
-    ] = None,
-    table_prefix: Annotated[str | None, typer.Option(help="Prefix of the Kudu tables.")] = None,
+    kudu_masters: Masters = None,
+    table_prefix: Prefix = None,
 ) -> None:
-    """Write one self-contained page: sweep, confusion matrix, swap on a time line, labelled images."""
-    # Spark and matplotlib take a second to import; other verbs need neither.
+    """Write the page of a run as one HTML file.
+
+    It shows the sweep, the confusion matrix, the stream's micro-batches and labelled images.
+    """
+    # Spark and matplotlib take a second to import, and other commands need neither.
     from labelmill.serving import run_page
     from labelmill.serving.run_reader import read_run
     from labelmill.spark.session import session
@@ -42,7 +44,10 @@ def report(
 def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to write CLASS/INDEX.png into.")],
 ) -> None:
-    """Write 1,797 real handwritten digits (scikit-learn's) as PNG files in label folders."""
+    """Write 1,797 handwritten digits as PNG files.
+
+    They are the digits of scikit-learn, in one folder per class.
+    """
     from labelmill.testing.samples import write_digits
 
     write_digits(folder)

@@ -2,174 +2,65 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
-from enum import Enum
-from typing import Annotated, Any, TextIO
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as RichTable
 
 from labelmill import settings as settings_module
+from labelmill.cli.output import Masters, Prefix, Snapshot
+from labelmill.cli.row_formats import Format, write_rows
 
 TABLE_ROWS = 100
-"""Rows of a table when no limit is given; CSV and JSON have no limit of their own."""
-
-
-class Format(str, Enum):
-    """How rows are written."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
+"""Most rows of a table by default; CSV and JSON have no default limit."""
 
 
 def sql(
     query: Annotated[str, typer.Argument(help='One query, for example "select * from images".')],
     format: Annotated[
-        Format, typer.Option(help="table, csv, or json (one object a line).")
+        Format, typer.Option(help="table, csv, or json (one object per line).")
     ] = Format.table,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help=f"At most so many rows. Default: {TABLE_ROWS} in a table."),
+        typer.Option(
+            min=1,
+            help=f"Most rows to write. Default: {TABLE_ROWS} for a table, all for CSV and JSON.",
+        ),
     ] = None,
-    snapshot: Annotated[
-        int | None, typer.Option(help="Read as of this time, milliseconds since 1970 UTC.")
-    ] = None,
+    snapshot: Snapshot = None,
     param: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Value of a :parameter of the query; may be repeated. A number, true, false, null, "
-            "date '…', timestamp '…' (UTC); else text, which quotes '…' force.",
+            help="Value of a :NAME in the query; may be repeated. A number, true, false, null, "
+            "date '…' or timestamp '…' (UTC); anything else is text, as is a value in quotes '…'.",
         ),
     ] = None,
-    kudu_masters: Annotated[
-        str | None, typer.Option(help="Kudu masters. Default: settings.")
-    ] = None,
-    table_prefix: Annotated[str | None, typer.Option(help="Prefix of the Kudu tables.")] = None,
+    kudu_masters: Masters = None,
+    table_prefix: Prefix = None,
 ) -> None:
-    """Ask the catalogue: every table is a view, and `truth` and `truth_conflicts`. Reading only.
+    """Query the catalogue with read-only SQL.
 
-    Bytes are shown by their size in a table and as base64 in CSV and JSON; times are UTC.
+    Every table is a view; `truth` and `truth_conflicts` are views too. Binary values are shown by their size in a table and as base64 in CSV and JSON. Times are UTC.
     """
-    # Spark takes a second to import; other verbs need it not.
+    # Spark takes a second to import, and other commands do not need it.
     from labelmill.spark.session import session, stop_now
-    from labelmill.sql.catalogue import query as ask
-    from labelmill.sql.parameters import given
+    from labelmill.sql import catalogue
+    from labelmill.sql.parameters import parse_options
 
-    parameters = given(param or [])
+    parameters = parse_options(param or [])
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
-    settings.masters()  # says what to do before Spark starts, when no Kudu is known
+    settings.masters()  # fails before Spark starts when no Kudu is known
     spark = session("labelmill-sql", "local[2]", settings.home)
     try:
-        answer = ask(spark, settings, query, snapshot, parameters=parameters)
-        most = limit or (TABLE_ROWS if format is Format.table else None)
-        # One more than is shown tells whether there are more.
-        rows = (answer.limit(most + 1) if most else answer).toLocalIterator(prefetchPartitions=True)
-        write(rows, answer.columns, format, most, sys.stdout)
+        answer = catalogue.query(spark, settings, query, snapshot, parameters=parameters)
+        limit = limit or (TABLE_ROWS if format is Format.table else None)
+        # One row more than is shown tells whether there are more.
+        rows = (answer.limit(limit + 1) if limit else answer).toLocalIterator(
+            prefetchPartitions=True
+        )
+        write_rows(rows, answer.columns, format, limit, sys.stdout)
     except BaseException:
         stop_now(spark)
         raise
     spark.stop()
-
-
-def write(
-    rows: Iterable[Sequence[Any]],
-    columns: Sequence[str],
-    format: Format,
-    most: int | None,
-    out: TextIO,
-) -> None:
-    """Writes rows in a format; a hint about more rows goes to stderr.
-
-    Args:
-        rows: Values in the order of `columns`.
-        columns: Names.
-        format: How.
-        most: Rows to write; None for all.
-        out: Where.
-    """
-    shown = _Cut(rows, most)
-    if format is Format.csv:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(columns)
-        for row in shown:
-            writer.writerow(["" if value is None else _plain(value) for value in row])
-    elif format is Format.json:
-        for row in shown:
-            fields = {name: plain(value) for name, value in zip(columns, row, strict=True)}
-            out.write(json.dumps(fields, ensure_ascii=False) + "\n")
-    else:
-        _as_table(columns, [[_cell(value) for value in row] for row in shown], Console(file=out))
-    if shown.more:
-        Console(stderr=True).print(f"first {most:,} rows; --limit N shows more", highlight=False)
-
-
-def _as_table(columns: Sequence[str], rows: list[list[str]], console: Console) -> None:
-    widths = [max([len(n), *(len(row[i]) for row in rows)]) for i, n in enumerate(columns)]
-    table = RichTable()
-    if sum(widths) + 3 * len(widths) + 1 <= console.width:
-        for name in columns:
-            table.add_column(escape(name), no_wrap=True)
-        for row in rows:
-            table.add_row(*map(escape, row))
-    else:
-        # Too wide to be read side by side: one line a value, one section a row.
-        table.add_column("column", no_wrap=True)
-        table.add_column("value", overflow="fold")
-        for row in rows:
-            for name, cell in zip(columns, row, strict=True):
-                table.add_row(escape(name), escape(cell))
-            table.add_section()
-    console.print(table)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: bytes as base64, times as ISO 8601 (UTC), rows as objects."""
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode()
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if hasattr(value, "asDict"):
-        return {name: plain(item) for name, item in value.asDict().items()}
-    if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
-
-
-class _Cut:
-    """The first rows; knows afterwards whether there were more."""
-
-    def __init__(self, rows: Iterable[Sequence[Any]], most: int | None) -> None:
-        self._rows, self._most, self.more = rows, most, False
-
-    def __iter__(self) -> Iterator[Sequence[Any]]:
-        for number, row in enumerate(self._rows):
-            if self._most is not None and number >= self._most:
-                self.more = True
-                return
-            yield row
-
-
-def _plain(value: Any) -> Any:
-    found = plain(value)
-    return json.dumps(found, ensure_ascii=False) if isinstance(found, (dict, list)) else found
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, (bytes, bytearray)):
-        return f"<{len(value):,} bytes>"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(_plain(value))

@@ -1,4 +1,4 @@
-"""``labelmill slice sets`` and ``prune``: training sets, and the old ones go. Without Spark."""
+"""``labelmill slice sets`` and ``prune``: lists training sets and removes old ones, without Spark."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import typer
 from rich.console import Console
 
 from labelmill import settings as settings_module
-from labelmill.cli.output import Json, Masters, Prefix
-from labelmill.cli.output import show as show_rows
-from labelmill.domain.retention import TrainingSetRow, Rule, choose
+from labelmill.cli.output import Json, Masters, Prefix, print_rows
+from labelmill.domain.retention import Rule, TrainingSetRow, choose
 from labelmill.errors import InputError, LabelmillError
 
 
@@ -22,7 +21,10 @@ def sets(
     kudu_masters: Masters = None,
     table_prefix: Prefix = None,
 ) -> None:
-    """List training sets, the newest first: how large they are, where they lie, who points to them."""
+    """List training sets, newest first.
+
+    Shows their size, their location, and what uses them.
+    """
     from labelmill.store.connect import open_client
     from labelmill.training_sets.prune import known
 
@@ -32,31 +34,35 @@ def sets(
         found = [one for one in known(client) if name in (None, one.name)]
     finally:
         client.close()
-    show_rows([_row(one, as_json) for one in found], as_json)
+    print_rows([_row(one, as_json) for one in found], as_json)
 
 
 def prune(
     older_than: Annotated[
-        float | None, typer.Option(help="Frozen so many days ago or longer.")
+        float | None, typer.Option(help="Remove those frozen at least this many days ago.")
     ] = None,
-    keep: Annotated[int | None, typer.Option(help="The newest so many of each name stay.")] = None,
+    keep: Annotated[
+        int | None, typer.Option(help="Keep this many of the newest of each name.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Only those of this name.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be removed.")
+    ] = False,
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Also what somebody points to, and rows whose files are out of reach."
+            "--force", help="Also remove those in use, and rows whose files cannot be reached."
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without confirmation.")] = False,
     as_json: Json = False,
     kudu_masters: Masters = None,
     table_prefix: Prefix = None,
 ) -> None:
-    """Remove old training sets, files and rows; never one that somebody points to, unless forced.
+    """Remove old training sets.
 
-    Who points: a model that learned from it, an evaluation on it, a sweep that has not ended.
-    Interrupted, run it again.
+    Removes their files and rows; those in use only with --force. A training set is in use by a model trained on it, an evaluation on it, or a sweep that has not
+    ended. If the command is interrupted, run it again.
     """
     from labelmill.store.connect import open_client
     from labelmill.training_sets import prune as pruning
@@ -66,29 +72,34 @@ def prune(
     client = open_client(settings)
     try:
         choice = choose(pruning.known(client), rule, datetime.now(timezone.utc))
-        show_rows([_row(one, as_json) for one in choice.remove], as_json)
-        said = Console(stderr=True)
+        print_rows([_row(one, as_json) for one in choice.remove], as_json)
+        stderr = Console(stderr=True)
         for one in choice.spared:
-            _say(said, f"stays: {_called(one)}, used by {_few(one.used_by)} (--force removes it)")
+            _say(
+                stderr,
+                f"kept: {_name_of(one)}, used by {_shorten(one.used_by)} (--force removes it)",
+            )
         if dry_run or not choice.remove:
             return
         if not yes:
-            _ask(len(choice.remove))
-        called = {one.digest: _called(one) for one in choice.remove}
+            _confirm(len(choice.remove))
+        called = {one.digest: _name_of(one) for one in choice.remove}
         left = 0
         for gone in pruning.prune(client, list(choice.remove), force):
             left += not gone.removed
-            what = "removed" if gone.removed else "stays"
-            _say(said, f"{what}: {called[gone.digest]}" + (f"; {gone.note}" if gone.note else ""))
+            what = "removed" if gone.removed else "kept"
+            _say(stderr, f"{what}: {called[gone.digest]}" + (f"; {gone.note}" if gone.note else ""))
         if left:
             raise LabelmillError(f"{left} of {len(choice.remove)} training sets were not removed")
     finally:
         client.close()
 
 
-def _ask(count: int) -> None:
+def _confirm(count: int) -> None:
     if not sys.stdin.isatty():
-        raise InputError("nobody is there to be asked; add --yes to remove them, or --dry-run")
+        raise InputError(
+            "cannot ask for confirmation without a terminal; add --yes to remove them, or --dry-run"
+        )
     typer.confirm(f"remove {count} training set{'s' * (count > 1)}?", abort=True, err=True)
 
 
@@ -100,20 +111,20 @@ def _row(one: TrainingSetRow, as_json: bool) -> dict[str, object]:
         "digest": one.digest if as_json else one.digest[:12],
         "name": one.name,
         "rows": one.rows,
-        "bytes": size if as_json else (f"{size:,}" if size is not None else "no files here"),
+        "bytes": size if as_json else (f"{size:,}" if size is not None else "no files"),
         "created_at": one.created_at,
-        "used_by": list(one.used_by) if as_json else _few(one.used_by),
-        # Its folder is named by the digest, which stands in front.
+        "used_by": list(one.used_by) if as_json else _shorten(one.used_by),
+        # The folder is named by the digest, which is the first column.
         "location": one.location if as_json else one.location.removesuffix(f"/{one.digest}"),
     }
 
 
-def _called(one: TrainingSetRow) -> str:
+def _name_of(one: TrainingSetRow) -> str:
     return f"{one.name} {one.digest[:12]}"
 
 
-def _few(used_by: tuple[str, ...]) -> str:
-    """A sweep makes dozens of versions; three of them say enough."""
+def _shorten(used_by: tuple[str, ...]) -> str:
+    """The first three users; a sweep makes dozens of versions."""
     more = len(used_by) - 3
     return ", ".join(used_by[:3]) + (f" and {more} more" if more > 0 else "")
 

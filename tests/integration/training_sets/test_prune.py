@@ -102,9 +102,9 @@ def test_the_command_removes_what_nobody_points_to(
     done = labelmill("prune", "--older-than", "5", "--yes")
     assert done.returncode == 0, done.stderr
     for said in (
-        f"stays: digits {'a' * 12}, used by small 3 (--force removes it)",
-        f"stays: digits {'b' * 12}, used by evaluation of other 1",
-        f"stays: digits {'c' * 12}, used by running sweep sweep-c",
+        f"kept: digits {'a' * 12}, used by small 3 (--force removes it)",
+        f"kept: digits {'b' * 12}, used by evaluation of other 1",
+        f"kept: digits {'c' * 12}, used by running sweep sweep-c",
         f"removed: digits {'d' * 12}",
     ):
         assert said in done.stderr

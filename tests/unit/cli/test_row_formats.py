@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import Row
 
-from labelmill.cli.sql import Format, write
+from labelmill.cli.row_formats import Format, write_rows
 
 ROWS: list[tuple[Any, ...]] = [
     ("[red]a", b"\x00\x01\x02", None, datetime(2026, 1, 2, 3, 4, 5), 0.5),
@@ -20,9 +20,9 @@ ROWS: list[tuple[Any, ...]] = [
 COLUMNS = ["name", "pixels", "n", "at", "p"]
 
 
-def _written(format: Format, most: int | None = None) -> str:
+def _written(format: Format, limit: int | None = None) -> str:
     out = io.StringIO()
-    write(ROWS, COLUMNS, format, most, out)
+    write_rows(ROWS, COLUMNS, format, limit, out)
     return out.getvalue()
 
 
@@ -49,12 +49,12 @@ def test_json_has_one_object_a_line_and_keeps_nesting() -> None:
         "p": 0.5,
     }
     out = io.StringIO()
-    write([([1, 2], Row(a=b"\x01"), {"k": 1})], ["l", "s", "m"], Format.json, None, out)
+    write_rows([([1, 2], Row(a=b"\x01"), {"k": 1})], ["l", "s", "m"], Format.json, None, out)
     assert json.loads(out.getvalue()) == {"l": [1, 2], "s": {"a": "AQ=="}, "m": {"k": 1}}
 
 
 def test_more_rows_than_shown_are_said_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(_written(Format.json, most=1).splitlines()) == 1
+    assert len(_written(Format.json, limit=1).splitlines()) == 1
     assert "first 1 rows" in capsys.readouterr().err
-    _written(Format.json, most=2)
+    _written(Format.json, limit=2)
     assert "rows" not in capsys.readouterr().err
