@@ -17,7 +17,7 @@ from labelmill.domain.profiles.profile import Attribute
 from labelmill.errors import InputError, MissingRow, NoData, NotAccepted
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.pipelines.profile.driver import profile_collection
-from labelmill.pipelines.profile.plan import Profiled, ProfilePlan
+from labelmill.pipelines.profile.plan import ProfilePlan, ProfileResult
 from labelmill.pipelines.profile.schema_file import check_writable, write_schema
 from labelmill.serving import profile_page
 from labelmill.settings import Settings
@@ -47,9 +47,9 @@ def save(folder: Path, uri: str, pixels: Pixels, level: int = 6) -> None:
 
 
 @pytest.fixture
-def heap(tmp_path: Path) -> Path:
+def source(tmp_path: Path) -> Path:
     """40 images of two classes in two splits; what is added to them is named by what it is."""
-    folder = tmp_path / "heap"
+    folder = tmp_path / "images"
     for n in range(40):
         split = "test" if n % 4 == 0 else "train"
         save(folder, f"{split}/{'ab'[n % 2]}/{n:02}.png", drawn(n))
@@ -72,9 +72,9 @@ def image_ids(client: RowClient) -> dict[str, str]:
 
 
 def test_finds_what_is_there_and_what_deviates(
-    spark: SparkSession, settings: Settings, client: RowClient, heap: Path, tmp_path: Path
+    spark: SparkSession, settings: Settings, client: RowClient, source: Path, tmp_path: Path
 ) -> None:
-    ingest(spark, settings, str(heap), "c")
+    ingest(spark, settings, str(source), "c")
     report, first = profile_collection(spark, settings, ProfilePlan("c"))
     figures = first.profile
     assert report.exit_code == 0
@@ -88,7 +88,7 @@ def test_finds_what_is_there_and_what_deviates(
     assert [(s.width, s.images) for s in figures.shapes] == [(24, 44), (260, 3)]
     assert figures.quarantined == {"not_png": 1}
     assert (figures.blank, figures.unreadable) == (1, 0)
-    assert figures.bytes == sum(f.stat().st_size for f in heap.rglob("*.png")) - 10
+    assert figures.bytes == sum(f.stat().st_size for f in source.rglob("*.png")) - 10
     means = sorted(drawn(n).mean() / 255 for n in range(40))
     assert means[15] - 0.01 <= figures.brightness.spread.median <= means[25] + 0.01
     assert sum(figures.ink.bars) == 47
@@ -118,7 +118,7 @@ def test_finds_what_is_there_and_what_deviates(
     _deviates(spark, settings, client, tmp_path)
 
 
-def _page_shows(profiled: Profiled, tmp_path: Path) -> None:
+def _page_shows(profiled: ProfileResult, tmp_path: Path) -> None:
     html = profile_page.write(profiled, tmp_path / "page.html").read_text()
     assert html.count("data:image/png;base64,") > 20
     assert "no picture" not in html
@@ -127,7 +127,7 @@ def _page_shows(profiled: Profiled, tmp_path: Path) -> None:
 
 
 def _same_again(
-    spark: SparkSession, settings: Settings, client: RowClient, first: Profiled
+    spark: SparkSession, settings: Settings, client: RowClient, first: ProfileResult
 ) -> None:
     """The same rows cut otherwise: the same profile, the same row."""
     before = spark.conf.get("spark.sql.shuffle.partitions")
@@ -199,7 +199,7 @@ def test_what_cannot_be_meant(spark: SparkSession, settings: Settings, tmp_path:
     with pytest.raises(InputError, match=r"--against .*absent.json: No such file"):
         run(against=str(tmp_path / "absent.json"))
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(InputError, match=r"bad.json is no JSON"):
+    with pytest.raises(InputError, match=r"bad.json is not JSON"):
         run(against=str(tmp_path / "bad.json"))
     with pytest.raises(InputError, match="needs --against"):
         run(fail_on_deviation=True)

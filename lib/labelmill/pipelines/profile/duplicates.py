@@ -1,7 +1,7 @@
-"""Images that are the same or look the same, found without comparing all with all.
+"""Exact and near duplicates, found without comparing all images with all.
 
-Same pixels: see `labelmill.pipelines.profile.exact_duplicates`. Same look: see `labelmill.domain.profiles.near_pairs`; a
-sort by key on executors stands for the hash tables there.
+Same pixels: see `labelmill.pipelines.profile.exact_duplicates`. Similar looks: see
+`labelmill.domain.profiles.near_pairs`; a sort by key on executors replaces the hash tables there.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from labelmill.pipelines.profile.duplicates_worker import (
     band_batches,
     pair_batches,
 )
-from labelmill.pipelines.profile.exact_duplicates import candidates, pixel_digests
+from labelmill.pipelines.profile.exact_duplicates import find_candidates, pixel_digests
 from labelmill.spark.arrow import struct_type
 
 LISTED = 12
-"""Groups that are shown."""
+"""Most groups that are shown."""
 
 MOST_PAIRS = 200_000
-"""Near pairs that the driver groups, the most alike first: some 50 MB."""
+"""Near pairs that the driver groups, the most alike first: about 50 MB."""
 
 
 @dataclass(frozen=True)
 class ExactGroup:
-    """Files with the same pixels: two of them stand for all."""
+    """Files with the same pixels, represented by two of them."""
 
     images: int
     first: str
@@ -52,16 +52,16 @@ class ExactGroup:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundDuplicates:
     """Duplicates of a collection.
 
     Args:
-        exact: Figures.
-        near: Figures.
+        exact: Counts.
+        near: Counts.
         exact_groups: The largest.
         near_groups: All near groups; ids of nodes are keys of ``names``.
         names: Node → image_id, for the groups that are listed.
-        skipped: Images that were not compared with all they might be near to.
+        skipped: Images that were not compared with all candidates.
         pairs: Near pairs found.
     """
 
@@ -74,10 +74,10 @@ class Found:
     pairs: int
 
 
-def duplicates(
+def find_duplicates(
     own: SparkSession, described: DataFrame, collection: str, distance: int, least: float
-) -> Found:
-    """Finds them.
+) -> FoundDuplicates:
+    """Finds exact and near duplicates.
 
     Args:
         own: Session with the views ``images`` and ``image_chunks``.
@@ -86,7 +86,7 @@ def duplicates(
         distance: Most bits in which hashes of a near pair differ.
         least: Least likeness of a near pair.
     """
-    digests = pixel_digests(own, candidates(described), collection)
+    digests = pixel_digests(own, find_candidates(described), collection)
     looks = _looks(described, digests).persist()
     try:
         exact, exact_groups = _exact(looks) if digests is not None else (Duplicates(), [])
@@ -106,13 +106,13 @@ def duplicates(
         leaks=groups.leaks,
         complete=not skipped and count <= MOST_PAIRS,
     )
-    return Found(exact, near, exact_groups, groups, names, skipped, count)
+    return FoundDuplicates(exact, near, exact_groups, groups, names, skipped, count)
 
 
 def _looks(described: DataFrame, digests: DataFrame | None) -> DataFrame:
-    """One row for all images with the same pixels.
+    """One row per group of images with the same pixels.
 
-    Columns: ``look`` (a number: image_ids are long, and each goes into many rows), ``image_id``,
+    Columns: ``look`` (a number, because image_ids are long and each goes into many rows), ``image_id``,
     ``last``, ``images``, the three splits, ``low`` and ``high`` (class), ``hash``, ``outline``.
     """
     rows = described.select("image_id", "split", "class", "hash", "outline")
@@ -141,7 +141,7 @@ def _looks(described: DataFrame, digests: DataFrame | None) -> DataFrame:
 def _exact(looks: DataFrame) -> tuple[Duplicates, list[ExactGroup]]:
     several = looks.where("images > 1")
     differ = F.col("low") != F.col("high")
-    # Groups of one spread over splits count alike, so few rows come back.
+    # Grouped by which splits they are in, so few rows come back.
     flags = [F.col(name) > 0 for name in SPLITS_SHOWN]
     rows = (
         several.groupBy(
@@ -179,7 +179,7 @@ def _pairs(looks: DataFrame, distance: int, least: float) -> DataFrame:
         .select("look", "hash", "outline")
         .mapInArrow(partial(band_batches, distance=distance), struct_type(BANDED))
     )
-    # Ties are broken by the look, so that a run that is too long is always compared the same way.
+    # Sorted by the look too, so that a run that is too long is always compared in the same way.
     sorted_ = banded.repartition("key").sortWithinPartitions("key", "hash", "look")
     found = sorted_.mapInArrow(
         partial(pair_batches, distance=distance, least=least), struct_type(PAIRS)
@@ -192,8 +192,8 @@ def _pairs(looks: DataFrame, distance: int, least: float) -> DataFrame:
 
 
 def _near(looks: DataFrame, pairs: DataFrame) -> tuple[NearGroups, dict[int, str], int, int]:
-    """Groups, names of the nodes that are listed, images skipped, and the number of pairs."""
-    # Rows without a come first: they say what was skipped.
+    """Groups, image_ids of the listed nodes, number of images skipped, number of pairs."""
+    # Rows whose a is null come first: they count what was skipped.
     order = [F.col("a").isNotNull(), F.desc("likeness"), F.col("distance"), F.col("a"), F.col("b")]
     table = _arrow(pairs.orderBy(*order).limit(MOST_PAIRS + 2))
     skipped = pc.sum(table["skipped"]).as_py() or 0
@@ -236,5 +236,5 @@ def _arrow(df: DataFrame) -> pa.Table:
     batches = df._collect_as_arrow()
     if batches:
         return pa.Table.from_batches(batches)
-    # Without rows there may be no batch, hence no columns either.
+    # Without rows there may be no batch, and so no columns.
     return pa.table({name: pa.array([], pa.int64()) for name in df.columns})

@@ -1,4 +1,4 @@
-"""Runs on executors: hashes to pairs of near ones, pixels to their digests."""
+"""Runs on executors: hashes to near pairs, pixels to digests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from labelmill.domain.profiles.near_pairs import WINDOW, band_keys, near_pairs
 from labelmill.pipelines.profile.worker import outlines_of
-from labelmill.sql.pixels import PARTS, whole_images
+from labelmill.sql.pixels import PART_COLUMNS, group_parts
 
 BANDED = pa.schema(
     [("key", pa.int64()), ("look", pa.int64()), ("hash", pa.int64()), ("outline", pa.binary())]
 )
-"""One row an image and key; ``look`` is the image's number, ``key`` that of two bands of its hash."""
+"""One row per image and key; ``look`` is the image's number, ``key`` that of two bands of its hash."""
 
 
 PAIRS = pa.schema(
@@ -28,7 +28,7 @@ PAIRS = pa.schema(
         ("skipped", pa.int64()),
     ]
 )
-"""Near pairs, a < b; or, where a is null, how many images were not compared with all they might."""
+"""Near pairs, a < b; or, where a is null, how many images were not compared with all candidates."""
 
 
 DIGESTS = pa.schema([("image_id", pa.string()), ("digest", pa.binary())])
@@ -40,7 +40,7 @@ def band_batches(batches: Iterator[pa.RecordBatch], distance: int) -> Iterator[p
     """Columns ``look``, ``hash``, ``outline`` (no nulls) to `BANDED`."""
     for batch in batches:
         hashes = batch.column("hash").to_numpy().view(np.uint64)
-        # One batch a key, so that none is many times as large as the one that came.
+        # One batch per key, so that none is many times larger than the input batch.
         for keys in band_keys(hashes, distance):
             yield pa.RecordBatch.from_arrays(
                 [
@@ -56,10 +56,10 @@ def band_batches(batches: Iterator[pa.RecordBatch], distance: int) -> Iterator[p
 def pair_batches(
     batches: Iterator[pa.RecordBatch], distance: int, least: float
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of `BANDED`, sorted by key, all rows of a key in one task, to `PAIRS`.
+    """Rows of `BANDED`, sorted by key and with all rows of a key in one task, to `PAIRS`.
 
     Args:
-        batches: Of a task.
+        batches: Those of a task.
         distance: Most bits that differ.
         least: Least likeness.
     """
@@ -67,7 +67,7 @@ def pair_batches(
     skipped = 0
     for batch in batches:
         before = len(kept) if kept is not None else 0
-        rows = batch if kept is None else _together(kept, batch)
+        rows = batch if kept is None else _concatenate(kept, batch)
         looks = rows.column("look").to_numpy()
         found = near_pairs(
             rows.column("key").to_numpy().view(np.uint64),
@@ -96,15 +96,15 @@ def pair_batches(
 
 
 def digest_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows of `PARTS` to `DIGESTS`: of shape, dtype and pixels, however these were cut."""
+    """Rows of `PART_COLUMNS` to `DIGESTS`: of shape, dtype and pixels, whatever the chunks."""
     found: list[dict[str, Any]] = []
-    for rows in whole_images(batches):
+    for rows in group_parts(batches):
         digest = hashlib.sha256()
         image_id = ""
         for row in rows:
             if not image_id:
                 image_id = row["image_id"]
-                digest.update(repr([row[name] for name in PARTS[1:5]]).encode())
+                digest.update(repr([row[name] for name in PART_COLUMNS[1:5]]).encode())
             digest.update(row["data"])
         found.append({"image_id": image_id, "digest": digest.digest()})
         if len(found) == _DIGESTS_A_BATCH:
@@ -113,6 +113,6 @@ def digest_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
     yield pa.RecordBatch.from_pylist(found, schema=DIGESTS)
 
 
-def _together(kept: pa.RecordBatch, batch: pa.RecordBatch) -> pa.RecordBatch:
+def _concatenate(kept: pa.RecordBatch, batch: pa.RecordBatch) -> pa.RecordBatch:
     table = pa.Table.from_batches([kept, batch.cast(kept.schema)]).combine_chunks()
     return table.to_batches()[0] if len(table) else batch

@@ -1,4 +1,4 @@
-"""The few images that a profile's page shows, as small PNG files; made on executors."""
+"""The images that a profile's page shows, as small PNG files; drawn on executors."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pyspark.sql import functions as F
 from labelmill.pipelines.previews import SIZE_SQL, draw
 
 MOST = 400
-"""Pictures of a page: some megabytes, and a list that Kudu can filter by."""
+"""Most pictures of a page: some megabytes, and a list that Kudu can filter by."""
 
 EXAMPLES, EXAMPLE_CLASSES = 6, 30
-"""Examples of each class, and classes that have any."""
+"""Most examples per class, and classes that have any."""
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownImage:
     """One image of the page.
 
     Args:
@@ -28,44 +28,44 @@ class Shown:
         split: Its split, if any.
         width: Pixels of the image, not of the picture.
         height: Pixels of the image.
-        png: At most `SIDE` pixels wide and high; None: cannot be read.
+        png: At most `labelmill.pipelines.previews.SIDE` pixels wide and high; None: cannot be read.
     """
 
     image_id: str
     uri: str
-    klass: str | None
+    label: str | None
     split: str | None
     width: int
     height: int
     png: bytes | None
 
 
-def pictures(
+def draw_pictures(
     own: SparkSession, described: DataFrame, collection: str, ids: Collection[str]
-) -> dict[str, Shown]:
-    """Pictures of images.
+) -> dict[str, ShownImage]:
+    """Draws images.
 
     Args:
         own: Session with the views ``images`` and ``image_chunks``.
         described: Rows of `DESCRIBED` with ``class``; persisted.
         collection: Name.
-        ids: Which; the first `MOST` count.
+        ids: Which; only the first `MOST` are drawn.
 
     Returns:
         image_id → what is shown of it.
     """
-    wanted = list(dict.fromkeys(ids))[:MOST]
-    if not wanted:
+    chosen = list(dict.fromkeys(ids))[:MOST]
+    if not chosen:
         return {}
     columns = ["image_id", "uri", "class", "split", "width", "height"]
     size = F.expr(SIZE_SQL).alias("size")
-    known = described.where(F.col("image_id").isin(wanted)).select(*columns, size).collect()
+    known = described.where(F.col("image_id").isin(chosen)).select(*columns, size).collect()
     drawn = draw(own, collection, {row["image_id"]: row["size"] for row in known})
     return {
-        row["image_id"]: Shown(
+        row["image_id"]: ShownImage(
             image_id=row["image_id"],
             uri=row["uri"],
-            klass=row["class"],
+            label=row["class"],
             split=row["split"],
             width=row["width"],
             height=row["height"],
@@ -75,16 +75,18 @@ def pictures(
     }
 
 
-def examples(described: DataFrame, classes: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+def choose_examples(
+    described: DataFrame, classes: list[str]
+) -> tuple[dict[str, list[str]], list[str]]:
     """The first `EXAMPLES` image_ids of each class, and of the blank images.
 
-    Ids are hashes, so the first ones are a fair draw.
+    Ids are hashes, so the first ones are a random sample.
     """
-    wanted = classes[:EXAMPLE_CLASSES]
+    listed = classes[:EXAMPLE_CLASSES]
     first = Window.partitionBy("blank", "class").orderBy("image_id")
     blank = F.col("std") == 0
     rows = (
-        described.where(blank | F.col("class").isin(wanted))
+        described.where(blank | F.col("class").isin(listed))
         .select("image_id", F.explode(F.array(F.lit(False), blank)).alias("blank"), "class")
         .distinct()
         .select(
@@ -97,7 +99,7 @@ def examples(described: DataFrame, classes: list[str]) -> tuple[dict[str, list[s
         .orderBy("image_id")
         .collect()
     )
-    found: dict[str, list[str]] = {name: [] for name in wanted}
+    found: dict[str, list[str]] = {name: [] for name in listed}
     for row in rows:
         if not row["blank"] and row["class"] in found:
             found[row["class"]].append(row["image_id"])

@@ -1,6 +1,6 @@
-"""Images far outside, each with its reason. Two passes over thumbnails that are cached anyway.
+"""Outliers, each with its reason. Two passes over thumbnails that are cached anyway.
 
-Far is a modified z-score of `FAR` or more: the distance from the median in robust standard
+An outlier has a modified z-score of `FAR` or more: the distance from the median in robust standard
 deviations (B. Iglewicz, D. Hoaglin, "How to Detect and Handle Outliers", 1993). ``unlike`` is the
 distance of a thumbnail from the mean thumbnail of its class, compared within the class.
 """
@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from labelmill.domain.profiles.quantiles import Centre, centre
-from labelmill.pipelines.profile.statistics import BINNED, DOUBLING, STEPS, Counts, Means
+from labelmill.pipelines.profile.counts import BINNED, DOUBLING, STEPS, Counts, Means
 from labelmill.pipelines.profile.worker import greys_of
 from labelmill.spark.arrow import struct_type
 
@@ -29,13 +29,13 @@ FAR = 3.5
 """Iglewicz and Hoaglin's recommendation."""
 
 LISTED = 8
-"""Images shown for each reason."""
+"""Most images shown per reason."""
 
 LEAST_IMAGES = 10
-"""Classes with fewer images have no mean worth comparing with."""
+"""Classes with fewer images are compared with the mean of all images."""
 
 SIMPLE = ("brightness", "contrast", "ink", "area", "shape")
-"""Quantities of `BINNED` that can lie far outside."""
+"""Quantities of `BINNED` that can be far outside."""
 
 FEATURES = (*SIMPLE, "unlike")
 
@@ -51,32 +51,32 @@ FAR_ROWS = pa.schema(
         ("images", pa.int64()),
     ]
 )
-"""An image far outside; or, where image_id is null, how many there are."""
+"""An outlier; or, where image_id is null, how many there are."""
 
 
 @dataclass(frozen=True)
 class Outlier:
-    """One image far outside.
+    """One outlier.
 
     Args:
         feature: One of `FEATURES`.
         image_id: Which.
         klass: Its class, if known.
-        score: Robust standard deviations from the median; its sign says the side.
-        reason: Sentence.
+        score: Robust standard deviations from the median; negative: below it.
+        reason: For people, as a phrase.
     """
 
     feature: str
     image_id: str
-    klass: str | None
+    label: str | None
     score: float
     reason: str
 
 
-def outliers(
+def find_outliers(
     described: DataFrame, counts: Counts, classes: Mapping[str, int], means: Means
 ) -> tuple[dict[str, int], list[Outlier]]:
-    """Finds them.
+    """Finds outliers.
 
     Args:
         described: Rows of `DESCRIBED` with ``class``; persisted.
@@ -85,7 +85,7 @@ def outliers(
         means: Mean thumbnails.
 
     Returns:
-        Feature → images far outside, and the farthest of each.
+        Feature → number of outliers, and the farthest of each.
     """
     compared = {
         c: mean for c, mean in means.items() if c is None or classes.get(c, 0) >= LEAST_IMAGES
@@ -146,7 +146,7 @@ def far_batches(
     simple: Mapping[str, Centre],
     within: Mapping[str | None, Centre],
 ) -> Iterator[pa.RecordBatch]:
-    """Runs on executors: images to one batch of `FAR_ROWS`: the farthest, and how many are far.
+    """Runs on executors: images to one batch of `FAR_ROWS`: the farthest, and the number of outliers.
 
     Args:
         batches: Columns ``image_id``, ``class``, ``grey`` (no nulls) and `SIMPLE`.
@@ -168,14 +168,14 @@ def far_batches(
             scores = _scores(steps, middles)
             far = np.flatnonzero(np.abs(scores) >= FAR)
             number[name] += len(far)
-            for place in far.tolist():
+            for position in far.tolist():
                 best[name].append(
                     {
                         "feature": name,
-                        "image_id": ids[place].as_py(),
-                        "class": classes[place].as_py(),
-                        "step": int(steps[place]),
-                        "score": float(scores[place]),
+                        "image_id": ids[position].as_py(),
+                        "class": classes[position].as_py(),
+                        "step": int(steps[position]),
+                        "score": float(scores[position]),
                     }
                 )
             best[name].sort(key=lambda row: (-abs(row["score"]), row["image_id"]))
@@ -199,16 +199,16 @@ def _scores(steps: npt.NDArray[np.int64], middles: list[Centre]) -> npt.NDArray[
     return np.divide(away, table[:, 1], out=np.zeros(len(away)), where=table[:, 1] > 0)
 
 
-def _reason(name: str, step: int, middle: Centre | None, klass: str | None, own_mean: bool) -> str:
+def _reason(name: str, step: int, middle: Centre | None, label: str | None, own_mean: bool) -> str:
     assert middle is not None
     if name == "area":
         times = 2.0 ** ((step - middle.median) / DOUBLING)
-        size = f"{_rounded(times)} times" if times >= 1 else f"1/{_rounded(1 / times)} of"
+        size = f"{_round(times)} times" if times >= 1 else f"1/{_round(1 / times)} of"
         return f"{size} the usual number of pixels"
     if name == "shape":
         return f"{_ratio(step)} wide to high, usual is {_ratio(int(middle.median))}"
     if name == "unlike":
-        whom = f"class {klass}" if own_mean and klass is not None else "all images"
+        whom = f"class {label}" if own_mean and label is not None else "all images"
         return (
             f"unlike the mean of {whom}: {step / STEPS:.2f}, usual is {middle.median / STEPS:.2f}"
         )
@@ -219,5 +219,5 @@ def _ratio(step: int) -> str:
     return f"{2.0 ** (step / DOUBLING):.2f}"
 
 
-def _rounded(times: float) -> str:
+def _round(times: float) -> str:
     return f"{times:,.0f}" if times >= 10 else f"{times:.1f}"

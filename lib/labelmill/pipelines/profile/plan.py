@@ -1,4 +1,4 @@
-"""What is asked of a profile, and what comes back."""
+"""How to profile a collection, and the result."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from labelmill.domain.profiles.near_pairs import MOST_DISTANCE
 from labelmill.domain.profiles.profile import Profile
 from labelmill.domain.profiles.schema import Schema
 from labelmill.errors import InputError
-from labelmill.pipelines.profile.duplicates import Found
-from labelmill.pipelines.profile.examples import Shown
+from labelmill.pipelines.profile.duplicates import FoundDuplicates
+from labelmill.pipelines.profile.examples import ShownImage
 from labelmill.pipelines.profile.outliers import Outlier
 
 DISTANCE, LIKENESS = 4, 0.99
-"""Near pairs, by default. On MNIST, photographs and CIFAR-10 these find copies that were compressed,
+"""Defaults for near pairs. On MNIST, photographs and CIFAR-10 they find copies that were compressed,
 scaled, brightened or made noisy, and few others (decision 0069)."""
 
 
 @dataclass(frozen=True)
-class Profiled:
-    """A profile with all that its page shows.
+class ProfileResult:
+    """A profile with everything that its page shows.
 
     Args:
-        profile: The figures.
+        profile: The statistics.
         schema: Inferred from them.
         snapshot_ms: Moment that was read, milliseconds since 1970 UTC.
         against: What it was compared with; None: nothing.
@@ -44,10 +44,10 @@ class Profiled:
     deviations: list[Deviation]
     class_means: dict[str, str]
     examples: dict[str, list[str]]
-    duplicates: Found
+    duplicates: FoundDuplicates
     outliers: list[Outlier]
     blanks: list[str]
-    pictures: dict[str, Shown] = field(repr=False)
+    pictures: dict[str, ShownImage] = field(repr=False)
     schema_before: Schema | None = None
 
 
@@ -57,9 +57,9 @@ class ProfilePlan:
 
     Args:
         collection: Name.
-        against: ``latest``, letters of a digest, another collection's name, or a schema's
+        against: ``latest``, the first digits of a digest, another collection's name, or a schema's
             ``FILE.json``; None: nothing is compared.
-        accept: Accept it as the one that ``latest`` means, whatever deviates.
+        accept: Accept the profile as the one that ``latest`` names, whatever deviates.
         fail_on_deviation: Whether a deviation of severity error makes the job fail.
         snapshot_ms: Milliseconds since 1970 UTC; default now.
         distance: Most bits in which hashes of near duplicates differ, 0..8.
@@ -75,10 +75,10 @@ class ProfilePlan:
     likeness: float = LIKENESS
 
     def check(self) -> None:
-        """Refuses what cannot be meant.
+        """Refuses invalid arguments.
 
         Raises:
-            InputError: Says what and why.
+            InputError: Says which, and what was expected.
         """
         if not 0 <= self.distance <= MOST_DISTANCE:
             raise InputError(f"--distance {self.distance}; expected 0 to {MOST_DISTANCE} bits")

@@ -1,17 +1,27 @@
-"""What a profile says at the end, in a terminal and to programs."""
+"""The closing report of a profile, for people and for programs."""
 
 from __future__ import annotations
 
-from labelmill.pipelines.profile.plan import Profiled, ProfilePlan
-from labelmill.pipelines.profile.statistics import MOST_CLASSES
+from labelmill.pipelines.profile.counts import MOST_CLASSES
+from labelmill.pipelines.profile.plan import ProfilePlan, ProfileResult
 from labelmill.spark.report import Report
 
 
-def reported(report: Report, profiled: Profiled, plan: ProfilePlan, accepted: bool | None) -> None:
-    profile = profiled.profile
+def fill_report(
+    report: Report, result: ProfileResult, plan: ProfilePlan, accepted: bool | None
+) -> None:
+    """Fills the report of a profile.
+
+    Args:
+        report: The report.
+        result: The profile, and what it was compared with.
+        plan: How it was made.
+        accepted: Whether it is accepted; None: nothing was compared.
+    """
+    profile = result.profile
     report.put("collection", profile.collection)
     report.put("digest", profile.digest)
-    report.put("snapshot_ms", profiled.snapshot_ms)
+    report.put("snapshot_ms", result.snapshot_ms)
     report.put("images", profile.images)
     report.put("width", f"{profile.width.least:.0f} to {profile.width.most:.0f}")
     report.put("height", f"{profile.height.least:.0f} to {profile.height.most:.0f}")
@@ -27,13 +37,13 @@ def reported(report: Report, profiled: Profiled, plan: ProfilePlan, accepted: bo
     report.put("leaks", profile.leaks)
     report.put("near_leaks", profile.near_leaks)
     report.put("outliers", profile.outliers)
-    report.put("against", profiled.against)
+    report.put("against", result.against)
     report.put("accepted", accepted)
     report.table(
         "deviations",
-        [{"severity": d.severity, "sentence": d.sentence} for d in profiled.deviations],
+        [{"severity": d.severity, "sentence": d.sentence} for d in result.deviations],
     )
-    if plan.against is not None and profiled.against is None:
+    if plan.against is not None and result.against is None:
         report.note(
             f"{plan.collection!r} has no accepted profile yet, so there was nothing to compare with; "
             "from now on there is"
@@ -49,9 +59,9 @@ def reported(report: Report, profiled: Profiled, plan: ProfilePlan, accepted: bo
         )
     if not profile.near.complete:
         report.note(
-            "near duplicates are a lower bound: so many images hash alike that not all were compared"
+            "near duplicates are a lower bound: too many images hash alike to compare them all"
         )
     if accepted is False:
         report.note(
-            "not accepted: `--against latest` goes on meaning the profile before; --accept takes it"
+            "not accepted: `--against latest` still names the previous profile; --accept accepts this one"
         )

@@ -1,4 +1,4 @@
-"""Schemas as files: written to be kept and edited, read to be compared with."""
+"""Schemas as files, to be kept, edited and compared with."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from labelmill.errors import InputError
 
 
 def check_writable(path: Path, flag: str) -> None:
-    """Makes sure, before the work, that a file can be written after it.
+    """Checks, before the work, that a file can be written after it.
 
     Raises:
-        InputError: A folder, or a place that cannot be written.
+        InputError: It is a folder, or cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def read_schema_file(path: str) -> Schema:
     """Reads a schema.
 
     Raises:
-        InputError: No such file, no JSON, or not a schema.
+        InputError: There is no such file, or it is not JSON, or not a schema.
     """
     try:
         return read_schema(json.loads(Path(path).read_text("utf-8")), path)
@@ -48,4 +48,4 @@ def read_schema_file(path: str) -> Schema:
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"--against {path} is no JSON: {error}") from None
+        raise InputError(f"--against {path} is not JSON: {error}") from None

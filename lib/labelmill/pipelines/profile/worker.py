@@ -1,4 +1,4 @@
-"""Runs on executors: images to what they look like, and sums over them."""
+"""Runs on executors: images to descriptions of their looks, and sums over these."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEPT = {
     "attributes": pa.string(),
     "source_micros": pa.int64(),
 }
-"""Columns of ``images`` that go along; ``source_micros`` is ``source_time`` in µs since 1970 UTC."""
+"""Columns of ``images`` that are passed on; ``source_micros`` is ``source_time`` in µs since 1970 UTC."""
 
 READ = (*KEPT, "pixels", "thumbnail")
 """Input: ``pixels`` are those of an image that is its own thumbnail, else null."""
@@ -58,18 +58,18 @@ SUMS = pa.schema([("class", pa.string()), ("images", pa.int64()), ("sums", pa.bi
 ATTRIBUTES = pa.schema([("key", pa.string()), ("type", pa.string()), ("images", pa.int64())])
 
 MOST_KEYS = 1000
-"""Keys of attributes that a task counts; beyond it somebody has put data into keys."""
+"""Most keys of attributes that a task counts; with more of them, keys hold data."""
 
 _TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object"}
 
 
 def describe_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Batches of `READ` to batches of `DESCRIBED`; one row an image, good or bad."""
+    """Batches of `READ` to batches of `DESCRIBED`; one row per image, good or bad."""
     for batch in batches:
         columns = [batch.column(n).to_pylist() for n in ("height", "width", "channels", "dtype")]
         shapes = zip(*columns, strict=True)
         images = [
-            _opened(pixels, thumbnail, *shape)
+            _open_image(pixels, thumbnail, *shape)
             for pixels, thumbnail, shape in zip(
                 batch.column("pixels"), batch.column("thumbnail"), shapes, strict=True
             )
@@ -78,15 +78,15 @@ def describe_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBat
         greys = grey_thumbnails(good)
         found = looks(greys)
         there = np.array([image is not None for image in images], bool)
-        place = np.cumsum(there) - 1
+        position = np.cumsum(there) - 1
         shown = there.copy()
         shown[there] = found.outlines.any(axis=1)
         yield pa.RecordBatch.from_arrays(
             [
                 *(batch.column(name) for name in KEPT),
-                _signed(found.hashes, place, shown),
-                _binary(found.outlines, place, shown),
-                _binary(greys, place, there),
+                _signed(found.hashes, position, shown),
+                _binary(found.outlines, position, shown),
+                _binary(greys, position, there),
             ],
             schema=DESCRIBED,
         )
@@ -139,7 +139,7 @@ def attribute_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBa
     counts: Counter[tuple[str, str]] = Counter()
     for batch in batches:
         for text in batch.column("attributes").to_pylist():
-            for key, kind in _kinds(text):
+            for key, kind in _types_of(text):
                 if (key, kind) in counts or len(counts) < MOST_KEYS:
                     counts[key, kind] += 1
     rows = [{"key": key, "type": kind, "images": n} for (key, kind), n in counts.items()]
@@ -163,7 +163,7 @@ def _bytes_of(column: pa.Array, width: int) -> npt.NDArray[np.uint8]:
     return flat.reshape(len(column), width)
 
 
-def _opened(
+def _open_image(
     pixels: pa.Scalar, thumbnail: pa.Scalar, height: int, width: int, channels: int, dtype: str
 ) -> npt.NDArray[Any] | None:
     try:
@@ -178,17 +178,17 @@ def _opened(
 
 
 def _signed(
-    hashes: npt.NDArray[np.uint64], place: npt.NDArray[np.int64], there: npt.NDArray[np.bool_]
+    hashes: npt.NDArray[np.uint64], position: npt.NDArray[np.int64], there: npt.NDArray[np.bool_]
 ) -> pa.Array:
-    signed = np.zeros(len(place), np.int64)
-    signed[there] = hashes.view(np.int64)[place[there]]
+    signed = np.zeros(len(position), np.int64)
+    signed[there] = hashes.view(np.int64)[position[there]]
     return pa.array(signed, pa.int64(), mask=~there)
 
 
 def _binary(
-    rows: npt.NDArray[Any], place: npt.NDArray[np.int64], there: npt.NDArray[np.bool_]
+    rows: npt.NDArray[Any], position: npt.NDArray[np.int64], there: npt.NDArray[np.bool_]
 ) -> pa.Array:
-    values = [rows[p].tobytes() if t else None for p, t in zip(place, there, strict=True)]
+    values = [rows[p].tobytes() if t else None for p, t in zip(position, there, strict=True)]
     return pa.array(values, pa.binary())
 
 
@@ -199,7 +199,7 @@ def _sums(
     return pa.RecordBatch.from_pylist(rows, schema=SUMS)
 
 
-def _kinds(text: str | None) -> list[tuple[str, str]]:
+def _types_of(text: str | None) -> list[tuple[str, str]]:
     if text is None:
         return []
     try:
@@ -207,9 +207,9 @@ def _kinds(text: str | None) -> list[tuple[str, str]]:
     except ValueError:
         return [("(not JSON)", "string")]
     if not isinstance(found, dict):
-        return [("(not an object)", _kind(found))]
-    return [(key, _kind(value)) for key, value in found.items()]
+        return [("(not an object)", _type_of(found))]
+    return [(key, _type_of(value)) for key, value in found.items()]
 
 
-def _kind(value: Any) -> str:
+def _type_of(value: Any) -> str:
     return "null" if value is None else _TYPES.get(type(value), "list")

@@ -20,7 +20,7 @@ from labelmill.pipelines.profile.worker import (
     outlines_of,
     sum_batches,
 )
-from labelmill.sql.pixels import PARTS
+from labelmill.sql.pixels import PART_COLUMNS
 
 RANDOM = np.random.default_rng(0)
 SMALL = RANDOM.integers(0, 256, (20, 30, 1), np.uint8)
@@ -138,7 +138,7 @@ def test_pixels_have_the_same_digest_however_they_were_cut() -> None:
         height, width, channels = pixels.shape
         values = (image_id, height, width, channels, pixels.dtype.name)
         return [
-            dict(zip(PARTS, (*values, n, data[n * size : (n + 1) * size]), strict=True))
+            dict(zip(PART_COLUMNS, (*values, n, data[n * size : (n + 1) * size]), strict=True))
             for n in range(-(-len(data) // size))
         ]
 
