@@ -57,10 +57,11 @@ def evaluate_models(
     ] = False,
     alias: Annotated[str, typer.Option(help="Alias that --promote moves.")] = "production",
 ) -> Report:
-    """Measure model versions on a slice: accuracy, precision, recall, F1, confusion matrix, verdict.
+    """Measure model versions on a slice.
 
-    Of several accepted versions, --promote takes the one with the best metric of its sweep, not the
-    one that is best on this slice: selecting by the slice would make its figures too good.
+    Reports accuracy, precision, recall, F1, the confusion matrix and a verdict. Of several accepted
+    versions, --promote takes the one with the best metric of its sweep, not the one that is best on
+    this slice: selecting by the slice would make its figures too good.
     """
     on = Slice(sql, snapshot, training_set, split)
     return evaluate(job.spark(), job.settings, model, on, versions, max_error, promote, alias)

@@ -18,14 +18,16 @@ def export_images(
     sql: Annotated[
         str,
         typer.Argument(
-            help="Query with collection and image_id; class, split, uri, source_time and attributes are optional.",
+            help="Query with collection and image_id; class, split, uri, source_time and attributes are "
+            "optional.",
             show_default=False,
         ),
     ],
     out: Annotated[
         str,
         typer.Option(
-            help="Output folder that all workers can reach, or a URI. New, empty, or holding an export of the same slice."
+            help="Output folder that all workers can reach, or a URI. New, empty, or holding an export "
+            "of the same slice."
         ),
     ],
     format: Annotated[

@@ -67,7 +67,8 @@ def freeze_training_set(
     validation_fraction: Annotated[
         float,
         typer.Option(
-            help="Share of train to use as validation when the query gives splits but no validation split; 0: none.",
+            help="Share of train to use as validation when the query gives splits but no validation "
+            "split; 0: none.",
             rich_help_panel=_SPLITS,
         ),
     ] = 0.1,
@@ -132,8 +133,9 @@ def freeze_training_set(
 ) -> Report:
     """Freeze a slice to Arrow files and a manifest, in a folder named by the rows' digest.
 
-    The same slice at the same snapshot has the same digest and keeps its first name. Splits come from
-    the query's `split` column, else from a stable hash. Columns of a query: docs/guides/slices.md.
+    The same slice at the same snapshot has the same digest and keeps its first name. Splits come
+    from the query's `split` column, else from a stable hash. Columns of a query:
+    docs/guides/slices.md.
     """
     query = freeze_query(job.settings, sql, slice, collection, parse_options(param or []))
     options = Options(

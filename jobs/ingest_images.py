@@ -48,9 +48,10 @@ def ingest_images(
 ) -> Report:
     """Ingest images into `images` and `annotations`; files that cannot be read go to `quarantine`.
 
-    Reads PNG, PGM, PPM and PAM files. The class is the name of the parent folder (CLASS/1.png) unless
-    the source or --labels says otherwise; the split is the first folder (train/, test/, validation/).
-    Ingesting the same source again adds nothing. If a run is interrupted, run it again.
+    Reads PNG, PGM, PPM and PAM files. The class is the name of the parent folder (CLASS/1.png)
+    unless the source or --labels says otherwise; the split is the first folder (train/, test/,
+    validation/). Ingesting the same source again adds nothing. If a run is interrupted, run it
+    again.
     """
     options = IngestOptions(limit, fail_over, labels, dry_run, uri)
     return ingest(job.spark(), job.settings, source, collection, options)

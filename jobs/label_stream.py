@@ -72,9 +72,9 @@ def label_stream(
 ) -> Report:
     """Label the images of a Kafka topic with the version that an alias names.
 
-    The version is pinned per micro-batch. SIGTERM finishes the current micro-batch and ends with exit
-    code 0. After a crash, start again with the same --query: labels stay the same, messages may be
-    sent twice (each carries query and batch_id).
+    The version is pinned per micro-batch. SIGTERM finishes the current micro-batch and ends with
+    exit code 0. After a crash, start again with the same --query: labels stay the same, messages
+    may be sent twice (each carries query and batch_id).
     """
     name = query or f"{topic}-{model}"
     plan = StreamPlan(

@@ -42,7 +42,8 @@ def up(
 ) -> None:
     """Start a real Kudu and Kafka on this machine.
 
-    Servers that run are kept, a crashed one is restarted. Ctrl-C before they are healthy stops them.
+    Servers that run are kept, a crashed one is restarted. Ctrl-C before they are healthy stops
+    them.
     """
     settings = _settings(home, kudu_masters, kafka_brokers)
     console = Console()

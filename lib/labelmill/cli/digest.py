@@ -21,8 +21,8 @@ def digest(
 ) -> None:
     """Print a digest of each collection.
 
-    It covers images, pixels and annotations. The same rows give the same digest, regardless of how and in which order they were written. Times
-    of writing do not count.
+    It covers images, pixels and annotations. The same rows give the same digest, regardless of how
+    and in which order they were written. Times of writing do not count.
     """
     from labelmill.store.connect import open_client
     from labelmill.store.records.digest import CATALOGUE, collection_digest

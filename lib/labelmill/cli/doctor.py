@@ -57,8 +57,8 @@ def doctor(
 ) -> None:
     """Check this machine and its servers.
 
-    Checks Python, Java, jars, disk, memory, ports, and whether Kudu and Kafka answer. Ends with exit
-    code 9 when a check fails.
+    Checks Python, Java, jars, disk, memory, ports, and whether Kudu and Kafka answer. Ends with
+    exit code 9 when a check fails.
     """
     settings = settings_module.load(
         home=home.expanduser().absolute() if home else None,

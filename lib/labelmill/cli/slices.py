@@ -127,8 +127,9 @@ def check(
 ) -> None:
     """Check slices without reading rows.
 
-    Checks that they only read and that names exist, and shows what they freeze to. A parameter without a value and a default is null. Ends with exit code 7 when a slice is refused,
-    else with 2 when one is invalid.
+    Checks that they only read and that names exist, and shows what they freeze to. A parameter
+    without a value and a default is null. Ends with exit code 7 when a slice is refused, else with
+    2 when one is invalid.
     """
     from labelmill.pipelines.slices.check import check_slice
     from labelmill.sql import named_slices

@@ -41,7 +41,8 @@ def sql(
 ) -> None:
     """Query the catalogue with read-only SQL.
 
-    Every table is a view; `truth` and `truth_conflicts` are views too. Binary values are shown by their size in a table and as base64 in CSV and JSON. Times are UTC.
+    Every table is a view; `truth` and `truth_conflicts` are views too. Binary values are shown by
+    their size in a table and as base64 in CSV and JSON. Times are UTC.
     """
     # Spark takes a second to import, and other commands do not need it.
     from labelmill.spark.session import session, stop_now

@@ -1,4 +1,4 @@
-"""``labelmill slice sets`` and ``prune``: lists training sets and removes old ones, without Spark."""
+"""``labelmill slice sets`` and ``prune``: lists and removes training sets, without Spark."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ def prune(
 ) -> None:
     """Remove old training sets.
 
-    Removes their files and rows; those in use only with --force. A training set is in use by a model trained on it, an evaluation on it, or a sweep that has not
-    ended. If the command is interrupted, run it again.
+    Removes their files and rows; those in use only with --force. A training set is in use by a
+    model trained on it, an evaluation on it, or a sweep that has not ended. If the command is
+    interrupted, run it again.
     """
     from labelmill.store.connect import open_client
     from labelmill.training_sets import prune as pruning

@@ -60,7 +60,8 @@ def main() -> None:
     app.command(
         help=demo.__doc__,
         epilog="Exit codes: 0 done; 2 an invalid flag or file; 3 too few images; 8 no version "
-        "meets the acceptable error; 9 the servers; 10 all trials failed; 130 Ctrl-C; all: docs/reference/exit_codes.md.",
+        "meets the acceptable error; 9 the servers; 10 all trials failed; "
+        "130 Ctrl-C; all: docs/reference/exit_codes.md.",
     )(verb(demo))
     app()
 

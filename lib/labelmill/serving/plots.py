@@ -76,7 +76,7 @@ def sweep(run: Run) -> str:
 
 
 def confusion(measured: MeasuredVersion) -> str:
-    """The confusion matrix: rows are true classes, columns labels; mistakes are shaded by share of the row."""
+    """The confusion matrix: rows are true classes; mistakes are shaded by share of the row."""
     with rc_context(_STYLE):
         matrix = np.asarray(measured.confusion, dtype=float)
         classes = measured.classes

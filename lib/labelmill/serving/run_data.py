@@ -53,7 +53,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Card:
-    """A labelled image on the sheet; shown by ``pixels`` ``(H, W, C)``, else by its PNG thumbnail."""
+    """A labelled image on the sheet: its ``pixels`` ``(H, W, C)``, else its PNG thumbnail."""
 
     image_id: str
     version: int

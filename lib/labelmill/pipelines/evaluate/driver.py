@@ -1,7 +1,7 @@
 """Measures model versions on a slice, judges them, and promotes one on request.
 
-Of the accepted versions, the one with the best metric of its sweep (validation) is promoted, not the
-best on the slice measured here: choosing on the test slice would make its figures too good
+Of the accepted versions, the one with the best metric of its sweep (validation) is promoted, not
+the best on the slice measured here: choosing on the test slice would make its figures too good
 (decision 0033).
 """
 

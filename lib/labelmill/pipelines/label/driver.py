@@ -1,9 +1,9 @@
 """Labels a Kafka topic: labels to Kudu, enriched messages and dead letters back to Kafka.
 
 Each micro-batch pins a version, decodes and predicts in one Spark stage (persisted and counted, so
-that the stage that writes to Kudu only writes), upserts labels, sends messages, and marks its row in
-``stream_batches`` as done. Each write is idempotent or carries the batch's number: a batch that is
-replayed after a crash leaves the same labels, and its messages may be sent twice.
+that the stage that writes to Kudu only writes), upserts labels, sends messages, and marks its row
+in ``stream_batches`` as done. Each write is idempotent or carries the batch's number: a batch that
+is replayed after a crash leaves the same labels, and its messages may be sent twice.
 """
 
 from __future__ import annotations

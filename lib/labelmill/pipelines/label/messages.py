@@ -42,7 +42,7 @@ class LabelTask:
 def enrich(
     envelope: Envelope, collection: str, image_id: str, answer: dict[str, Any], task: LabelTask
 ) -> bytes:
-    """The message as received, with the label in its header; at most `LabelTask.output_cap` bytes."""
+    """The message as received plus its label; at most `LabelTask.output_cap` bytes."""
     label = {k: answer[k] for k in ("class", "probability", "entropy", "decision")}
     label |= {
         "model": task.model,
@@ -63,8 +63,8 @@ def enrich(
 def dead_letter(raw: dict[str, Any], reason: str, text: str, task: LabelTask) -> dict[str, Any]:
     """The row of a message that cannot be labelled: the message as received, and the reason.
 
-    At most `LabelTask.dead_cap` bytes. A letter that would be larger loses its payload, then its key
-    (replaced by its SHA-256), then most of the text: the letter itself is always sent.
+    At most `LabelTask.dead_cap` bytes. A letter that would be larger loses its payload, then its
+    key (replaced by its SHA-256), then most of the text: the letter itself is always sent.
     """
     value, key = raw["value"] or b"", raw["key"]
     error = {

@@ -22,10 +22,10 @@ from labelmill.pipelines.label.messages import LabelTask, dead_letter, enrich
 from labelmill.pipelines.predict.labels import label_columns
 
 COLLECTION_CAP = 256
-"""Most bytes of a collection's name: it is part of Kudu's key, which is limited to 16 KiB in all."""
+"""Most bytes of a collection's name: it is part of Kudu's key, which is limited to 16 KiB."""
 
 PIECE_BYTES = 64 << 20
-"""Bytes of messages and decoded pixels held in memory at a time; a larger image is labelled alone."""
+"""Most bytes of messages and pixels in memory at a time; a larger image is labelled alone."""
 
 POOL_ROWS = 1024
 """Most messages labelled together; larger pools gain nothing."""

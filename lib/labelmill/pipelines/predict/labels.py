@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def broadcast_bytes(broadcast: Broadcast[bytes]) -> bytes:
-    """The broadcast's bytes; a named function, so that ``functools.partial`` of it can be pickled."""
+    """The broadcast's bytes; a function, so that ``functools.partial`` of it can be pickled."""
     return broadcast.value
 
 

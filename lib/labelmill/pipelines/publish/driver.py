@@ -1,8 +1,8 @@
-"""Publishes a slice, a split of a training set or a folder to Kafka, in shuffled order, each image once.
+"""Publishes a slice, a split of a training set or a folder to Kafka, shuffled, each image once.
 
 Images are ordered by SHA-256(seed, collection, image id): the order looks random, repeats for the
-same seed, and needs no state. A publish that was killed and is run again repeats messages; consumers
-use ``image_id`` as the key and are idempotent (docs/decisions/0041).
+same seed, and needs no state. A publish that was killed and is run again repeats messages;
+consumers use ``image_id`` as the key and are idempotent (docs/decisions/0041).
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def publish_folder(
     rate: float | None = None,
     console: Console | None = None,
 ) -> Report:
-    """Sends the ``*.png`` files in a folder and its subfolders, unchanged; equal files are sent once.
+    """Sends the ``*.png`` files in a folder and its subfolders, unchanged; equal files once.
 
     Raises:
         InputError: Not a folder.
