@@ -1,4 +1,4 @@
-"""Every command of the README works, in the order in which it stands there."""
+"""Every command of the README works, in the order of the page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_jobs_by_use(tmp_path: Path) -> None:
     environment = {**os.environ, "LABELMILL_HOME": str(home)}
     try:
         for line in lines:
-            # What the reader puts into /tmp goes into this test's own folder.
+            # What the README writes to /tmp goes to this test's own folder.
             answer = subprocess.run(
                 ["bash", "-c", line.replace("/tmp/", f"{tmp_path}/")],
                 capture_output=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,12 @@ def test_paths_exist(page: Path) -> None:
 def test_links_outside_the_site_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_example_in_python_is_that_of_the_package() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert labelmill.__doc__
+    assert textwrap.indent(block, "    ") in labelmill.__doc__
 
 
 def test_the_page_of_exit_codes_is_in_step() -> None:
