@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labelmill.domain.profiles.profile import UNSPLIT
+from labelmill.domain.splits.hashing import SPLITS_SHOWN
 from labelmill.pipelines.slices.contact_sheet import Sheet
 from labelmill.pipelines.slices.sheet_columns import SheetColumns
 from labelmill.serving import html
@@ -30,7 +31,7 @@ def render(
         snapshot_ms: The snapshot they were read at, in milliseconds since 1970 UTC.
         note: A remark to show at the top; empty: none.
     """
-    splits = [name for name in ("train", "validation", "test") if name in sheet.splits]
+    splits = [name for name in SPLITS_SHOWN if name in sheet.splits]
     splits += sorted(name for name in sheet.splits if name is not None and name not in splits)
     return html.template("contact_sheet.html.j2").render(
         named=named,

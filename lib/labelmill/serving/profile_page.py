@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelmill.domain.profiles.profile import UNSPLIT
+from labelmill.domain.splits.hashing import SPLITS_SHOWN
 from labelmill.pipelines.profile.examples import ShownImage
 from labelmill.pipelines.profile.plan import ProfileResult
 from labelmill.serving import html
@@ -56,7 +57,7 @@ def render(profiled: ProfileResult) -> str:
         classes=list(profile.classes.items())[:MOST_CLASSES],
         most=max(profile.classes.values(), default=1),
         moment=html.utc_text(profiled.snapshot_ms),
-        split_names=[s for s in ("train", "validation", "test", UNSPLIT) if s in profile.splits],
+        split_names=[s for s in (*SPLITS_SHOWN, UNSPLIT) if s in profile.splits],
         exact=_exact(profiled),
         disputed=_near(profiled, disputed=True),
         near=_near(profiled, disputed=False),
