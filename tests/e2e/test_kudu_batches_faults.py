@@ -12,16 +12,15 @@ from pyspark.sql import SparkSession
 
 from labelmill.devcluster import DevCluster, addresses, ports
 from labelmill.errors import ScannerExpired, StoreUnreachable
-from labelmill.live.kudu import batches as kudu_batches
-from labelmill.live.kudu import planner as kudu_planning
 from labelmill.live.kudu.batches import KuduBatches
+from labelmill.live.kudu.planner import make_plan
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.drivers.java import scan as java_scan
 from labelmill.store.schema.tables import IMAGES
 from labelmill.testing.faults import StallingClient
-from tests.helpers.live_images import drawn, put, query, told
+from tests.helpers.live_images import noise_images, put, query, rows_of
 from tests.helpers.streams import until
 
 COUNT, EACH = 600, 40 * 40
@@ -43,8 +42,8 @@ def test_a_tablet_server_that_dies_and_comes_back_is_waited_for(
     spark: SparkSession, place: tuple[DevCluster, Settings, RowClient]
 ) -> None:
     dev, settings, client = place
-    truth = put(client, drawn(COUNT, (40, 40, 1)))
-    plan = kudu_planning.plan(query(), settings, spark, unit_bytes=50 * EACH)
+    truth = put(client, noise_images(COUNT, (40, 40, 1)))
+    plan = make_plan(query(), settings, spark, unit_bytes=50 * EACH)
     live = KuduBatches.of(plan, settings)
     expected = list(live.numpy(64, seed=2, window_bytes=1))
     batches = live.numpy(64, seed=2, window_bytes=1, prefetch=0)
@@ -60,8 +59,8 @@ def test_a_tablet_server_that_dies_and_comes_back_is_waited_for(
     reading.join(timeout=120)
     assert not reading.is_alive()
     found += rest
-    assert told(found, live.classes) == told(expected, live.classes)
-    assert dict(told(found, live.classes)) == truth
+    assert rows_of(found, live.classes) == rows_of(expected, live.classes)
+    assert dict(rows_of(found, live.classes)) == truth
 
 
 def test_a_scanner_that_is_forgotten_is_begun_again(
@@ -71,7 +70,7 @@ def test_a_scanner_that_is_forgotten_is_begun_again(
 ) -> None:
     dev, settings, client = place
     monkeypatch.setattr(java_scan, "BATCH_BYTES", 64 << 10)
-    truth = put(client, drawn(COUNT, (40, 40, 1)))
+    truth = put(client, noise_images(COUNT, (40, 40, 1)))
     found = addresses.load(dev.home)
     assert found is not None
     server = f"{ports.host(1)}:{found.tserver_rpc}"
@@ -81,9 +80,9 @@ def test_a_scanner_that_is_forgotten_is_begun_again(
     metrics = f"http://{ports.host(1)}:{found.tserver_web}/metrics?metrics=active_scanners"
 
     def forgotten() -> bool:
-        told_by_server = urllib.request.urlopen(metrics).read().decode()
-        assert "active_scanners" in told_by_server
-        return all('"value": 0' in part for part in told_by_server.split("active_scanners")[1:])
+        metrics_page = urllib.request.urlopen(metrics).read().decode()
+        assert "active_scanners" in metrics_page
+        return all('"value": 0' in part for part in metrics_page.split("active_scanners")[1:])
 
     batches = client.scan(IMAGES).batches()
     next(batches)
@@ -100,9 +99,9 @@ def test_a_scanner_that_is_forgotten_is_begun_again(
 
     plan = KuduBatches.plan(query(), settings, spark)
     slow = StallingClient(client, stall)
-    monkeypatch.setattr(kudu_batches, "shared_client", lambda settings: slow)
+    monkeypatch.setattr("labelmill.live.kudu.batches.shared_client", lambda settings: slow)
     live = KuduBatches.of(plan, settings)
-    rows = told(list(live.numpy(64)), live.classes)
+    rows = rows_of(list(live.numpy(64)), live.classes)
     assert stalled == [True]
     assert len(rows) == COUNT
     assert dict(rows) == truth

@@ -1,4 +1,4 @@
-"""Images written as rows, for tests that read them straight from Kudu."""
+"""Images written to Kudu as rows, for tests that read them straight from there."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Arrays = dict[str, np.ndarray]
 """image_id → pixels ``(H, W, C)``."""
 
 
-def drawn(
+def noise_images(
     count: int, shape: tuple[int, int, int] = (4, 4, 1), seed: int = 0, dtype: str = "uint8"
 ) -> Arrays:
-    """Noise, each different."""
+    """Images of noise, all different."""
     random = np.random.default_rng(seed)
     found = (
         random.integers(0, np.iinfo(dtype).max, shape, np.dtype(dtype), endpoint=True)
@@ -32,7 +32,7 @@ def drawn(
 def put(
     client: RowClient, images: Arrays, collection: str = "c", classes: str = "ab"
 ) -> dict[str, str]:
-    """Writes images with a class each, from `classes` in turn; those above a cell's size in chunks.
+    """Writes images, each with one of `classes` in turn; images larger than a cell in chunks.
 
     Returns:
         image_id → class.
@@ -68,16 +68,16 @@ def put(
 
 
 def query(collection: str = "c") -> str:
-    """All images of a collection with their truth."""
+    """A query for all images of a collection, with their class."""
     return (
         f"select t.collection, t.image_id, t.class from truth t where t.collection = '{collection}'"
     )
 
 
-def told(
+def rows_of(
     batches: Sequence[tuple[np.ndarray, np.ndarray]], classes: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """The image_id, found by its pixels, and class of each row that was given, in order."""
+    """The image_id, found by its pixels, and class of each row of some batches, in order."""
     return [
         (hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest(), classes[int(label)])
         for images, labels in batches

@@ -1,1 +1,1 @@
-"""Batches that no file holds: straight from Kudu and from Kafka."""
+"""Batches that are not stored in files: straight from Kudu and from Kafka."""

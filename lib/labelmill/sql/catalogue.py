@@ -1,4 +1,4 @@
-"""SQL over the catalogue: every table a view, one Kudu snapshot for all of them, reading only."""
+"""Read-only SQL over the catalogue: every table is a view, and all are read at one Kudu snapshot."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.errors import StoreError, StoreUnreachable
 from labelmill.settings import Settings
-from labelmill.sql import parameters as sql_parameters
-from labelmill.sql import sampling
-from labelmill.sql.analysis_errors import misfit
-from labelmill.sql.guard import binary_as_text as guard_bytes
-from labelmill.sql.guard import check as guard
+from labelmill.sql.analysis_errors import analysis_error
+from labelmill.sql.guard.binary_as_text import refuse_casts
+from labelmill.sql.guard.check import CheckedQuery, check_query
 from labelmill.sql.history import refuse_forgotten
-from labelmill.sql.plan.reader import casts_of_bytes
+from labelmill.sql.parameters import bind
+from labelmill.sql.plan.reader import read_binary_casts
+from labelmill.sql.sampling import rewrite_samples
 from labelmill.sql.view_keys import KEYS
 from labelmill.store.schema.tables import TABLES
 from labelmill.store.schema.truth import VIEWS
-from labelmill.store.spark import frames as store
+from labelmill.store.spark.frames import ensure_all, register_views
 
 LOCKED = {
     "spark.sql.runSQLOnFiles": "false",
     "spark.sql.variable.substitute": "false",
     "spark.sql.session.timeZone": "UTC",
 }
-"""Set in every session that runs a query of a user, whatever was configured."""
+"""Set in every session that runs a user's query, whatever is configured."""
 
 
 NAMES = (*TABLES, *VIEWS)
@@ -41,23 +41,23 @@ def open_views(
     snapshot_ms: int | None = None,
     only: Collection[str] | None = None,
 ) -> tuple[SparkSession, list[str]]:
-    """Opens a session beside `spark` in which the catalogue's views exist.
+    """Opens a session beside `spark` that has the catalogue's views.
 
-    It shares the executors and has its own views and configuration, so two slices at different
-    snapshots do not meet. Tables that do not exist yet are created, empty.
+    It shares the executors but has its own views and configuration, so slices at different snapshots
+    do not interfere. Tables that do not exist yet are created empty.
 
     Args:
         spark: The running session.
         settings: Where Kudu is.
-        snapshot_ms: Milliseconds since 1970 UTC that all views are read at; newest when None.
-        only: Names of the views that are needed; all when None.
+        snapshot_ms: Milliseconds since 1970 UTC at which all views are read; newest when None.
+        only: Names of the views to register; all when None.
 
     Returns:
         The session and the names of its views.
 
     Raises:
         StoreError: Kudu refused.
-        StoreUnreachable: No master answered.
+        StoreUnreachable: No Kudu master answered.
     """
     own = _locked(spark)
     return own, _register(own, settings, snapshot_ms, only)
@@ -72,28 +72,28 @@ def query(
     parameters: Mapping[str, str] | None = None,
     remembered: bool = False,
 ) -> DataFrame:
-    """The answer to one query, after the guard; nothing of it runs before an action.
+    """Checks one query and returns its answer; nothing runs before an action.
 
     Args:
-        spark: The running session; the DataFrame's own session is beside it.
+        spark: The running session; the DataFrame gets a session of its own beside it.
         settings: Where Kudu is.
         sql: One query over the views.
         snapshot_ms: Milliseconds since 1970 UTC; newest when None.
-        repeatable: Refuse what may answer otherwise when it runs again (`guard.check`), and let
+        repeatable: Refuse whatever may give another answer when it runs again (`guard`), and make
             ``TABLESAMPLE`` draw the same rows each time (`sampling`).
-        parameters: Name → text of each ``:parameter`` of the query (`sql_parameters.value`).
-        remembered: The caller asks Kudu itself whether it remembers the snapshot (`history`).
+        parameters: Name → text of each ``:parameter`` of the query (`parameters.parse_value`).
+        remembered: The caller checks itself that Kudu still keeps the snapshot (`history`).
 
     Raises:
         QueryRefused: The text does more than read.
-        UnknownName: An unknown view, column or parameter; the near one is suggested.
-        InputError: Not SQL, columns, types and functions that do not fit, a parameter without a
-            value, or a snapshot older than Kudu's history.
+        UnknownName: An unknown view, column or parameter; suggests the closest match.
+        InputError: Not SQL; columns, types or functions that do not fit; a parameter without a
+            value; a snapshot older than Kudu's history.
         StoreError: Kudu refused.
     """
     own = _locked(spark)
-    checked = guard.check(own, sql, NAMES, repeatable)
-    values = sql_parameters.bind(checked.parameters, parameters or {})
+    checked = check_query(own, sql, NAMES, repeatable)
+    values = bind(checked.parameters, parameters or {})
     names = _register(own, settings, snapshot_ms, checked.views)
     if not remembered:
         refuse_forgotten(own, settings, names, snapshot_ms)
@@ -103,36 +103,36 @@ def query(
 def answer(
     own: SparkSession,
     sql: str,
-    checked: guard.Checked,
+    checked: CheckedQuery,
     values: Mapping[str, Any],
     repeatable: bool = False,
 ) -> DataFrame:
-    """The answer to a query that the guard has checked.
+    """The answer to a query that has passed the guard.
 
     Args:
-        own: A session that has the views (`open_views`) and nothing else.
+        own: A session that has only the catalogue's views (`open_views`).
         sql: The query.
-        checked: What `guard.check` said of it.
-        values: Parameter → value (`sql_parameters.bind`).
-        repeatable: As the query was checked.
+        checked: The result of `check_query`.
+        values: Parameter → value (`parameters.bind`).
+        repeatable: Whether it was checked as repeatable.
 
     Raises:
-        UnknownName: An unknown column; the near one is suggested.
-        InputError: Columns, types and functions that do not fit; bytes that are taken for text.
+        UnknownName: An unknown column; suggests the closest match.
+        InputError: Columns, types or functions that do not fit; binary data used as text.
     """
     if checked.samples:
-        sql, views = sampling.rewritten(sql, checked.samples, KEYS)
+        sql, views = rewrite_samples(sql, checked.samples, KEYS)
         for name, view in views.items():
             own.sql(view).createOrReplaceTempView(name)
-        # What runs is what the guard has seen.
-        guard.check(own, sql, [*NAMES, *views], repeatable)
+        # The text has changed: the guard must see what runs.
+        check_query(own, sql, [*NAMES, *views], repeatable)
     try:
-        # The values become literals of the parsed plan; they are never text of the query.
-        found = own.sql(sql, args=dict(values))
+        # Values become literals of the parsed plan, never part of the query's text.
+        df = own.sql(sql, args=dict(values))
     except (PySparkException, Py4JJavaError) as error:
-        raise misfit(error) from None
-    guard_bytes.refuse_casts(casts_of_bytes(found))
-    return found
+        raise analysis_error(error) from None
+    refuse_casts(read_binary_casts(df))
+    return df
 
 
 def _locked(spark: SparkSession) -> SparkSession:
@@ -146,15 +146,20 @@ def _register(
     own: SparkSession, settings: Settings, snapshot_ms: int | None, only: Collection[str] | None
 ) -> list[str]:
     try:
-        return store.register_views(own, settings, snapshot_ms, only)
+        return register_views(own, settings, snapshot_ms, only)
     except StoreUnreachable:
         raise
     except StoreError:
-        # A Kudu that nothing was written to yet: its catalogue is there, and empty.
-        store.ensure_all(settings)
-        return store.register_views(own, settings, snapshot_ms, only)
+        # Nothing was ever written to this Kudu: create the tables, empty.
+        ensure_all(settings)
+        return register_views(own, settings, snapshot_ms, only)
 
 
 def literal(text: str) -> str:
-    """A SQL string literal; names come from people."""
+    """A text as a SQL string literal.
+
+    Example:
+        >>> print(literal("it's"))
+        'it\\'s'
+    """
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

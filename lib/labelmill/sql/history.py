@@ -1,7 +1,6 @@
 """How far back Kudu can be read.
 
-How long it remembers is a setting of its tablet servers, so Kudu itself is asked: for one row of one
-table.
+How long it keeps history is a setting of its tablet servers, so the check reads one row of one table.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from labelmill.store.schema.types import Table
 from labelmill.store.spark.errors import spark_errors
 
 RECENT_SECONDS = 60.0
-"""No Kudu forgets so quickly: a younger snapshot is not asked about."""
+"""No Kudu discards history this early, so younger snapshots are not checked."""
 
 
 def refuse_forgotten(
     spark: SparkSession, settings: Settings, views: Sequence[str], snapshot_ms: int | None
 ) -> None:
-    """Refuses a snapshot that Kudu has forgotten, before work starts on it; Spark asks.
+    """Refuses a snapshot that Kudu no longer keeps before work starts on it; checks through Spark.
 
     Args:
-        spark: Session in which the views are registered at the snapshot.
+        spark: Session that has the views at the snapshot.
         settings: For the message.
         views: Names of the registered views.
         snapshot_ms: Milliseconds since 1970 UTC; None is now.
@@ -39,7 +38,7 @@ def refuse_forgotten(
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer.
     """
-    if snapshot_ms is None or _is_young(snapshot_ms):
+    if snapshot_ms is None or _is_recent(snapshot_ms):
         return
     table = next((TABLES[name] for name in views if name in TABLES), None)
     if table is not None:
@@ -49,11 +48,11 @@ def refuse_forgotten(
 
 
 def refuse_forgotten_rows(client: RowClient, table: Table, snapshot_ms: int) -> None:
-    """As `refuse_forgotten`, asked by the row client, which has no job to plan.
+    """The same as `refuse_forgotten`, checked through the row client, which needs no Spark job.
 
     Args:
         client: Open client.
-        table: Any that exists.
+        table: Any table that exists.
         snapshot_ms: Milliseconds since 1970 UTC.
 
     Raises:
@@ -61,11 +60,11 @@ def refuse_forgotten_rows(client: RowClient, table: Table, snapshot_ms: int) -> 
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer.
     """
-    if not _is_young(snapshot_ms):
+    if not _is_recent(snapshot_ms):
         next(client.scan(table, [table.key[0]], snapshot_ms=snapshot_ms), None)
 
 
-def _is_young(snapshot_ms: int) -> bool:
+def _is_recent(snapshot_ms: int) -> bool:
     if time.time() - snapshot_ms / 1000 < RECENT_SECONDS:
         return True
     if snapshot_ms < 1:

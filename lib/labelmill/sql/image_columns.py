@@ -1,4 +1,4 @@
-"""Columns of a slice in the types that frozen and predicted images have."""
+"""Columns of a slice in the types that freezing and predicting expect."""
 
 from __future__ import annotations
 
@@ -10,32 +10,40 @@ from pyspark.sql import functions as F
 from labelmill.errors import InputError, UnknownName
 
 TYPES = {"height": "int", "width": "int", "channels": "int", "pixels": "binary"}
-"""Spark types of an image's columns that are no text."""
+"""Spark types of an image's columns that are not text."""
 
 
-def typed(df: DataFrame, needed: Sequence[str]) -> DataFrame:
-    """The slice with the columns of an image in their types.
+def cast_image_columns(df: DataFrame, needed: Sequence[str]) -> DataFrame:
+    """Casts the columns of an image to their types.
+
+    Args:
+        df: The slice.
+        needed: Columns that it must have.
 
     Raises:
         UnknownName: A needed column is missing.
-        InputError: The query gives a column twice.
+        InputError: The query returns a column twice.
     """
     for name in needed:
         if name not in df.columns:
             raise UnknownName(
-                f"column: the slice needs {name!r} (all: {', '.join(needed)}); the query gives",
+                f"column: the slice needs {name!r} (all: {', '.join(needed)}); the query returns",
                 name,
                 df.columns,
             )
-    refuse_twice(df.columns)
+    refuse_duplicate_columns(df.columns)
     known = {"collection", "image_id", "class", "split", "dtype", *TYPES}
     for name in (column for column in df.columns if column in known):
         df = df.withColumn(name, F.col(f"`{name}`").cast(TYPES.get(name, "string")))
     return df
 
 
-def refuse_twice(columns: Sequence[str]) -> None:
-    """Raises InputError when a name is there more than once: nobody knows which is meant."""
+def refuse_duplicate_columns(columns: Sequence[str]) -> None:
+    """Refuses column names that occur more than once.
+
+    Raises:
+        InputError: There is one; names it.
+    """
     for name in columns:
         if columns.count(name) > 1:
-            raise InputError(f"the query gives the column {name!r} twice; name it once")
+            raise InputError(f"the query returns the column {name!r} twice; select it once")

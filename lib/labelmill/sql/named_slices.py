@@ -1,14 +1,14 @@
-"""Named slices: one query a file, with a header that says what it is for and what it asks for.
+"""Named slices: one query per file, with a header that documents it and its parameters.
 
 A file ``NAME.sql``::
 
     -- description: People's corrections since a day, to be learned from first.
-    --   A line with more space before it goes on with the one above.
+    --   A line that is indented further continues the one above.
     -- param collection: the collection
-    -- param since = timestamp '2026-01-01 00:00:00': from when on
+    -- param since = timestamp '2026-01-01 00:00:00': first time to include
     select …  where a.collection = :collection and a.annotated_at >= :since
 
-A parameter without a default must be given. Values are read as `--param` reads them.
+A parameter without a default is required. Values are parsed as those of `--param`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from labelmill.settings import Settings
 
 SUFFIX = ".sql"
 LARGEST = 256 << 10
-"""Bytes of a file; a query that people wrote is a page or two."""
+"""Most bytes of a file; a query written by people is a page or two."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PARAMETER = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"
-    # A default in quotes may hold colons, as times do.
+    # A quoted default may contain colons, as times do.
     r"(?:\s*=\s*(?P<default>(?:(?:date|timestamp)\s*)?'(?:[^']|'')*'|[^\s':][^':]*?))?"
     r"\s*:\s*(?P<about>.+)",
     re.IGNORECASE,
@@ -37,13 +37,13 @@ _PARAMETER = re.compile(
 
 
 @dataclass(frozen=True)
-class Parameter:
+class SliceParameter:
     """One ``:name`` of a slice's query.
 
     Attributes:
         name: Without the colon.
         about: What it means.
-        default: As it would be given; None: it must be given.
+        default: Text, as for `--param`; None: required.
     """
 
     name: str
@@ -53,31 +53,36 @@ class Parameter:
 
 @dataclass(frozen=True)
 class NamedSlice:
-    """A query that has a name.
+    """A query with a name and a header.
 
     Attributes:
-        name: The file's name without its ending.
+        name: The file's name without its extension.
         sql: The query, without the header.
         description: What it is for, one line.
         parameters: In the order of the header.
-        path: Of the file, when it was asked for by its path.
+        path: Path of the file, when it was loaded by path.
     """
 
     name: str
     sql: str
     description: str
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[SliceParameter, ...] = ()
     path: str = ""
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Values of all parameters: what was given, and defaults.
+        """Texts of all parameters: given ones, and defaults for the rest.
 
         Args:
-            given: Name → value.
+            given: Name → text.
 
         Raises:
             UnknownName: A parameter that the slice does not have.
-            InputError: One without a default was not given; says what each means.
+            InputError: A required one is missing; says what each of those means.
+
+        Example:
+            >>> month = SliceParameter("month", "month to look at", "1")
+            >>> NamedSlice("recent", "select …", "Recent images.", (month,)).values({})
+            {'month': '1'}
         """
         known = [parameter.name for parameter in self.parameters]
         for name in given:
@@ -100,10 +105,10 @@ class NamedSlice:
 
 
 def folder(settings: Settings) -> Path:
-    """Where named slices lie: the setting, else ``conf/slices`` here, else those of labelmill.
+    """The folder of named slices: the setting, else ``./conf/slices``, else the one of labelmill.
 
     Raises:
-        InputError: The setting names no folder.
+        InputError: The setting does not name a folder, or there is no folder at all.
     """
     if settings.slices:
         named = Path(settings.slices).expanduser()
@@ -116,7 +121,7 @@ def folder(settings: Settings) -> Path:
         if place.is_dir():
             return place
     raise InputError(
-        "no folder of named slices: make conf/slices, or set `slices` (LABELMILL_SLICES)"
+        "no folder of named slices: create conf/slices, or set `slices` (LABELMILL_SLICES)"
     )
 
 
@@ -133,12 +138,13 @@ def load(name: str, settings: Settings) -> NamedSlice:
     """Reads one slice.
 
     Args:
-        name: Of a slice in `folder`; or the path of a file: with a ``/`` in it or ending in `.sql`.
+        name: Name of a slice in `folder`; or the path of a file, which contains a ``/`` or ends in
+            ``.sql``.
         settings: Where the folder is.
 
     Raises:
-        UnknownName: There is none by that name; the near one is suggested.
-        InputError: The file is not there or is no named slice; says which line.
+        UnknownName: There is no slice of that name; suggests the closest match.
+        InputError: The file does not exist or is not a named slice; says which line is wrong.
     """
     if "/" in name or name.endswith(SUFFIX):
         return replace(_read(Path(name).expanduser()), path=name)
@@ -148,37 +154,41 @@ def load(name: str, settings: Settings) -> NamedSlice:
 
 
 def parse(text: str, name: str) -> NamedSlice:
-    """A file's text as a slice.
+    """Parses a file's text.
 
     Raises:
-        InputError: Without a description or a query, or a header line that cannot be meant.
+        InputError: There is no description or no query, or a header line is invalid.
+
+    Example:
+        >>> parse("-- description: All images.\\nselect * from images", "all").description
+        'All images.'
     """
     lines = text.lstrip("\ufeff").splitlines()
     head = list(itertools.takewhile(_is_header, lines))
     header: list[str] = []
     for line in head:
-        said = line[2:]
-        if said.startswith("  ") and said.strip() and header:
-            header[-1] += " " + said.strip()
+        comment = line[2:]
+        if comment.startswith("  ") and comment.strip() and header:
+            header[-1] += " " + comment.strip()
         elif line.strip():
-            header.append(said.strip())
+            header.append(comment.strip())
     description, parameters = "", []
-    for said in header:
-        key, _, rest = said.partition(" ")
+    for entry in header:
+        key, _, rest = entry.partition(" ")
         if key.lower() == "description:":
             description = rest.strip()
         elif key.lower() in ("param", "param:"):
-            parameters.append(_parameter(rest.strip(), name))
+            parameters.append(_parse_parameter(rest.strip(), name))
     sql = "\n".join(lines[len(head) :]).strip()
     if not sql:
-        raise InputError(f"slice {name!r} holds no query")
+        raise InputError(f"slice {name!r} has no query")
     if not description:
         raise InputError(
             f"slice {name!r} has no description; begin the file with `-- description: what it is for`"
         )
     twice = {p.name for p in parameters if sum(q.name == p.name for q in parameters) > 1}
     if twice:
-        raise InputError(f"slice {name!r} explains {', '.join(sorted(twice))} twice")
+        raise InputError(f"slice {name!r} declares {', '.join(sorted(twice))} twice")
     return NamedSlice(name, sql, description, tuple(parameters))
 
 
@@ -186,14 +196,14 @@ def _is_header(line: str) -> bool:
     return line.startswith("--") or not line.strip()
 
 
-def _parameter(text: str, name: str) -> Parameter:
+def _parse_parameter(text: str, name: str) -> SliceParameter:
     found = _PARAMETER.fullmatch(text)
     if found is None:
         raise InputError(
             f"slice {name!r}: `-- param {text}`; expected `-- param NAME: what it means` or "
             "`-- param NAME = DEFAULT: what it means`"
         )
-    return Parameter(found["name"], found["about"], found["default"])
+    return SliceParameter(found["name"], found["about"], found["default"])
 
 
 def _read(path: Path) -> NamedSlice:
@@ -206,5 +216,7 @@ def _read(path: Path) -> NamedSlice:
     except UnicodeDecodeError as error:
         raise InputError(f"slice {str(path)!r} is not UTF-8 text: {error}") from None
     if len(data) > LARGEST:
-        raise InputError(f"slice {str(path)!r} is larger than {LARGEST >> 10} KiB: not a query")
+        raise InputError(
+            f"slice {str(path)!r} is larger than {LARGEST >> 10} KiB, so it is not a query"
+        )
     return parse(text, path.stem)

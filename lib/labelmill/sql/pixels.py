@@ -1,4 +1,4 @@
-"""Pixels of images: those in a cell, and those in chunks put together again."""
+"""Pixels of images, whether stored in one cell or in chunks."""
 
 from __future__ import annotations
 
@@ -12,51 +12,52 @@ from pyspark.sql import functions as F
 
 from labelmill.settings import Settings
 from labelmill.store.schema.tables import IMAGE_CHUNKS
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 _CHUNKS_AT_ONCE = 64
-
-
 BATCH_BYTES = 16 << 20
-"""Pixels of one Arrow batch, when images are large enough for 1,024 of them to matter."""
+"""Bytes of pixels in one Arrow batch, where 1,024 images would be more."""
+
+PART_COLUMNS = ("image_id", "height", "width", "channels", "dtype", "chunk", "data")
+"""Columns of pixels in parts; when sorted, an image's rows are adjacent and in the order of ``chunk``."""
 
 
 def with_pixels(df: DataFrame, settings: Settings, snapshot_ms: int | None = None) -> DataFrame:
-    """Fills ``pixels`` of images that are stored in ``image_chunks``.
+    """Fills in the ``pixels`` of images that are stored in ``image_chunks``.
 
     Args:
-        df: Has ``collection``, ``image_id`` and ``pixels``; rows with pixels are left alone.
+        df: Has ``collection``, ``image_id`` and ``pixels``; rows with pixels stay as they are.
         settings: Where Kudu is.
-        snapshot_ms: The snapshot that `df` was read at.
+        snapshot_ms: The snapshot at which `df` is read.
 
     Returns:
-        The same columns in the same order; ``pixels`` stays null where all chunks are missing and
-        is short where some are: whoever reads it compares the length with the shape. Where images
-        are large, Arrow batches of the DataFrame's session are made smaller.
+        The same columns in the same order. ``pixels`` stays null where all chunks are missing and is
+        too short where some are, so readers must compare its length with the shape. Where images are
+        large, Arrow batches of the DataFrame's session are made smaller.
     """
     spark = df.sparkSession
-    chunks = store.read(spark, settings, IMAGE_CHUNKS, snapshot_ms=snapshot_ms)
+    chunks = frames.read(spark, settings, IMAGE_CHUNKS, snapshot_ms=snapshot_ms)
     if chunks.where("chunk = 0").limit(1).isEmpty():
         return df
-    _make_room(df)
+    _limit_memory(df)
     key = ["collection", "image_id"]
-    # Joined in two steps: one long chain of concat would copy the bytes once per chunk.
-    parts = _joined(
+    # Concatenated in two steps: one long chain of concat would copy the bytes once per chunk.
+    parts = _concat_chunks(
         chunks.withColumn("part", F.expr(f"chunk div {_CHUNKS_AT_ONCE}")),
         [*key, "part"],
         "chunk",
         "data",
     ).select(*key, "part", F.col("joined").alias("data"))
-    assembled = _joined(parts, key, "part", "data").withColumnRenamed("joined", "pixels")
-    # One join, no union of two filters: a query whose rows differ each time it runs (a limit without
-    # an order) must run once, or rows get lost and doubled.
+    assembled = _concat_chunks(parts, key, "part", "data").withColumnRenamed("joined", "pixels")
+    # One join rather than a union of two filters: a query whose rows differ each time it runs (a limit
+    # without an order) must run once, or rows are lost and duplicated.
     joined = df.join(assembled.withColumnRenamed("pixels", "assembled"), key, "left")
     filled = joined.withColumn("pixels", F.coalesce("pixels", "assembled"))
     return filled.select(*(F.col(f"`{name}`") for name in df.columns))
 
 
-def _make_room(df: DataFrame) -> None:
-    """Sets the DataFrame's session so that its large images fit small executors."""
+def _limit_memory(df: DataFrame) -> None:
+    """Configures the DataFrame's session so that its large images fit small executors."""
     size = F.expr("height * width * channels * if(dtype = 'uint16', 2L, 1L)")
     large = df.where(F.col("pixels").isNull())
     row = large.agg(F.max(size).alias("most"), F.sum(size).alias("total")).collect()[0]
@@ -67,7 +68,7 @@ def _make_room(df: DataFrame) -> None:
         "spark.sql.execution.arrow.maxRecordsPerBatch",
         str(max(1, min(1024, BATCH_BYTES // row["most"]))),
     )
-    # Rows that are gathered at once before Spark sorts instead, and partitions that are not merged.
+    # Spark sorts instead of aggregating more rows than this at once, and does not merge partitions.
     conf.set("spark.sql.objectHashAggregate.sortBased.fallbackThreshold", "4")
     conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
     partitions = max(
@@ -76,7 +77,7 @@ def _make_room(df: DataFrame) -> None:
     conf.set("spark.sql.shuffle.partitions", str(min(partitions, 10_000)))
 
 
-def _joined(df: DataFrame, key: list[str], order: str, data: str) -> DataFrame:
+def _concat_chunks(df: DataFrame, key: list[str], order: str, data: str) -> DataFrame:
     ordered = F.array_sort(F.collect_list(F.struct(order, data)))
     return (
         df.groupBy(*key)
@@ -90,36 +91,32 @@ def _joined(df: DataFrame, key: list[str], order: str, data: str) -> DataFrame:
     )
 
 
-PARTS = ("image_id", "height", "width", "channels", "dtype", "chunk", "data")
-"""Pixels in parts: rows of an image are next to each other, in the order of ``chunk``."""
-
-
-def whole_images(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[dict[str, Any]]]:
-    """The rows of each image, one image after the other, as they come; nothing is gathered."""
+def group_parts(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[dict[str, Any]]]:
+    """Groups sorted rows of `PART_COLUMNS` by image, lazily: an image is never in memory as a whole."""
     rows = (row for batch in batches for row in batch.to_pylist())
     for _, group in groupby(rows, key=lambda row: row["image_id"]):
         yield group
 
 
-def image_parts(own: SparkSession, collection: str, wanted: DataFrame | list[str]) -> DataFrame:
-    """Pixels of some images as rows of `PARTS`, in any order.
+def select_parts(own: SparkSession, collection: str, wanted: DataFrame | list[str]) -> DataFrame:
+    """Selects the pixels of some images as rows of `PART_COLUMNS`, in any order.
 
     Args:
         own: Session with the views ``images`` and ``image_chunks``.
-        collection: Name.
-        wanted: Column ``image_id``; or a short list of ids, which Kudu itself filters by.
+        collection: Name of the collection.
+        wanted: DataFrame with a column ``image_id``; or a short list of ids, by which Kudu filters.
     """
     shape = ["image_id", "height", "width", "channels", "dtype"]
 
-    def mine(view: str) -> DataFrame:
+    def chosen(view: str) -> DataFrame:
         rows = own.table(view).where(F.col("collection") == collection)
         if isinstance(wanted, list):
             return rows.where(F.col("image_id").isin(wanted))
         return rows.join(wanted, "image_id", "left_semi")
 
-    whole = mine("images").where(F.col("pixels").isNotNull())
+    whole = chosen("images").where(F.col("pixels").isNotNull())
     whole = whole.select(*shape, F.lit(0).alias("chunk"), F.col("pixels").alias("data"))
-    # Asking which images have no pixels would read those of all others.
-    shapes = mine("images").select(*shape)
-    cut = mine("image_chunks").select("image_id", "chunk", "data").join(shapes, "image_id")
-    return whole.unionByName(cut).select(*PARTS)
+    # To filter for images without pixels would read the pixels of all others.
+    shapes = chosen("images").select(*shape)
+    cut = chosen("image_chunks").select("image_id", "chunk", "data").join(shapes, "image_id")
+    return whole.unionByName(cut).select(*PART_COLUMNS)

@@ -1,21 +1,21 @@
-"""The moment that a slice is read at."""
+"""The moment at which a slice is read."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-from labelmill.domain.timestamps import instant_of
+from labelmill.domain.timestamps import parse_timestamp
 from labelmill.errors import InputError
 
 SETTLE_SECONDS = 2.0
-"""A snapshot is read when it is this old: replicas and clocks of other servers have caught up."""
+"""A snapshot is read only once it is this old: by then replicas and other servers' clocks agree."""
 
 _AHEAD_SECONDS = 60
 
 
-def moment(at: str | None, snapshot_ms: int | None) -> int | None:
-    """A snapshot as people give it.
+def parse_snapshot(at: str | None, snapshot_ms: int | None) -> int | None:
+    """Reads a snapshot from the options of a command.
 
     Args:
         at: ISO 8601, or None.
@@ -25,43 +25,35 @@ def moment(at: str | None, snapshot_ms: int | None) -> int | None:
         Milliseconds since 1970 UTC; None when neither was given.
 
     Raises:
-        InputError: Both were given, or `at` is no time.
+        InputError: Both were given, or `at` is not a time.
+
+    Example:
+        >>> parse_snapshot("2026-01-31T12:00:00+00:00", None)
+        1769860800000
     """
     if at is None:
         return snapshot_ms
     if snapshot_ms is not None:
         raise InputError(f"give either --at or --snapshot, received {at} and {snapshot_ms}")
     try:
-        return round(instant_of(at).timestamp() * 1000)
+        return round(parse_timestamp(at).timestamp() * 1000)
     except ValueError as error:
         raise InputError(f"--at: {error}") from None
 
 
-def settled(snapshot_ms: int | None = None) -> int:
-    """Waits until a snapshot is old enough to answer the same for ever.
+def resolve_snapshot(snapshot_ms: int | None = None, *, wait: bool = False) -> int:
+    """The snapshot to read at.
 
     Args:
         snapshot_ms: Milliseconds since 1970 UTC; now when None.
+        wait: Return only when reads at the snapshot are repeatable. A caller that has other work to
+            do first calls `wait_for_snapshot` itself before it reads.
 
     Returns:
-        The snapshot.
+        Milliseconds since 1970 UTC.
 
     Raises:
-        InputError: It is more than a minute in the future.
-    """
-    at = taken(snapshot_ms)
-    settle(at)
-    return at
-
-
-def taken(snapshot_ms: int | None = None) -> int:
-    """A snapshot that nothing may be read at before it has settled (`settle`): for who has other work.
-
-    Args:
-        snapshot_ms: Milliseconds since 1970 UTC; now when None.
-
-    Raises:
-        InputError: It is more than a minute in the future.
+        InputError: The snapshot is more than a minute in the future.
     """
     at = snapshot_ms if snapshot_ms is not None else int(time.time() * 1000) + 1
     ahead = at / 1000 - time.time()
@@ -69,11 +61,13 @@ def taken(snapshot_ms: int | None = None) -> int:
         raise InputError(
             f"snapshot {at} is {ahead:.0f} s in the future; expected milliseconds since 1970 UTC"
         )
+    if wait:
+        wait_for_snapshot(at)
     return at
 
 
-def settle(snapshot_ms: int) -> None:
-    """Waits until a snapshot is `SETTLE_SECONDS` old."""
+def wait_for_snapshot(snapshot_ms: int) -> None:
+    """Waits until a snapshot is `SETTLE_SECONDS` old: from then on it always reads the same."""
     ahead = snapshot_ms / 1000 - time.time()
-    # Nothing sets the event: this waits until the moment has come, and an interrupt ends it.
+    # Nothing sets the event: wait() times out when the moment has come, and an interrupt ends it.
     threading.Event().wait(max(0.0, ahead + SETTLE_SECONDS))

@@ -1,4 +1,4 @@
-"""Which columns tell the rows of each view apart."""
+"""Key columns of each view."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ KEYS: dict[str, tuple[str, ...]] = {
 """View → its key."""
 
 KEY_COLUMNS = frozenset(name for key in KEYS.values() for name in key) - {"collection"}
-"""Columns that make an order sure: all rows of a collection share its name."""
+"""Columns that make an order total; ``collection`` does not, all rows of a collection share it."""

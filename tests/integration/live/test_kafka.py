@@ -19,7 +19,7 @@ from labelmill.bus.topics import offset_ranges
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.errors import BusUnreachable, InputError, NoData, UnknownTopic
 from labelmill.feed.maps.augment import noise
-from labelmill.feed.maps.base import prepared
+from labelmill.feed.maps.preparation import prepared
 from labelmill.live.kafka.batches import StreamBatches
 from labelmill.settings import Settings
 from tests.helpers.streams import until
@@ -76,7 +76,9 @@ def test_what_is_there_comes_once(settings: Settings, topic: str) -> None:
         assert sorted(numbers(again)) == list(range(100))
     assert [len(x) for x, _ in stream.numpy(16, drop_remainder=True)] == [16] * 6
     assert stream.bad == {}
-    with pytest.raises(NoData, match=r"100 labelled messages are no batch of 101 with drop_rem"):
+    with pytest.raises(
+        NoData, match=r"100 labelled messages are fewer than one batch of 101, and drop_rem"
+    ):
         list(stream.numpy(101, drop_remainder=True))
 
 
@@ -206,7 +208,7 @@ def test_a_dataset_gives_the_same(settings: Settings, topic: str) -> None:
 
 
 def test_topics_without_labelled_messages(settings: Settings, topic: str) -> None:
-    with pytest.raises(NoData, match="holds no labelled messages"):
+    with pytest.raises(NoData, match="has no labelled messages"):
         list(StreamBatches(topic, settings, CLASSES).numpy(2))
     send(settings, topic, [b"bad"] * 3)
     with pytest.raises(NoData, match=r"left out: not_an_envelope 3× \(for example "):

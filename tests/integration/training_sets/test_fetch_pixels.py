@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from labelmill.sql.snapshot import settled
+from labelmill.sql.snapshot import resolve_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGE_CHUNKS, IMAGES
 from labelmill.training_sets.assembly import fetch_pixels as freeze_pixels
@@ -51,7 +51,7 @@ def test_few_of_many_are_asked_for_by_id(
     with Spool(str(tmp_path)) as spool:
         keys = pa.table({"collection": ["c"] * len(IDS[::every]), "image_id": IDS[::every]})
         cells, places = PixelIndex(len(keys)), np.arange(len(keys))
-        fetch(client, keys, places, ["pixels"], settled(None), cells, spool)
+        fetch(client, keys, places, ["pixels"], resolve_snapshot(wait=True), cells, spool)
         view = spool.view()
         for place, array in enumerate(arrays[::every]):
             assert (
@@ -72,7 +72,7 @@ def test_chunks_of_few_of_many_large_images(
     put_images(client, "c", dict(zip(IDS, arrays, strict=False)), chunked=True)
     with Spool(str(tmp_path)) as spool:
         keys = pa.table({"collection": ["c"] * 24, "image_id": IDS[:96:4]})
-        cells, places, at = PixelIndex(len(keys)), np.arange(len(keys)), settled(None)
+        cells, places, at = PixelIndex(len(keys)), np.arange(len(keys)), resolve_snapshot(wait=True)
         fetch(client, keys, places, ["height", "width", "channels", "dtype"], at, cells, spool)
         fetch_chunks(client, keys, places, at, cells, spool)
         view = spool.view()

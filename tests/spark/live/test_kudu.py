@@ -13,14 +13,14 @@ from pyspark.sql import SparkSession
 
 from labelmill.errors import InputError, MissingRow, NoData, QueryRefused, UnknownName
 from labelmill.feed.maps.augment import flip
-from labelmill.feed.maps.base import prepared
-from labelmill.live.kudu import planner as kudu_planning
-from labelmill.live.kudu import reader as kudu_read
+from labelmill.feed.maps.preparation import prepared
+from labelmill.live.kudu import chunks
 from labelmill.live.kudu.batches import KuduBatches
+from labelmill.live.kudu.planner import make_plan
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES
-from tests.helpers.live_images import drawn, put, query, told
+from tests.helpers.live_images import noise_images, put, query, rows_of
 from tests.helpers.streams import until
 
 COUNT = 150
@@ -31,15 +31,13 @@ SMALL = 40 * 16
 @pytest.fixture
 def truth(client: RowClient) -> dict[str, str]:
     """image_id → class of 150 images."""
-    return put(client, drawn(COUNT))
+    return put(client, noise_images(COUNT))
 
 
 @pytest.fixture
 def live(spark: SparkSession, settings: Settings, truth: dict[str, str]) -> KuduBatches:
     """All of them, in units of twenty."""
-    return KuduBatches.of(
-        kudu_planning.plan(query(), settings, spark, unit_bytes=20 * 16), settings
-    )
+    return KuduBatches.of(make_plan(query(), settings, spark, unit_bytes=20 * 16), settings)
 
 
 def test_the_rows_of_the_query_come_once_each_epoch(
@@ -49,14 +47,14 @@ def test_the_rows_of_the_query_come_once_each_epoch(
     assert live.classes == ["a", "b"]
     assert len(live.planned.units) == 8
     batches = live.numpy(32, seed=3, window_bytes=SMALL)
-    epochs = [told(list(batches), live.classes) for _ in range(3)]
+    epochs = [rows_of(list(batches), live.classes) for _ in range(3)]
     for rows in epochs:
         assert len(rows) == COUNT
         assert dict(rows) == truth
     assert len({tuple(rows) for rows in epochs}) == 3
     again = live.numpy(32, seed=3, window_bytes=SMALL, prefetch=0)
-    assert [told(list(again), live.classes) for _ in range(3)] == epochs
-    plain = told(list(live.numpy(32, shuffle=False)), live.classes)
+    assert [rows_of(list(again), live.classes) for _ in range(3)] == epochs
+    plain = rows_of(list(live.numpy(32, shuffle=False)), live.classes)
     assert plain == sorted(truth.items())
     assert [len(x) for x, _ in live.numpy(32)] == [32, 32, 32, 32, 22]
     assert [len(x) for x, _ in live.numpy(32, drop_remainder=True)] == [32] * 4
@@ -66,18 +64,18 @@ def test_the_rows_of_the_query_come_once_each_epoch(
 def test_what_is_written_later_is_not_seen(
     live: KuduBatches, client: RowClient, truth: dict[str, str]
 ) -> None:
-    put(client, drawn(10, seed=9))
+    put(client, noise_images(10, seed=9))
     first, second = sorted(truth)[:2]
     (row,) = client.scan(IMAGES, where={"collection": "c", "image_id": first})
     client.write(IMAGES, [{**row, "pixels": bytes(16)}])
     client.write(IMAGES, [{"collection": "c", "image_id": second}], "delete_ignore")
-    assert dict(told(list(live.numpy(64)), live.classes)) == truth
+    assert dict(rows_of(list(live.numpy(64)), live.classes)) == truth
 
 
 def _part(data: bytes, settings: str, number: int, answers: str) -> None:
     """Runs in another process."""
     part = KuduBatches.of(data, Settings.model_validate_json(settings)).part(number, 3)
-    rows = told(list(part.numpy(16)), part.classes)
+    rows = rows_of(list(part.numpy(16)), part.classes)
     Path(answers, f"{number}.json").write_text(json.dumps(rows))
 
 
@@ -124,26 +122,26 @@ def test_a_pass_that_is_broken_off_leaves_no_thread_and_the_next_begins_anew(
         return [one.name for one in threading.enumerate() if "labelmill-kudu" in one.name]
 
     whole = live.numpy(32, seed=5, window_bytes=SMALL, repeat=3)
-    rows = told(list(whole), live.classes)
+    rows = rows_of(list(whole), live.classes)
     batches = live.numpy(32, seed=5, window_bytes=SMALL, repeat=3)
     first = next(iter(batches))
     # A look at the first batch is no pass.
-    assert told(list(batches), live.classes) == rows
-    assert told([first], live.classes) == rows[:32]
+    assert rows_of(list(batches), live.classes) == rows
+    assert rows_of([first], live.classes) == rows[:32]
     until(lambda: not readers())
 
 
 @pytest.mark.parametrize("taken", [0, 1, 3, 5])
 def test_a_state_continues_in_mid_epoch(live: KuduBatches, taken: int) -> None:
     whole = live.numpy(32, seed=5, repeat=2, window_bytes=SMALL)
-    rows = told(list(whole), live.classes)
+    rows = rows_of(list(whole), live.classes)
     broken = live.numpy(32, seed=5, repeat=2, window_bytes=SMALL)
     walk = iter(broken)
     before = [next(walk) for _ in range(taken)]
     state = json.loads(json.dumps(broken.state()))
     rest = live.numpy(32, seed=5, repeat=2, window_bytes=SMALL)
     rest.restore(state)
-    assert told([*before, *rest], live.classes) == rows
+    assert rows_of([*before, *rest], live.classes) == rows
     with pytest.raises(InputError, match="window_bytes"):
         live.numpy(32, seed=5, repeat=2, window_bytes=2 * SMALL).restore(state)
     with pytest.raises(InputError, match="digest"):
@@ -156,28 +154,26 @@ def test_a_dataset_gives_the_same(live: KuduBatches, truth: dict[str, str]) -> N
     assert dataset.element_spec[0].shape.as_list() == [None, 4, 4, 1]
     expected = list(live.numpy(32, seed=3, window_bytes=SMALL))
     found = [(x.numpy(), y.numpy()) for x, y in dataset]
-    assert told(found, live.classes) == told(expected, live.classes)
+    assert rows_of(found, live.classes) == rows_of(expected, live.classes)
     assert len(dataset) == 5
     again = live.tf(32, seed=3, window_bytes=SMALL)
     walk = iter(again)
     before = [next(walk) for _ in range(2)]
     rest = live.tf(32, seed=3, window_bytes=SMALL)
     rest.restore(again.state())
-    rows = told([(x.numpy(), y.numpy()) for x, y in [*before, *rest]], live.classes)
-    assert rows == told(expected, live.classes)
+    rows = rows_of([(x.numpy(), y.numpy()) for x, y in [*before, *rest]], live.classes)
+    assert rows == rows_of(expected, live.classes)
 
 
 def test_images_of_all_sizes(spark: SparkSession, settings: Settings, client: RowClient) -> None:
     images = {
-        **drawn(5),
-        **drawn(4, (300, 250, 1), seed=1),  # in chunks
-        **drawn(3, (200, 160, 3), seed=2),  # in chunks
-        **drawn(2, (9, 7, 3), seed=3, dtype="uint16"),
+        **noise_images(5),
+        **noise_images(4, (300, 250, 1), seed=1),  # in chunks
+        **noise_images(3, (200, 160, 3), seed=2),  # in chunks
+        **noise_images(2, (9, 7, 3), seed=3, dtype="uint16"),
     }
     truth = put(client, images)
-    live = KuduBatches.of(
-        kudu_planning.plan(query(), settings, spark, unit_bytes=100_000), settings
-    )
+    live = KuduBatches.of(make_plan(query(), settings, spark, unit_bytes=100_000), settings)
     assert len(live.planned.units) > 3
     with pytest.raises(InputError, match=r"4 shapes.*cannot go into one batch.*map=prepared"):
         live.numpy(4)
@@ -200,10 +196,10 @@ def test_images_in_chunks_of_one_shape(
     monkeypatch: pytest.MonkeyPatch,
     at_once: int,
 ) -> None:
-    monkeypatch.setattr(kudu_read, "CHUNKS_BYTES", at_once)
-    truth = put(client, drawn(6, (300, 250, 1)))
+    monkeypatch.setattr(chunks, "CHUNKS_BYTES", at_once)
+    truth = put(client, noise_images(6, (300, 250, 1)))
     live = KuduBatches(query(), settings, spark)
-    assert dict(told(list(live.numpy(4)), live.classes)) == truth
+    assert dict(rows_of(list(live.numpy(4)), live.classes)) == truth
 
 
 def test_few_of_many_are_asked_for_by_id(
@@ -213,13 +209,13 @@ def test_few_of_many_are_asked_for_by_id(
     ids = ", ".join(f"'{i}'" for i in few)
     live = KuduBatches(f"{query()} and t.image_id in ({ids})", settings, spark)
     assert [unit.tokens for unit in live.planned.units] == [()]
-    assert dict(told(list(live.numpy(3)), live.classes)) == {i: truth[i] for i in few}
+    assert dict(rows_of(list(live.numpy(3)), live.classes)) == {i: truth[i] for i in few}
 
 
 def test_some_of_many_are_taken_out_of_what_is_read(
     spark: SparkSession, settings: Settings, client: RowClient, truth: dict[str, str]
 ) -> None:
-    other = put(client, drawn(30, seed=4), "d")
+    other = put(client, noise_images(30, seed=4), "d")
     sql = (
         "select collection, image_id, class from truth where class = 'a' or collection = 'd' "
         "and class = :more"
@@ -227,7 +223,7 @@ def test_some_of_many_are_taken_out_of_what_is_read(
     live = KuduBatches(sql, settings, spark, parameters={"more": "b"}, classes=["b", "a"])
     assert all(unit.tokens for unit in live.planned.units)
     expected = {i: c for i, c in truth.items() if c == "a"} | other
-    rows = told(list(live.numpy(16)), ["b", "a"])
+    rows = rows_of(list(live.numpy(16)), ["b", "a"])
     assert dict(rows) == expected
     assert len(rows) == len(expected)
 
@@ -235,7 +231,7 @@ def test_some_of_many_are_taken_out_of_what_is_read(
 def test_masks_move_with_their_images(
     spark: SparkSession, settings: Settings, client: RowClient
 ) -> None:
-    images, masks = drawn(30, (6, 5, 3)), drawn(4, (6, 5, 1), seed=8)
+    images, masks = noise_images(30, (6, 5, 3)), noise_images(4, (6, 5, 1), seed=8)
     put(client, images, "pictures")
     put(client, masks, "masks")
     names = sorted(masks)
@@ -312,7 +308,7 @@ def test_queries_that_are_of_no_use(
 def test_masks_of_another_size_than_their_images(
     spark: SparkSession, settings: Settings, client: RowClient
 ) -> None:
-    images, masks = drawn(5), drawn(1, (20, 40, 1), seed=8)
+    images, masks = noise_images(5), noise_images(1, (20, 40, 1), seed=8)
     put(client, images)
     put(client, masks, "masks")
     (mask,) = masks
@@ -352,7 +348,7 @@ def test_images_that_are_not_there(
 def test_a_chunk_that_is_missing(
     spark: SparkSession, settings: Settings, client: RowClient
 ) -> None:
-    truth = put(client, drawn(2, (300, 250, 1)))
+    truth = put(client, noise_images(2, (300, 250, 1)))
     gone = sorted(truth)[1]
     client.write(IMAGE_CHUNKS, [{"collection": "c", "image_id": gone, "chunk": 1}], "delete_ignore")
     live = KuduBatches(query(), settings, spark)

@@ -1,4 +1,4 @@
-"""Queries that Spark need not run: their answer is Spark's own, and no other query is taken for one."""
+"""Queries that bypass Spark: their answer equals Spark's, and no other query is mistaken for one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.errors import InputError
-from labelmill.pipelines.freeze import collect as freeze_answer
+from labelmill.pipelines.freeze import collect
 from labelmill.pipelines.freeze.driver import default_sql, freeze, truth_sql
-from labelmill.pipelines.freeze.query_schema import asked, wanted
+from labelmill.pipelines.freeze.query_schema import read_schema, select_columns
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
-from labelmill.sql.plan.reader import selection
-from labelmill.sql.pushdown.match import plain
-from labelmill.sql.pushdown.scan import NoRoomError, plain_answer
-from labelmill.sql.snapshot import settled
+from labelmill.sql.plan.reader import read_selection
+from labelmill.sql.pushdown.match import match_query
+from labelmill.sql.pushdown.scan import ResultTooLargeError, scan_query
+from labelmill.sql.snapshot import resolve_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.spark.frames import ensure_all
 from tests.helpers.catalogues import annotate, drawn, put_images, put_records
@@ -28,7 +28,7 @@ IDS = [f"i{n:03d}" for n in range(40)]
 KEY = "i.collection = t.collection and i.image_id = t.image_id"
 TRUTH = "select t.collection, t.image_id, t.class from truth t"
 
-PLAIN = [
+MATCHED = [
     truth_sql("c"),
     truth_sql("no such"),
     default_sql("c"),
@@ -112,35 +112,35 @@ def at(settings: Settings, client: RowClient) -> int:
     for collection in ("c", "d"):
         put_images(client, collection, dict(zip(IDS, drawn(40), strict=True)), splits)
         annotate(client, collection, {i: "ab"[n % 2] for n, i in enumerate(IDS)})
-    annotate(client, "c", {"i100": "a", "i101": "b"})  # of images that are not there
+    annotate(client, "c", {"i100": "a", "i101": "b"})  # of images that do not exist
     annotate(client, "c", {"i002": "b", "i003": "b"}, "idx/b")
     annotate(client, "c", {"i004": "ä", "i005": "a", "i006": "b"}, "person/ann")
     annotate(client, "c", {"i004": "z"}, "person/zoe", 1)
     annotate(client, "c", {"i005": "b"}, "person/bob")
     put_records(client, "r", [("1", "train", "a", "{}"), ("2", None, None, "{}")])
-    return settled()
+    return resolve_snapshot(wait=True)
 
 
-def _asked(spark: SparkSession, settings: Settings, sql: str, at: int) -> Any:
-    answered = catalogue.query(spark, settings, sql, at, repeatable=True)
-    return asked(answered, wanted(answered, settings))
+def _selected(spark: SparkSession, settings: Settings, sql: str, at: int) -> DataFrame:
+    answer = catalogue.query(spark, settings, sql, at, repeatable=True)
+    return select_columns(answer, read_schema(answer, settings))
 
 
-def test_the_answer_is_the_one_that_spark_gives(
+def test_the_answer_equals_the_one_of_spark(
     spark: SparkSession, settings: Settings, client: RowClient, at: int
 ) -> None:
     sizes = []
-    for sql in PLAIN:
-        question = _asked(spark, settings, sql, at)
-        query = plain(selection(question))
+    for sql in MATCHED:
+        selected = _selected(spark, settings, sql, at)
+        query = match_query(read_selection(selected))
         assert query is not None, sql
-        found = plain_answer(client, query, at, sys.maxsize)
-        assert found.column_names == question.columns
+        found = scan_query(client, query, at, sys.maxsize)
+        assert found.column_names == selected.columns
         assert set(found.schema.types) == {pa.string()}
         rows = Counter(tuple(row.values()) for row in found.to_pylist())
-        assert rows == Counter(tuple(row) for row in question.collect()), sql
+        assert rows == Counter(tuple(row) for row in selected.collect()), sql
         sizes.append(len(found))
-    # Of 42 images with annotations two have imports that disagree, and i002 was b by luck.
+    # Of 42 images with annotations two have imports that disagree, and i002 happened to be b.
     assert sizes[:4] == [41, 0, 39, 22]
 
 
@@ -149,16 +149,19 @@ def test_other_queries_are_left_to_spark(
     spark: SparkSession, settings: Settings, client: RowClient, sql: str
 ) -> None:
     ensure_all(settings, client)
-    assert plain(selection(_asked(spark, settings, sql, settled()))) is None
+    assert (
+        match_query(read_selection(_selected(spark, settings, sql, resolve_snapshot(wait=True))))
+        is None
+    )
 
 
-def test_more_than_the_driver_takes_is_asked_of_spark(
+def test_a_result_larger_than_the_driver_accepts_is_left_to_spark(
     spark: SparkSession, settings: Settings, client: RowClient, at: int
 ) -> None:
-    query = plain(selection(_asked(spark, settings, truth_sql("c"), at)))
+    query = match_query(read_selection(_selected(spark, settings, truth_sql("c"), at)))
     assert query is not None
-    with pytest.raises(NoRoomError):
-        plain_answer(client, query, at, 100)
+    with pytest.raises(ResultTooLargeError):
+        scan_query(client, query, at, 100)
     limits = spark.sparkContext._jsc.sc().conf()
     limits.set("spark.driver.maxResultSize", "1b")
     try:
@@ -168,7 +171,7 @@ def test_more_than_the_driver_takes_is_asked_of_spark(
         limits.remove("spark.driver.maxResultSize")
 
 
-def test_a_freeze_of_a_plain_query_is_that_of_spark(
+def test_a_freeze_that_bypasses_spark_equals_one_that_does_not(
     spark: SparkSession,
     settings: Settings,
     at: int,
@@ -181,5 +184,5 @@ def test_a_freeze_of_a_plain_query_is_that_of_spark(
         return found.results["digest"]
 
     before = digest("plain")
-    monkeypatch.setattr(freeze_answer, "plain", lambda query: None)
+    monkeypatch.setattr(collect, "match_query", lambda query: None)
     assert digest("spark") == before

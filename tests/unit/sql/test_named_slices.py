@@ -8,7 +8,7 @@ import pytest
 
 from labelmill.errors import InputError, UnknownName
 from labelmill.settings import Settings
-from labelmill.sql.named_slices import NamedSlice, Parameter, folder, load, names, parse
+from labelmill.sql.named_slices import NamedSlice, SliceParameter, folder, load, names, parse
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,9 +42,9 @@ def test_the_header_is_read_and_the_query_stays_as_it_is(settings: Settings) -> 
     assert found.name == "corrections"
     assert found.description == "Corrections since a day, to be learned from first."
     assert found.parameters == (
-        Parameter("collection", "the collection"),
-        Parameter("since", "from when on, so: UTC", "timestamp '2026-01-01 00:00:00'"),
-        Parameter("most", "images at most", "10"),
+        SliceParameter("collection", "the collection"),
+        SliceParameter("since", "from when on, so: UTC", "timestamp '2026-01-01 00:00:00'"),
+        SliceParameter("most", "images at most", "10"),
     )
     assert found.sql == (
         "select collection, image_id -- not a header\nfrom truth where collection = :collection"
@@ -86,13 +86,13 @@ def test_an_unknown_name_suggests_the_near_one(settings: Settings) -> None:
     [
         ("select 1", "has no description"),
         ("-- description:\nselect 1", "has no description"),
-        ("-- description: x\n-- only comments\n", "holds no query"),
-        ("", "holds no query"),
+        ("-- description: x\n-- only comments\n", "has no query"),
+        ("", "has no query"),
         ("-- description: x\n-- param collection\nselect 1", "`-- param collection`; expected"),
         ("-- description: x\n-- param 2nd: no name\nselect 1", "`-- param 2nd: no name`"),
         (
             "-- description: x\n-- param a: one\n-- param a = 2: two\nselect :a",
-            "explains a twice",
+            "declares a twice",
         ),
     ],
 )

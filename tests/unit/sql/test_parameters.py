@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from labelmill.errors import InputError, UnknownName
-from labelmill.sql.parameters import bind, given, value
+from labelmill.sql.parameters import bind, parse_options, parse_value
 
 VALUES = [
     ("7", 7),
@@ -53,7 +53,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("text", "expected"), VALUES)
 def test_a_text_is_the_value_it_reads_as(text: str, expected: object) -> None:
-    found = value(text)
+    found = parse_value(text)
     assert found == expected
     assert type(found) is type(expected)
 
@@ -72,11 +72,11 @@ def test_a_text_is_the_value_it_reads_as(text: str, expected: object) -> None:
 )
 def test_times_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="expected"):
-        value(text)
+        parse_value(text)
 
 
 def test_options_of_a_command_line() -> None:
-    assert given(["since=date '2026-01-31'", ":class=a=b", "x="]) == {
+    assert parse_options(["since=date '2026-01-31'", ":class=a=b", "x="]) == {
         "since": "date '2026-01-31'",
         "class": "a=b",
         "x": "",
@@ -94,7 +94,7 @@ def test_options_of_a_command_line() -> None:
 )
 def test_options_that_cannot_be_meant(options: list[str], text: str) -> None:
     with pytest.raises(InputError, match=text):
-        given(options)
+        parse_options(options)
 
 
 def test_missing_and_unused_parameters_are_named() -> None:

@@ -1,1 +1,1 @@
-"""Training batches from the labelled messages of a topic."""
+"""Training batches from the labelled messages of a Kafka topic."""

@@ -1,6 +1,6 @@
-"""Batches of labelled messages from Kafka, finite by offsets or without end.
+"""Batches of labelled messages from Kafka: bounded by offsets, or endless.
 
-What is fed and how: docs/guides/live_batches.md.
+How they work: docs/guides/live_batches.md.
 """
 
 from __future__ import annotations
@@ -17,35 +17,47 @@ from labelmill.feed.batches.blocks import Block
 from labelmill.feed.batches.options import Feeding, Map, in_numpy, in_tensorflow
 from labelmill.feed.batches.state import Resumable
 from labelmill.feed.maps.base import ArrayMap
-from labelmill.live.kafka.blocks import Labelled, StreamBlocks
+from labelmill.live.kafka.blocks import LabelledMessage, StreamBlocks
 from labelmill.settings import Settings
 
 SAMPLES = 5
-"""Bad messages that are remembered with what is wrong with them."""
+"""Number of bad messages that are kept as samples, with what is wrong with them."""
 
 
 class StreamBatches:
-    """Labelled messages of a topic, as envelopes (docs/reference/formats.md) with a ``class``.
+    """Batches of the labelled messages of a topic: envelopes (docs/reference/formats.md) with a ``class``.
 
     Args:
         topic: An existing topic.
-        settings: Where Kafka is; the cap on pixels; how long it may take to answer.
-        classes: Their order; class indices are places in it.
-        start: Partition → first offset; where none is given, the first that is there.
-        end: Partition → the offset after the last; where none is given, after what is there now.
-        endless: Go on with what arrives; then there is no `end`.
+        settings: Address of Kafka, limit on pixels, timeout.
+        classes: In the order of class indices.
+        start: Partition → first offset; the topic's first for other partitions.
+        end: Partition → offset after the last; for other partitions, the topic's end at this moment.
+        endless: Continue with messages as they arrive; there is no `end` then.
 
     Attributes:
-        bad: Reason → messages that were left out, as far as was read: ``no_class``, and the reasons
-            of `EnvelopeError` and `ImageError`.
-        samples: The first of them: where, and what is wrong.
+        bad: Reason → number of messages left out so far: ``no_class``, and the reasons of
+            `EnvelopeError` and `ImageError`.
+        samples: The first of them: position, and what is wrong.
 
     Raises:
         UnknownTopic: The topic does not exist.
-        InputError: Classes that are none or there twice; a partition that is not there; offsets
-            beyond the topic's ends; an end of what is endless.
-        BusError: Messages from `start` on are no longer there.
+        InputError: No classes or duplicate ones; an unknown partition; offsets outside the topic;
+            an `end` for an endless stream.
+        BusError: Messages from `start` on have been deleted.
         BusUnreachable: No broker answered.
+
+    Example::
+
+        import labelmill
+        from labelmill import maps
+        from labelmill.settings import load
+
+        stream = labelmill.StreamBatches("labelled", load(), classes=["cat", "dog"])
+        prepare = maps.prepared(["grey", {"resize": [64, 64]}])
+        for images, classes in stream.numpy(64, map=prepare):
+            images.shape, classes.shape  # (64, 64, 64, 1) float32, (64,) int64
+        print(stream.bad)  # for example Counter({'no_class': 3})
     """
 
     def __init__(
@@ -83,14 +95,17 @@ class StreamBatches:
         """Batches as numpy arrays: images ``(N, H, W, C)`` and class indices ``(N,)`` int64.
 
         Args:
-            batch: Messages a batch; the last has fewer.
-            seed: Of augmentation, which follows from it and the message's place in the topic.
+            batch: Messages per batch; the last may have fewer.
+            seed: Seed of augmentation, which depends on it and on the message's partition and offset.
             map: One function or several, in order; see `TrainingSet.tf`.
             drop_remainder: Leave out the last batch when it is not full.
-            prefetch: Batches made ahead; 0: none.
+            prefetch: Number of batches to make ahead; 0: none.
+
+        Returns:
+            An iterable that also has ``state()`` and ``restore(state)``.
 
         Raises:
-            InputError: An argument that cannot be meant.
+            InputError: Invalid arguments.
         """
         feeding = Feeding(
             batch, seed=seed, map=map, drop_remainder=drop_remainder, prefetch=prefetch
@@ -106,9 +121,10 @@ class StreamBatches:
         drop_remainder: bool = False,
         prefetch: int = 2,
     ) -> Any:
-        """The same as a ``tf.data.Dataset`` that also has ``state()`` and ``restore(state)``.
+        """The same batches as a ``tf.data.Dataset`` that also has ``state()`` and ``restore(state)``.
 
-        It looks at the first good message, to learn what shape images have, and waits for one.
+        Waits for the first good message, which determines the shape of images. Arguments and errors
+        as for `numpy`.
         """
         from labelmill.feed.tf.dataset import resumable
         from labelmill.feed.tf.resumable_dataset import UNKNOWN
@@ -124,36 +140,38 @@ class StreamBatches:
     def _blocks(self, feeding: Feeding, maps: Sequence[ArrayMap]) -> StreamBlocks:
         return StreamBlocks(self, feeding, maps)
 
-    def good(self, start: Offsets, told: bool = True) -> Iterator[Labelled | Read | None]:
-        """Messages from some offsets on: good ones; the place of others; None while nothing comes.
+    def messages(
+        self, start: Offsets, count_bad: bool = True
+    ) -> Iterator[LabelledMessage | Read | None]:
+        """Messages from some offsets on: good ones, the position of bad ones, None while none arrives.
 
         Args:
             start: First offset of each partition.
-            told: Count bad ones.
+            count_bad: Count bad ones in `bad` and `samples`.
 
         Raises:
-            InputError: A label that is not in the class list.
+            InputError: A label that is not in `classes`.
             BusError: Kafka refused.
-            BusUnreachable: Messages that are there did not arrive in time.
+            BusUnreachable: Existing messages did not arrive in time.
         """
         for one in read(self._brokers, self.topic, start, self.end, self._timeout):
             if one is None or not one.message:
                 yield one
                 continue
             try:
-                yield self._labelled(one)
+                yield self._decode(one)
             except (EnvelopeError, ImageError) as error:
-                if told:
+                if count_bad:
                     self.bad[error.reason] += 1
                     if len(self.samples) < SAMPLES:
                         self.samples.append(f"{self.named(one)}: {error.reason}: {error}")
                 yield one
 
     def named(self, one: Read) -> str:
-        """What an error calls a message."""
+        """How error messages name a message."""
         return f"{self.topic}[{one.partition}]@{one.offset}"
 
-    def _labelled(self, one: Read) -> Labelled:
+    def _decode(self, one: Read) -> LabelledMessage:
         envelope = decode(one.value)
         label = envelope.header.get("class")
         if not isinstance(label, str):
@@ -163,17 +181,22 @@ class StreamBatches:
         if label not in self._index:
             raise InputError(
                 f"{self.named(one)} is labelled {label!r}, which is not in the class list "
-                f"{', '.join(self.classes)}; give a list that has it"
+                f"{', '.join(self.classes)}; add it to classes"
             )
-        return Labelled(one, pixels_of(envelope, self._settings.pixel_cap), self._index[label])
+        return LabelledMessage(
+            one, pixels_of(envelope, self._settings.pixel_cap), self._index[label]
+        )
 
 
 class StreamNumpy(Resumable):
-    """Iterated once: a pass from where the last one ended, or a state was restored.
+    """Batches of a stream as numpy arrays.
+
+    Each iteration is a pass. A stream with an end starts over; an endless one, or one after
+    `restore`, continues.
 
     Args:
-        blocks: Where batches come from.
-        prefetch: Batches made ahead.
+        blocks: Source of the batches.
+        prefetch: Number of batches to make ahead.
     """
 
     def __init__(self, blocks: StreamBlocks, prefetch: int) -> None:
@@ -183,10 +206,10 @@ class StreamNumpy(Resumable):
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Pairs (images, class indices)."""
         start = self._progress.begin()
-        for batch in self._blocks.ahead(start, None, self._prefetch, _only_batch):
+        for batch in self._blocks.ahead(start, None, self._prefetch, _single_batch):
             self._taken += 1
             yield batch
 
 
-def _only_batch(block: Block) -> Any:
+def _single_batch(block: Block) -> Any:
     return block.rows.element()

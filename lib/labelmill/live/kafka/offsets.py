@@ -1,4 +1,4 @@
-"""How far a stream was taken: which message comes next in each partition."""
+"""How far a stream has been consumed: the next offset of each partition."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ FORMAT = 1
 class StreamProgress:
     """Where a pass began, and where it is.
 
-    What has an end is read from its start in each pass; what has none goes on where it was. A look at
-    the first batch is no pass (Keras takes one to build a model): the next one begins at the same place.
-    One thread may read ahead while another takes batches and asks for states.
+    A stream with an end is read from its start in each pass; an endless one continues where it was. To
+    take only the first batch is not a pass (Keras does it to build a model): the next pass begins at
+    the same offsets. One thread may read ahead while another takes batches and asks for states.
 
     Args:
-        identity: What the messages are; goes into states.
+        identity: What the messages are; becomes part of states.
         origin: Partition → first offset.
-        endless: There is no end.
+        endless: The stream has no end.
 
     Attributes:
-        taken: How many batches were taken since ever, asked for where they are taken.
+        taken: Returns how many batches the consumer has taken in all passes.
     """
 
     def __init__(
@@ -36,19 +36,19 @@ class StreamProgress:
         self.taken: Callable[[], int] = lambda: 0
         self._start = dict(origin)
         self._before, self._ended = 0, False
-        # Offsets after batches of this pass; the first is of batch number `_from`.
+        # Next offsets after each batch of this pass; the first entry is of batch number `_from`.
         self._marks: deque[dict[int, int]] = deque()
         self._from = 0
-        # Who reads moves marks while who takes looks one up.
+        # The reading thread adds marks while the consumer looks one up.
         self._lock = threading.Lock()
 
     @property
     def offsets(self) -> dict[int, int]:
-        """Where the pass began, or the first will begin."""
+        """Offsets at which the pass began, or the first one will begin."""
         return dict(self._start)
 
     def begin(self) -> dict[int, int]:
-        """Begins a pass; says at which offsets."""
+        """Begins a pass and returns its first offsets."""
         with self._lock:
             if self._done() > 1 or self._ended:
                 self._start = self._now() if self._endless else dict(self.origin)
@@ -59,7 +59,7 @@ class StreamProgress:
         """Streams have no epochs."""
 
     def mark(self, offsets: Mapping[int, int]) -> None:
-        """A batch was read; these offsets come next."""
+        """Records that a batch was read, and the offsets after it."""
         with self._lock:
             while self._marks and self._from < self._done() - 1:
                 self._marks.popleft()
@@ -67,28 +67,28 @@ class StreamProgress:
             self._marks.append(dict(offsets))
 
     def end(self, offsets: Mapping[int, int]) -> None:
-        """All was read, with what came behind the last batch."""
+        """Records that everything was read, and the offsets after messages behind the last batch."""
         with self._lock:
             self._ended = True
             if self._marks:
                 self._marks[-1] = dict(offsets)
 
     def state(self) -> dict[str, Any]:
-        """Where the pass is; goes into JSON."""
+        """Where the pass is, as JSON-compatible data."""
         with self._lock:
             now = self._now()
         offsets = {str(partition): offset for partition, offset in sorted(now.items())}
         return {"format": FORMAT, **self._identity, "offsets": offsets}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Lets the next pass begin where a state was taken.
+        """Makes the next pass begin where a state was taken.
 
         Raises:
-            InputError: A state of another topic or other classes, or none at all.
+            InputError: The state is of another topic or of other classes, or is not a state.
         """
         if not isinstance(state, Mapping) or state.get("format") != FORMAT:
             raise InputError(
-                f"expected a state of format {FORMAT} as state() gives it, received {str(state)[:120]!r}"
+                f"expected a state of format {FORMAT}, as state() returns it, received {str(state)[:120]!r}"
             )
         differing = [
             f"{name} {state.get(name)!r}, here {value!r}"
@@ -97,16 +97,16 @@ class StreamProgress:
         ]
         if differing:
             raise InputError(f"the state is of another stream: {'; '.join(differing)}")
-        told = state.get("offsets")
+        given = state.get("offsets")
         try:
             offsets = {
-                int(partition): int(offset) for partition, offset in dict(told or {}).items()
+                int(partition): int(offset) for partition, offset in dict(given or {}).items()
             }
         except (TypeError, ValueError):
             offsets = {}
         if set(offsets) != set(self.origin):
             raise InputError(
-                f"a state with offsets {told!r}; expected one for each of partitions {sorted(self.origin)}"
+                f"a state with offsets {given!r}; expected one for each of partitions {sorted(self.origin)}"
             )
         with self._lock:
             self._start = offsets

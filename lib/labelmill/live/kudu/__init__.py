@@ -1,1 +1,1 @@
-"""Training batches straight from Kudu's scan tokens."""
+"""Training batches straight from Kudu, by scan tokens."""

@@ -1,4 +1,4 @@
-"""Where pixels go as they come out of Kudu."""
+"""Memory into which pixels are read."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ import pyarrow as pa
 
 from labelmill.array_pool import ALIGNED, empty
 from labelmill.domain.images.image import from_bytes
+from labelmill.feed.order.permutation import RowIndex
 from labelmill.feed.rows.pixels import ShapeOf
-from labelmill.live.kudu.reader import Places, Sink
+from labelmill.live.kudu.requests import Sink
 
 
-def room_for(rows: int, shapes: Sequence[ShapeOf], first: int = 0) -> Any:
-    """Room for images that have these shapes.
+def allocate(rows: int, shapes: Sequence[ShapeOf], first: int = 0) -> Any:
+    """Allocates memory for images of these shapes.
 
     Args:
-        rows: How many images.
-        shapes: All that they have.
-        first: The one that begins at a multiple of `ALIGNED` bytes.
+        rows: Number of images.
+        shapes: All shapes that occur.
+        first: The image that starts at a multiple of `ALIGNED` bytes.
 
     Returns:
-        ``(N, H, W, C)`` not yet filled where there is one shape, else a list of N places.
+        An uninitialised array ``(N, H, W, C)`` if there is one shape, else a list of N times None.
     """
     if len(shapes) != 1:
         return [None] * rows
@@ -36,57 +37,61 @@ def room_for(rows: int, shapes: Sequence[ShapeOf], first: int = 0) -> Any:
     return empty((before + rows, height, width, channels), kind)[before:]
 
 
-def sink_of(room: Any, to: Places, shapes: Sequence[ShapeOf]) -> Sink:
-    """The sink into a room.
+def sink_for(memory: Any, targets: RowIndex, shapes: Sequence[ShapeOf]) -> Sink:
+    """A sink that fills memory.
 
     Args:
-        room: As `room_for` gives it.
-        to: The place in it of each image that is read.
-        shapes: Of each image that is read.
+        memory: Result of `allocate`.
+        targets: Position in `memory` of each image of the request.
+        shapes: Shape of each image of the request; not needed where `memory` is an array.
     """
-    return Stacked(room, to) if isinstance(room, np.ndarray) else Loose(room, to, shapes)
+    if isinstance(memory, np.ndarray):
+        return DenseBuffer(memory, targets)
+    return RaggedBuffer(memory, targets, shapes)
 
 
 @dataclass(frozen=True)
-class Stacked:
-    """Images of one shape, copied once: from what the server sent to where they are used.
+class DenseBuffer:
+    """Images of one shape, copied once: from the server's response to where they are used.
 
     Args:
-        room: ``(N, H, W, C)``.
-        to: See `sink_of`.
+        memory: ``(N, H, W, C)``.
+        targets: See `sink_for`.
     """
 
-    room: npt.NDArray[Any]
-    to: Places
+    memory: npt.NDArray[Any]
+    targets: RowIndex
 
-    def put(self, places: Places, pixels: pa.Array) -> None:
-        """See `Sink`."""
-        if not len(places):
+    def put(self, positions: RowIndex, pixels: pa.Array) -> None:
+        """See `Sink.put`."""
+        if not len(positions):
             return
-        # An image as one thing without parts: numpy copies each in one go.
-        flat = self.room.reshape(len(self.room), -1)
-        whole = flat.view(np.dtype((np.void, flat.shape[1] * flat.itemsize))).reshape(-1)
+        # Each image as one opaque element: numpy then copies it in one go.
+        flat = self.memory.reshape(len(self.memory), -1)
+        images = flat.view(np.dtype((np.void, flat.shape[1] * flat.itemsize))).reshape(-1)
         start = int(np.frombuffer(pixels.buffers()[1], np.int32)[pixels.offset])
-        whole[self.to[places]] = np.frombuffer(pixels.buffers()[2], whole.dtype, len(places), start)
+        data = np.frombuffer(pixels.buffers()[2], images.dtype, len(positions), start)
+        images[self.targets[positions]] = data
 
 
 @dataclass(frozen=True)
-class Loose:
-    """Images of several shapes, views of what the server sent.
+class RaggedBuffer:
+    """Images of several shapes: views of the server's response.
 
     Args:
-        room: A place for each.
-        to: See `sink_of`.
-        shapes: See `sink_of`.
+        memory: One element per image.
+        targets: See `sink_for`.
+        shapes: See `sink_for`.
     """
 
-    room: list[Any]
-    to: Places
+    memory: list[Any]
+    targets: RowIndex
     shapes: Sequence[ShapeOf]
 
-    def put(self, places: Places, pixels: pa.Array) -> None:
-        """See `Sink`."""
-        for place, value in zip(places.tolist(), pixels, strict=True):
-            height, width, channels, dtype = self.shapes[place]
+    def put(self, positions: RowIndex, pixels: pa.Array) -> None:
+        """See `Sink.put`."""
+        for position, value in zip(positions.tolist(), pixels, strict=True):
+            height, width, channels, dtype = self.shapes[position]
             data = memoryview(value.as_buffer())
-            self.room[self.to[place]] = from_bytes(data, (height, width, channels), dtype)
+            image = from_bytes(data, (height, width, channels), dtype)
+            self.memory[self.targets[position]] = image

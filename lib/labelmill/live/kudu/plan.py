@@ -1,6 +1,6 @@
-"""What is read straight from Kudu, planned once: which images, in which pieces, at which moment.
+"""A plan of what is read straight from Kudu: which images, in which units, at which snapshot.
 
-A plan is data: it goes to other processes by pickle or as bytes, and can be shared out.
+A plan is data: it travels to other processes by pickle or as bytes, and can be divided among them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from labelmill.errors import InputError
 from labelmill.feed.files.columns import Target
-from labelmill.feed.order.permutation import checked_shard
+from labelmill.feed.order.permutation import check_shard
 from labelmill.feed.rows.pixels import ShapeOf
 
 FORMAT = 1
@@ -28,12 +28,12 @@ class Unit:
     """Images of one collection that are read together.
 
     Attributes:
-        collection: Theirs.
+        collection: Their collection.
         start: First row of the index.
-        stop: The row after the last.
-        size: Bytes of their pixels, and of their masks.
-        tokens: Scan tokens of all its images; empty: they are asked for by id, because most images
-            of the collection are not wanted.
+        stop: Row after the last.
+        size: Bytes of their pixels and masks.
+        tokens: Scan tokens of all its images; empty: they are read by id, because the plan has only
+            a small share of the collection.
     """
 
     collection: str
@@ -45,19 +45,19 @@ class Unit:
 
 @dataclass(frozen=True)
 class KuduPlan:
-    """A query's images in pieces.
+    """The images of a query, divided into units.
 
     Attributes:
         sql: The query.
-        parameters: Name → text, as they were given.
-        snapshot_ms: Milliseconds since 1970 UTC that everything is read at.
-        target: What is learned.
-        classes: In the order of class indices; empty where the target is no class.
-        shapes: All that occur, of images and masks; the index names them by place.
-        index: One row an image, sorted by collection and id: ``image_id``, ``shape`` int32, and
+        parameters: Name → text.
+        snapshot_ms: Milliseconds since 1970 UTC at which everything is read.
+        target: Kind of target.
+        classes: In the order of class indices; empty where the target is not a class.
+        shapes: All shapes of images and masks; the index has their positions here.
+        index: One row per image, sorted by collection and id: ``image_id``, ``shape`` int32, and
             for the target ``class``, ``classes``, or ``mask_collection``, ``mask_id`` and
             ``mask_shape`` int32.
-        units: In the order of the index; they cover it.
+        units: In the order of the index; together they cover it.
     """
 
     sql: str
@@ -75,11 +75,11 @@ class KuduPlan:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of what is read and in which pieces: equal plans give equal batches."""
+        """SHA-256 (hex) of what is read and in which units: equal plans give equal batches."""
         digest = hashlib.sha256(repr((self.snapshot_ms, self.classes, self.shapes)).encode())
         for unit in self.units:
             digest.update(repr((unit.collection, unit.start, unit.stop)).encode())
-        # One batch, whose bytes do not depend on how the index was put together.
+        # As one batch, so that the bytes do not depend on the index's chunks.
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self.index.schema) as writer:
             writer.write_table(self.index.combine_chunks())
@@ -87,19 +87,19 @@ class KuduPlan:
         return digest.hexdigest()
 
     def part(self, number: int, parts: int) -> KuduPlan:
-        """One of several parts, for one of several processes.
+        """One part of the plan, for one of several processes.
 
-        Every row is in exactly one part. Parts are whole units, so their lengths differ by about
-        one unit.
+        Every row is in exactly one part. Parts consist of whole units, so their lengths differ by
+        about one unit.
 
         Args:
-            number: From 0.
-            parts: How many there are.
+            number: Number of the part, from 0.
+            parts: Number of parts.
 
         Raises:
-            InputError: No such part, or fewer units than parts.
+            InputError: There is no such part, or the plan has fewer units than parts.
         """
-        checked_shard(number, parts)
+        check_shard(number, parts)
         if parts > len(self.units):
             raise InputError(
                 f"a plan of {len(self.units)} units cannot be shared by {parts} processes; plan with "
@@ -111,28 +111,28 @@ class KuduPlan:
             pieces.append(self.index.slice(unit.start, rows))
             units.append(replace(unit, start=start, stop=start + rows))
             start += rows
-        # A copy: a slice would take the whole index along.
+        # A copy: a slice would keep the whole index alive, and pickle it.
         index = pa.concat_tables(pieces).take(pa.array(np.arange(start)))
         return replace(self, index=index.combine_chunks(), units=tuple(units))
 
     @cached_property
     def image_shapes(self) -> list[ShapeOf]:
-        """The shapes that images have."""
+        """Shapes of the images."""
         return self._shapes("shape")
 
     @cached_property
     def mask_shapes(self) -> list[ShapeOf]:
-        """The shapes that masks have; none where masks are not what is learned."""
+        """Shapes of the masks; none where the target is not a mask."""
         return self._shapes("mask_shape") if self.target == "mask" else []
 
     def examples(self) -> dict[Any, int]:
-        """What images, and their masks, look like; each with a row that looks like that."""
+        """Each kind of image and mask, described by its shape, → a row of that kind."""
         found: dict[Any, int] = {}
-        for column, what in (("shape", ""), ("mask_shape", " (mask)")):
+        for column, suffix in (("shape", ""), ("mask_shape", " (mask)")):
             if column in self.index.column_names:
                 codes, rows = np.unique(self.index[column].to_numpy(), return_index=True)
                 for code, row in zip(codes.tolist(), rows.tolist(), strict=True):
-                    found[f"{self.shapes[code]}{what}"] = row
+                    found[f"{self.shapes[code]}{suffix}"] = row
         return found
 
     @cached_property
@@ -146,11 +146,11 @@ class KuduPlan:
     def to_bytes(self) -> bytes:
         """The plan as an Arrow IPC stream.
 
-        On a secured cluster, tokens carry the planner's right to read these tables for a few
-        minutes: keep a plan as private as the images.
+        On a secured cluster, tokens carry the planner's permission to read these tables for a few
+        minutes, so keep a plan as private as the images.
         """
         tokens = [list(unit.tokens) for unit in self.units]
-        told = {
+        metadata = {
             "format": FORMAT,
             "sql": self.sql,
             "parameters": self.parameters,
@@ -161,45 +161,50 @@ class KuduPlan:
             "units": [{**asdict(unit), "tokens": None} for unit in self.units],
         }
         sink = pa.BufferOutputStream()
-        held = pa.table({"tokens": pa.array(tokens, pa.list_(pa.binary()))})
-        held = held.replace_schema_metadata({"labelmill.plan": json.dumps(told)})
-        for table in (held, self.index):
+        header = pa.table({"tokens": pa.array(tokens, pa.list_(pa.binary()))})
+        header = header.replace_schema_metadata({"labelmill.plan": json.dumps(metadata)})
+        for table in (header, self.index):
             with pa.ipc.new_stream(sink, table.schema) as writer:
                 writer.write_table(table)
         return bytes(sink.getvalue())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> KuduPlan:
-        """Reads what `to_bytes` gave.
+        """Reads a plan from the bytes of `to_bytes`.
 
         Raises:
-            InputError: It is no plan, or of another format.
+            InputError: The bytes are not a plan, or have another format.
         """
         try:
             source = pa.BufferReader(data)
-            held = pa.ipc.open_stream(source).read_all()
+            header = pa.ipc.open_stream(source).read_all()
             index = pa.ipc.open_stream(source).read_all()
-            told: dict[str, Any] = json.loads((held.schema.metadata or {})[b"labelmill.plan"])
+            metadata: dict[str, Any] = json.loads((header.schema.metadata or {})[b"labelmill.plan"])
         except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
             raise InputError(
-                f"{len(data)} bytes that are no plan of KuduBatches: {error}"
+                f"{len(data)} bytes that are not a plan of KuduBatches: {error}"
             ) from None
-        if told.pop("format", None) != FORMAT:
-            raise InputError(f"a plan of another format than {FORMAT}; plan the query again")
-        units = told.pop("units")
-        tokens = held["tokens"].to_pylist()
+        if metadata.pop("format", None) != FORMAT:
+            raise InputError(f"a plan of a format other than {FORMAT}; plan the query again")
+        units = metadata.pop("units")
+        tokens = header["tokens"].to_pylist()
         return cls(
-            classes=tuple(told.pop("classes")),
-            shapes=tuple(ShapeOf(*shape) for shape in told.pop("shapes")),
+            classes=tuple(metadata.pop("classes")),
+            shapes=tuple(ShapeOf(*shape) for shape in metadata.pop("shapes")),
             units=tuple(
                 Unit(**{**unit, "tokens": tuple(own)})
                 for unit, own in zip(units, tokens, strict=True)
             ),
             index=index,
-            **told,
+            **metadata,
         )
 
 
 def size_of(shape: ShapeOf) -> int:
-    """Bytes of an array of this shape and dtype."""
+    """Bytes of an array of this shape and dtype.
+
+    Example:
+        >>> size_of(ShapeOf(28, 28, 1, "uint16"))
+        1568
+    """
     return shape.height * shape.width * shape.channels * np.dtype(shape.dtype).itemsize

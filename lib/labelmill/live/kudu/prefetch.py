@@ -1,4 +1,4 @@
-"""Windows of a plan filled with pixels by threads that read ahead."""
+"""Loads windows of a plan with threads that read ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -13,122 +13,125 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labelmill.feed.order.permutation import RowIndex
 from labelmill.feed.rows.pixels import ShapeOf
-from labelmill.live.kudu.buffers import room_for, sink_of
+from labelmill.live.kudu.buffers import allocate, sink_for
 from labelmill.live.kudu.plan import KuduPlan
-from labelmill.live.kudu.reader import Places, Reader, Sink, Wanted
+from labelmill.live.kudu.reader import PixelReader
+from labelmill.live.kudu.requests import ImageRequest, Sink
 from labelmill.live.kudu.window_order import Window
 
 AHEAD = 1
-"""Windows that are read, or wait, while one is used."""
+"""Windows that are being read, or wait, while one is used."""
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """Images side by side, and their masks.
+class WindowPixels:
+    """Images, and their masks.
 
     Attributes:
         images: ``(N, H, W, C)`` where the plan's images are of one shape, else a list.
-        masks: The same of masks; None where they are not what is learned.
+        masks: The same for masks; None where the target is not a mask.
     """
 
     images: Any
     masks: Any
 
 
-class Filled(NamedTuple):
+class LoadedWindow(NamedTuple):
     """A window of an epoch, with its pixels."""
 
     epoch: int
     window: Window
-    pixels: Pixels
+    pixels: WindowPixels
 
 
-class Filling:
-    """Windows as they are filled by threads, some ahead of the one that is used: begun at once.
+class WindowLoader:
+    """Windows in order, each with its pixels; threads start to read at once.
 
     Args:
-        plan: What there is.
-        order: Epochs and windows, as they come.
-        reader: Its ``stop`` is set when nobody reads on.
-        readers: Threads that read.
-        batch: Rows a batch; an epoch's batches begin where memory is aligned, if they can.
+        plan: The plan.
+        order: Epochs and windows, in order.
+        reader: Reads the pixels; its ``stop`` is set when the loader is closed.
+        readers: Number of threads.
+        batch: Rows per batch; batches of an epoch start at aligned memory where possible.
     """
 
     def __init__(
         self,
         plan: KuduPlan,
         order: Iterator[tuple[int, Window]],
-        reader: Reader,
+        reader: PixelReader,
         readers: int,
         batch: int,
     ) -> None:
         self._plan, self._order, self._reader, self._batch = plan, order, reader, batch
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="labelmill-kudu")
-        self._begun: deque[tuple[Filled, list[Future[None]]]] = deque()
+        self._started: deque[tuple[LoadedWindow, list[Future[None]]]] = deque()
         for _ in range(AHEAD):
-            self._begin()
+            self._start_next()
 
     @property
     def left(self) -> bool:
-        """Whether windows are still to come."""
-        return bool(self._begun)
+        """Whether there are more windows."""
+        return bool(self._started)
 
-    def __iter__(self) -> Iterator[Filled]:
+    def __iter__(self) -> Iterator[LoadedWindow]:
         return self
 
-    def __next__(self) -> Filled:
-        """The next window, when it is full.
+    def __next__(self) -> LoadedWindow:
+        """The next window, once all its pixels are there.
 
         Raises:
-            MissingRow: Images are not there, or not whole.
+            MissingRow: Images are missing or incomplete.
             StoreUnreachable: Kudu did not answer for too long.
             StoreError: Kudu refused.
         """
-        self._begin()
-        if not self._begun:
+        self._start_next()
+        if not self._started:
             raise StopIteration
         try:
-            window = _ended(*self._begun.popleft())
+            window = _wait(*self._started.popleft())
         except BaseException:
             self.close()
             raise
-        if not self._begun:
+        if not self._started:
             self.close()
         return window
 
     def close(self) -> None:
-        """Ends what is being read, and the threads."""
+        """Stops all reads, and the threads."""
         self._reader.stop.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._order = iter(())
-        self._begun.clear()
+        self._started.clear()
 
     def __del__(self) -> None:
         self.close()
 
-    def _begin(self) -> None:
-        """Has one window more read."""
+    def _start_next(self) -> None:
         epoch, window = next(self._order, (None, None))
         if epoch is None or window is None:
             return
-        # TensorFlow takes over what is aligned; the batch before may end within this window.
-        room = room_of(self._plan, window.end - window.begin, -window.begin % self._batch)
+        # TensorFlow takes over aligned memory without a copy. The epoch's first batch that starts in
+        # this window may start after its first row.
+        first = -window.begin % self._batch
+        pixels = allocate_window(self._plan, window.end - window.begin, first)
         reads = []
-        at = 0
+        start = 0
         for unit in window.units:
             rows = np.arange(unit.start, unit.stop)
-            # Where they go is found out when they come: Kudu is asked before that.
-            to = partial(_part_of, window, slice(at, at + len(rows)))
-            at += len(rows)
+            # Positions are computed only when rows arrive, so that the first request leaves early.
+            targets = partial(_positions_of, window, slice(start, start + len(rows)))
+            start += len(rows)
             for read in reads_of(
-                self._plan, unit.collection, rows, to, room, self._reader, unit.tokens
+                self._plan, unit.collection, rows, targets, pixels, self._reader, unit.tokens
             ):
                 reads.append(self._pool.submit(read))
-        self._begun.append((Filled(epoch, window, room), reads))
+        self._started.append((LoadedWindow(epoch, window, pixels), reads))
 
 
-def _ended(window: Filled, reads: list[Future[None]]) -> Filled:
+def _wait(window: LoadedWindow, reads: list[Future[None]]) -> LoadedWindow:
     for read in reads:
         read.result()
     return window
@@ -137,95 +140,95 @@ def _ended(window: Filled, reads: list[Future[None]]) -> Filled:
 def reads_of(
     plan: KuduPlan,
     collection: str,
-    rows: Places,
-    to: Callable[[], Places],
-    room: Pixels,
-    reader: Reader,
+    rows: RowIndex,
+    targets: Callable[[], RowIndex],
+    pixels: WindowPixels,
+    reader: PixelReader,
     tokens: tuple[bytes, ...],
 ) -> Iterator[Callable[[], None]]:
-    """What is to be done so that some rows of one collection, ascending, get their pixels.
+    """Functions that together read the pixels of some rows of one collection.
 
     Args:
-        plan: What there is.
-        collection: Theirs.
-        rows: Of the index, ascending.
-        to: Says where in the room each goes.
-        room: For them, and their masks.
+        plan: The plan.
+        collection: Collection of the rows.
+        rows: Rows of the index, ascending.
+        targets: Returns the position in `pixels` of each row.
+        pixels: Receives images and masks.
         reader: Reads them.
-        tokens: See `Wanted.tokens`.
+        tokens: See `ImageRequest.tokens`.
     """
-    images = partial(_images, plan, collection, rows, to, room.images, tokens)
-    yield from reader.parts(tokens, images)
-    if room.masks is None:
+    request = partial(_request_images, plan, collection, rows, targets, pixels.images, tokens)
+    yield from reader.divide(tokens, request)
+    if pixels.masks is None:
         return
-    own = _index_of(plan, rows)
+    own = _index_rows(plan, rows)
     collections = own["mask_collection"].combine_chunks()
-    for named in pc.unique(collections).to_pylist():
-        of = np.flatnonzero(pc.equal(collections, named).to_numpy(zero_copy_only=False))
-        yield partial(_read_masks, plan, named, own.take(pa.array(of)), of, to, room.masks, reader)
+    for name in pc.unique(collections).to_pylist():
+        of = np.flatnonzero(pc.equal(collections, name).to_numpy(zero_copy_only=False))
+        own_masks = own.take(pa.array(of))
+        yield partial(_read_masks, plan, name, own_masks, of, targets, pixels.masks, reader)
 
 
-def _images(
+def _request_images(
     plan: KuduPlan,
     collection: str,
-    rows: Places,
-    to: Callable[[], Places],
-    room: Any,
+    rows: RowIndex,
+    targets: Callable[[], RowIndex],
+    memory: Any,
     tokens: tuple[bytes, ...],
-) -> tuple[Wanted, Sink]:
-    """Images of rows, and the way into their room."""
-    own = _index_of(plan, rows)
+) -> tuple[ImageRequest, Sink]:
+    own = _index_rows(plan, rows)
     codes = own["shape"].to_numpy()
     ids = own["image_id"]
-    # One chunk is taken as it is: to combine it would copy it.
+    # A single chunk is used as it is: combine_chunks would copy it.
     known = ids.chunk(0) if ids.num_chunks == 1 else ids.combine_chunks()
-    wanted = Wanted(collection, known, plan.sizes[codes], tokens)
-    return wanted, sink_of(room, to(), _shapes(plan, room, codes))
+    request = ImageRequest(collection, known, plan.sizes[codes], tokens)
+    return request, sink_for(memory, targets(), _shapes(plan, memory, codes))
 
 
 def _read_masks(
     plan: KuduPlan,
     collection: str,
     own: pa.Table,
-    of: Places,
-    to: Callable[[], Places],
-    room: Any,
-    reader: Reader,
+    of: RowIndex,
+    targets: Callable[[], RowIndex],
+    memory: Any,
+    reader: PixelReader,
 ) -> None:
-    """Reads masks, which come in the order of their images, and may be shared: each is read once."""
+    """Reads masks, each once: rows are in the order of images, and several may share a mask."""
     ids = own["mask_id"].combine_chunks()
     known = pc.unique(ids).sort()
-    place = pc.index_in(ids, value_set=known).to_numpy()
-    shape_of = own["mask_shape"].to_numpy()
-    codes = np.empty(len(known), shape_of.dtype)
-    codes[place] = shape_of
-    held: list[Any] = [None] * len(known)
-    sink = sink_of(held, np.arange(len(known)), _shapes(plan, held, codes))
-    reader.read(Wanted(collection, known, plan.sizes[codes]), sink)
-    for row, one in zip(to()[of].tolist(), place.tolist(), strict=True):
-        room[row] = held[one]
+    positions = pc.index_in(ids, value_set=known).to_numpy()
+    shape_codes = own["mask_shape"].to_numpy()
+    codes = np.empty(len(known), shape_codes.dtype)
+    codes[positions] = shape_codes
+    masks: list[Any] = [None] * len(known)
+    sink = sink_for(masks, np.arange(len(known)), _shapes(plan, masks, codes))
+    reader.read(ImageRequest(collection, known, plan.sizes[codes]), sink)
+    for target, position in zip(targets()[of].tolist(), positions.tolist(), strict=True):
+        memory[target] = masks[position]
 
 
-def _index_of(plan: KuduPlan, rows: Places) -> pa.Table:
-    """Rows of the index, ascending; a slice where they lie side by side."""
+def _index_rows(plan: KuduPlan, rows: RowIndex) -> pa.Table:
+    """Rows of the index, ascending; a slice where they are adjacent."""
     if rows[-1] - rows[0] == len(rows) - 1:
         return plan.index.slice(int(rows[0]), len(rows))
     return plan.index.take(pa.array(rows))
 
 
-def _shapes(plan: KuduPlan, room: Any, codes: Places) -> list[ShapeOf]:
-    """The shape of each image, for a room that holds several."""
-    return [plan.shapes[code] for code in codes.tolist()] if isinstance(room, list) else []
+def _shapes(plan: KuduPlan, memory: Any, codes: RowIndex) -> list[ShapeOf]:
+    """The shape of each image, where `memory` needs it."""
+    return [plan.shapes[code] for code in codes.tolist()] if isinstance(memory, list) else []
 
 
-def _part_of(window: Window, rows: slice) -> Places:
-    return window.places[rows]
+def _positions_of(window: Window, rows: slice) -> RowIndex:
+    return window.positions[rows]
 
 
-def room_of(plan: KuduPlan, rows: int, first: int = 0) -> Pixels:
-    """Room for images of a plan, and for their masks; see `room_for`."""
+def allocate_window(plan: KuduPlan, rows: int, first: int = 0) -> WindowPixels:
+    """Allocates memory for images of a plan, and for their masks; see `allocate`."""
     masks = plan.target == "mask"
-    return Pixels(
-        room_for(rows, plan.image_shapes, first),
-        room_for(rows, plan.mask_shapes, first) if masks else None,
+    return WindowPixels(
+        allocate(rows, plan.image_shapes, first),
+        allocate(rows, plan.mask_shapes, first) if masks else None,
     )

@@ -1,4 +1,4 @@
-"""Rows of a plan, read ahead of whoever takes them in order; others are looked up."""
+"""Rows of a plan, read ahead of a consumer that takes them in order; other rows are looked up."""
 
 from __future__ import annotations
 
@@ -12,29 +12,36 @@ import numpy.typing as npt
 
 from labelmill.feed.batches.options import Feeding
 from labelmill.feed.files.columns import About
-from labelmill.feed.maps.elements import joined
+from labelmill.feed.maps.elements import concatenate
+from labelmill.feed.order.permutation import RowIndex
 from labelmill.feed.rows.targets import Classes, OneClass
 from labelmill.live.kudu.plan import KuduPlan
-from labelmill.live.kudu.prefetch import Filled, Filling, Pixels, reads_of, room_of
-from labelmill.live.kudu.reader import Places, Reader
-from labelmill.live.kudu.window_order import Coming, WindowOrder
+from labelmill.live.kudu.prefetch import (
+    LoadedWindow,
+    WindowLoader,
+    WindowPixels,
+    allocate_window,
+    reads_of,
+)
+from labelmill.live.kudu.reader import BatchKey, PixelReader
+from labelmill.live.kudu.window_order import Expected, WindowOrder
 from labelmill.store.client import RowClient
 
 
 class KuduRows:
-    """`labelmill.feed.batches.cache.Taking` over a plan, for one consumer.
+    """Rows of a plan as a `labelmill.feed.batches.cache.RowSource`, for one consumer.
 
     Args:
-        plan: What there is.
+        plan: The plan.
         client: Open client.
-        patience_s: For how long Kudu may not answer before it is an error.
-        readers: Threads that read.
+        patience_s: Seconds without an answer from Kudu after which it is an error.
+        readers: Number of threads that read.
         feeding: Order and epochs of a pass.
-        window_bytes: Pixels that rows are shuffled among.
+        window_bytes: Bytes of pixels among which rows are shuffled.
 
     Attributes:
-        order: Of the rows; what it is asked for is read ahead.
-        target: Classes; None where no class is learned.
+        order: Order of the rows; rows that it returns are read ahead.
+        target: Classes; None where the target is not a class.
     """
 
     def __init__(
@@ -48,130 +55,133 @@ class KuduRows:
     ) -> None:
         self._plan, self._client, self._epochs = plan, client, feeding.epochs
         self._patience, self._readers, self._batch = patience_s, readers, feeding.batch
-        self._coming: Coming | None = None
+        self._expected: Expected | None = None
         self._next = (-1, 0)
-        self._orders: dict[tuple[bytes, int], npt.NDArray[np.int32]] = {}
-        self._held: deque[Filled] = deque()
-        self._filling: Filling | None = None
-        self.target = target_of(plan)
+        self._positions: dict[BatchKey, npt.NDArray[np.int32]] = {}
+        self._loaded: deque[LoadedWindow] = deque()
+        self._loader: WindowLoader | None = None
+        self.target = targets_of(plan)
         self.order = WindowOrder(
-            len(plan), feeding.seed, feeding.shuffle,
-            plan=plan, size=window_bytes, coming=self._expect, soon=self._soon,
+            len(plan), feeding.seed, feeding.shuffle, plan=plan, size=window_bytes,
+            on_rows=self._expect, on_request=self._prepare,
         )  # fmt: skip
 
     @property
     def masks(self) -> bool:
-        """Targets are masks."""
+        """Whether targets are masks."""
         return self._plan.target == "mask"
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return len(self._plan)
 
-    def take(self, rows: Places) -> tuple[Any, Any]:
+    def take(self, rows: RowIndex) -> tuple[Any, Any]:
         """Inputs and targets of rows.
 
         Raises:
-            MissingRow: Images are not there, or not whole.
+            MissingRow: Images are missing or incomplete.
             StoreUnreachable: Kudu did not answer for too long.
             StoreError: Kudu refused.
         """
-        asked = self._coming
-        # Just what the order answered with is a walk through the windows.
-        if asked is not None and asked.rows is rows:
-            found = self._walked(asked)
+        expected = self._expected
+        # Exactly the array that the order returned: the consumer walks through the windows.
+        if expected is not None and expected.rows is rows:
+            found = self._take_expected(expected)
         else:
-            found = self._looked_up(rows)
+            found = self._look_up(rows)
         if self.target is not None:
             return found.images, self.target.take(rows)
         return found.images, found.masks
 
-    def _expect(self, asked: Coming) -> None:
-        self._coming = asked
+    def _expect(self, expected: Expected) -> None:
+        self._expected = expected
 
-    def _soon(self, epoch: int, start: int) -> None:
-        if not self._goes_on(epoch, start):
-            self._begin(epoch, start)
+    def _prepare(self, epoch: int, start: int) -> None:
+        if not self._continues(epoch, start):
+            self._restart(epoch, start)
 
-    def _walked(self, asked: Coming) -> Pixels:
-        held = self._held
-        if not self._goes_on(asked.epoch, asked.start):
-            self._begin(asked.epoch, asked.start)
-        while held and (held[0].epoch != asked.epoch or held[0].window.end <= asked.start):
-            held.popleft()
-        while not held or held[-1].window.end < asked.stop:
-            coming = next(self._filling, None) if self._filling else None
-            if coming is None:
-                self._begin(asked.epoch, asked.start)
-            elif coming.epoch == asked.epoch and coming.window.end > asked.start:
-                held.append(coming)
+    def _take_expected(self, expected: Expected) -> WindowPixels:
+        epoch, start, stop, _ = expected
+        loaded = self._loaded
+        if not self._continues(epoch, start):
+            self._restart(epoch, start)
+        while loaded and (loaded[0].epoch != epoch or loaded[0].window.end <= start):
+            loaded.popleft()
+        while not loaded or loaded[-1].window.end < stop:
+            following = next(self._loader, None) if self._loader else None
+            if following is None:
+                self._restart(epoch, start)
+            elif following.epoch == epoch and following.window.end > start:
+                loaded.append(following)
         images, masks = [], []
-        for _, window, pixels in held:
-            part = slice(max(asked.start - window.begin, 0), max(asked.stop - window.begin, 0))
+        for _, window, pixels in loaded:
+            part = slice(max(start - window.begin, 0), max(stop - window.begin, 0))
             images.append(pixels.images[part])
             masks.append(pixels.masks[part] if self.masks else None)
-        self._next = (asked.epoch, asked.stop)
-        # What was given to its end is no longer kept here.
-        while held and held[0].window.end <= asked.stop:
-            held.popleft()
-        return Pixels(_side_by_side(images), _side_by_side(masks) if self.masks else None)
+        self._next = (epoch, stop)
+        # Drop windows that were taken to their end.
+        while loaded and loaded[0].window.end <= stop:
+            loaded.popleft()
+        return WindowPixels(_concat(images), _concat(masks) if self.masks else None)
 
-    def _goes_on(self, epoch: int, start: int) -> bool:
-        """Whether what is asked for is held, or comes."""
-        first = self._held[0] if self._held else None
+    def _continues(self, epoch: int, start: int) -> bool:
+        """Whether a position is loaded, or comes next."""
+        first = self._loaded[0] if self._loaded else None
         if first and first.epoch == epoch and first.window.begin <= start:
-            last = self._held[-1].window
-            return start < last.end or self._comes
-        return self._comes and (epoch, start) in (self._next, (self._next[0] + 1, 0))
+            last = self._loaded[-1].window
+            return start < last.end or self._has_more
+        return self._has_more and (epoch, start) in (self._next, (self._next[0] + 1, 0))
 
     @property
-    def _comes(self) -> bool:
-        return self._filling is not None and self._filling.left
+    def _has_more(self) -> bool:
+        return self._loader is not None and self._loader.left
 
-    def _begin(self, epoch: int, start: int) -> None:
-        self._held.clear()
-        if self._filling is not None:
-            self._filling.close()
+    def _restart(self, epoch: int, start: int) -> None:
+        self._loaded.clear()
+        if self._loader is not None:
+            self._loader.close()
         order = self.order.from_(epoch, start, self._epochs)
-        self._filling = Filling(self._plan, order, self._reader(), self._readers, self._batch)
+        self._loader = WindowLoader(
+            self._plan, order, self._open_reader(), self._readers, self._batch
+        )
         self._next = (epoch, start)
 
-    def _looked_up(self, rows: Places) -> Pixels:
-        wanted, back = np.unique(rows, return_inverse=True)
-        room = room_of(self._plan, len(wanted))
-        reader = self._reader()
+    def _look_up(self, rows: RowIndex) -> WindowPixels:
+        wanted, inverse = np.unique(rows, return_inverse=True)
+        pixels = allocate_window(self._plan, len(wanted))
+        reader = self._open_reader()
         starts = np.array([unit.start for unit in self._plan.units])
         owners = np.searchsorted(starts, wanted, side="right") - 1
         for number in np.unique(owners).tolist():
-            places = np.flatnonzero(owners == number)
+            own = np.flatnonzero(owners == number)
             collection = self._plan.units[number].collection
-            to = functools.partial(np.asarray, places)
-            for read in reads_of(self._plan, collection, wanted[places], to, room, reader, ()):
+            targets = functools.partial(np.asarray, own)
+            for read in reads_of(self._plan, collection, wanted[own], targets, pixels, reader, ()):
                 read()
-        return Pixels(_picked(room.images, back), _picked(room.masks, back))
+        return WindowPixels(_pick(pixels.images, inverse), _pick(pixels.masks, inverse))
 
-    def _reader(self) -> Reader:
+    def _open_reader(self) -> PixelReader:
         snapshot_ms, stop = self._plan.snapshot_ms, threading.Event()
-        return Reader(self._client, snapshot_ms, self._patience, stop, self._orders)
+        return PixelReader(self._client, snapshot_ms, self._patience, stop, self._positions)
 
 
-def target_of(plan: KuduPlan) -> OneClass | Classes | None:
-    """Classes of a plan's rows; None where no class is learned."""
+def targets_of(plan: KuduPlan) -> OneClass | Classes | None:
+    """Classes of a plan's rows; None where the target is not a class."""
     about = About("images", plan.target, list(plan.classes))
     if plan.target == "class":
         return OneClass(plan.index, about)
     return Classes(plan.index, about) if plan.target == "classes" else None
 
 
-def _side_by_side(parts: list[Any]) -> Any:
+def _concat(parts: list[Any]) -> Any:
     if len(parts) == 1:
         return parts[0]
     if isinstance(parts[0], list):
         return [one for part in parts for one in part]
-    return joined(parts)
+    return concatenate(parts)
 
 
-def _picked(room: Any, rows: Places) -> Any:
-    if isinstance(room, list):
-        return [room[row] for row in rows.tolist()]
-    return None if room is None else room[rows]
+def _pick(memory: Any, rows: RowIndex) -> Any:
+    if isinstance(memory, list):
+        return [memory[row] for row in rows.tolist()]
+    return None if memory is None else memory[rows]

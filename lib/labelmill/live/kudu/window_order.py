@@ -1,7 +1,7 @@
-"""In which order images come straight from Kudu: a pure function of plan, seed and epoch.
+"""The order in which images come straight from Kudu: a pure function of plan, seed and epoch.
 
-Units are read whole, a window of several at a time. Units change places within an epoch, rows within
-a window. A unit is a range of ids, which are hashes: a fair sample of its collection.
+Units are read whole, several of them form a window. Units are shuffled within an epoch, rows within a
+window. A unit is a range of ids, which are hashes, so it is a fair sample of its collection.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from labelmill.feed.order.counter_rng import key
-from labelmill.feed.order.permutation import Order, permutation
+from labelmill.feed.order.permutation import Order, RowIndex, permutation
 from labelmill.live.kudu.plan import KuduPlan, Unit
 
-Places = npt.NDArray[np.int64]
-
 _ROWS = 0xB10C
-"""Tells the draws of rows within a window from those of units."""
+"""Separates the random numbers for rows within a window from those for units."""
 
-_KEPT = 4
-"""Epochs whose windows are kept."""
+_CACHED_EPOCHS = 4
+"""Epochs whose windows are cached."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +30,10 @@ class Window:
     """Rows that are in memory together.
 
     Args:
-        units: Of the plan, in the order of the window.
-        begin: Place of its first row in the epoch.
-        end: The place after its last row.
-        keyed: What its order follows from; None: that of the units.
+        units: Units of the plan, in the order of the window.
+        begin: Position of its first row in the epoch.
+        end: Position after its last row.
+        keyed: Key of the permutation of its rows; None: they come in the order of the units.
     """
 
     units: tuple[Unit, ...]
@@ -45,27 +42,29 @@ class Window:
     keyed: int | None
 
     @functools.cached_property
-    def places(self) -> Places:
-        """Where in the window each row of the units comes, one unit after the other, ``(N,)``."""
-        places = np.arange(self.end - self.begin)
-        return places if self.keyed is None else permutation(len(places), self.keyed)(places)
+    def positions(self) -> RowIndex:
+        """Position in the window of each row of the units, one unit after the other, ``(N,)``."""
+        positions = np.arange(self.end - self.begin)
+        if self.keyed is None:
+            return positions
+        return permutation(len(positions), self.keyed)(positions)
 
     @functools.cached_property
-    def rows(self) -> Places:
+    def rows(self) -> RowIndex:
         """Rows of the index in the order in which they come, ``(N,)``."""
         own = np.concatenate([np.arange(unit.start, unit.stop) for unit in self.units])
         rows = np.empty_like(own)
-        rows[self.places] = own
+        rows[self.positions] = own
         return rows
 
 
-class Coming(NamedTuple):
-    """Rows that were asked for last."""
+class Expected(NamedTuple):
+    """Rows that the order returned last, and whose pixels are expected next."""
 
     epoch: int
     start: int
     stop: int
-    rows: Places
+    rows: RowIndex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,68 +72,68 @@ class WindowOrder(Order):
     """The order of a plan's rows, epoch by epoch.
 
     Args:
-        plan: What there is.
-        size: Bytes of pixels in a window; it has one unit at least.
-        coming: Is told what was asked for, so that it is known again.
-        soon: Is told which epoch and place are asked for, before their rows are worked out.
+        plan: The plan.
+        size: Most bytes of pixels in a window; it has at least one unit.
+        on_rows: Called with the rows that are returned, so that the reader recognises them.
+        on_request: Called with the requested epoch and position before the rows are computed.
     """
 
     plan: KuduPlan
     size: int
-    coming: Callable[[Coming], None]
-    soon: Callable[[int, int], None] = lambda epoch, start: None
+    on_rows: Callable[[Expected], None]
+    on_request: Callable[[int, int], None] = lambda epoch, start: None
 
-    def at(self, epoch: int, start: int, stop: int) -> tuple[Places, Places]:
+    def at(self, epoch: int, start: int, stop: int) -> tuple[RowIndex, RowIndex]:
         """See `Order.at`."""
-        self.soon(epoch, start)
+        self.on_request(epoch, start)
         windows = self.windows(epoch)
-        first = self._window_of(epoch, start)
+        first = self._window_at(epoch, start)
         last = bisect.bisect_left(windows, stop, lo=first, key=_begin)
         within = windows[first:last] if start < stop else ()
         rows = np.concatenate(
             [np.zeros(0, np.int64)]
             + [w.rows[max(start - w.begin, 0) : stop - w.begin] for w in within]
         )
-        self.coming(Coming(epoch, start, stop, rows))
+        self.on_rows(Expected(epoch, start, stop, rows))
         return rows, np.arange(start, stop)
 
     def reach(self, epoch: int, start: int) -> int:
-        """Where the window ends: what comes after it may not be read yet."""
-        return self.windows(epoch)[self._window_of(epoch, start)].end
+        """Where the window ends: rows after it may not have been read yet."""
+        return self.windows(epoch)[self._window_at(epoch, start)].end
 
     def from_(self, epoch: int, start: int, epochs: int | None) -> Iterator[tuple[int, Window]]:
-        """Epochs and windows, from the one that holds a place to the end of a pass.
+        """Epochs and windows, from the one that contains a position to the end of a pass.
 
         Args:
-            epoch: The first.
-            start: Place in it.
-            epochs: Of a pass, which ends at multiples of it; None: without end.
+            epoch: First epoch.
+            start: Position in it.
+            epochs: Epochs of a pass, which ends at a multiple of it; None: unbounded.
         """
         end = None if epochs is None else (epoch // epochs + 1) * epochs
         while end is None or epoch < end:
-            for window in self.windows(epoch)[self._window_of(epoch, start) :]:
+            for window in self.windows(epoch)[self._window_at(epoch, start) :]:
                 yield epoch, window
             epoch, start = epoch + 1, 0
 
     def windows(self, epoch: int) -> tuple[Window, ...]:
-        """The windows of an epoch; those of another seed or epoch are others."""
+        """The windows of an epoch; they differ by seed and epoch."""
         shuffled = epoch if self.shuffle else None
-        found = self._known.get(shuffled)
+        found = self._cache.get(shuffled)
         if found is None:
-            found = _windows(self.plan.units, self.seed, shuffled, self.size)
-            # Whoever reads ahead may be an epoch further than whoever takes.
-            for old in list(self._known)[: 1 - _KEPT]:
-                self._known.pop(old, None)
-            self._known[shuffled] = found
+            found = _divide_into_windows(self.plan.units, self.seed, shuffled, self.size)
+            # Threads that read ahead may be one epoch further than the consumer.
+            for old in list(self._cache)[: 1 - _CACHED_EPOCHS]:
+                self._cache.pop(old, None)
+            self._cache[shuffled] = found
         return found
 
-    def _window_of(self, epoch: int, place: int) -> int:
-        """Number of the window that a place is in."""
-        return bisect.bisect_right(self.windows(epoch), place, key=_end)
+    def _window_at(self, epoch: int, position: int) -> int:
+        """Number of the window that contains a position."""
+        return bisect.bisect_right(self.windows(epoch), position, key=_end)
 
     @functools.cached_property
-    def _known(self) -> dict[int | None, tuple[Window, ...]]:
-        # Kept with the order: to find them by all their units would look at each, for every batch.
+    def _cache(self) -> dict[int | None, tuple[Window, ...]]:
+        # Not an lru_cache: its key would hash all units again for every batch.
         return {}
 
 
@@ -146,22 +145,22 @@ def _end(window: Window) -> int:
     return window.end
 
 
-def _windows(
+def _divide_into_windows(
     units: tuple[Unit, ...], seed: int, epoch: int | None, size: int
 ) -> tuple[Window, ...]:
     numbers = np.arange(len(units))
     if epoch is not None:
         numbers = permutation(len(units), key(seed, epoch))(numbers)
-    found: list[Window] = []
+    windows: list[Window] = []
     held: list[Unit] = []
     begin = end = bytes_held = 0
     for unit in [*(units[number] for number in numbers.tolist()), None]:
         if held and (unit is None or bytes_held + unit.size > size):
-            keyed = None if epoch is None else key(seed, epoch, _ROWS, len(found))
-            found.append(Window(tuple(held), begin, end, keyed))
+            keyed = None if epoch is None else key(seed, epoch, _ROWS, len(windows))
+            windows.append(Window(tuple(held), begin, end, keyed))
             begin, held, bytes_held = end, [], 0
         if unit is not None:
             held.append(unit)
             end += unit.stop - unit.start
             bytes_held += unit.size
-    return tuple(found)
+    return tuple(windows)

@@ -12,9 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.spark.arrow import struct_type
 from labelmill.spark.errors import room_for_rows
-from labelmill.sql.plan.reader import selection
-from labelmill.sql.pushdown.match import plain
-from labelmill.sql.pushdown.scan import NoRoomError, plain_answer
+from labelmill.sql.plan.reader import read_selection
+from labelmill.sql.pushdown.match import match_query
+from labelmill.sql.pushdown.scan import ResultTooLargeError, scan_query
 from labelmill.store.client import RowClient
 from labelmill.training_sets.assembly.spool import Spool
 
@@ -41,10 +41,10 @@ def collect_rows(client: RowClient, rows: DataFrame, snapshot_ms: int, spool: Sp
         StoreError: Kudu refused.
         StoreUnreachable: Kudu did not answer in time.
     """
-    query = plain(selection(rows))
+    query = match_query(read_selection(rows))
     if query is not None:
-        with suppress(NoRoomError):  # Spark's executors may drop what does not fit here
-            return plain_answer(client, query, snapshot_ms, _driver_limit(rows.sparkSession))
+        with suppress(ResultTooLargeError):  # Spark's executors may drop what does not fit here
+            return scan_query(client, query, snapshot_ms, _driver_limit(rows.sparkSession))
     with room_for_rows():
         if "pixels" in rows.columns:
             batches = [_move_pixels_to_spool(batch, spool) for batch in _stream_batches(rows)]

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from labelmill.domain.splits.hashing import SPLITS
+from labelmill.domain.splits.hashing import SPLITS, SPLITS_SHOWN
 from labelmill.errors import InputError
 from labelmill.feed.files.columns import About
 from labelmill.feed.files.locations import local_path
@@ -31,7 +31,7 @@ from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.sql import catalogue
 from labelmill.sql.history import refuse_forgotten_rows
-from labelmill.sql.snapshot import settle, taken
+from labelmill.sql.snapshot import resolve_snapshot, wait_for_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import TRAINING_SETS
@@ -106,7 +106,7 @@ def freeze(
     refuse_long(name, sql)
     check_writable(root)
     report = Report("freeze_training_set")
-    at = taken(snapshot_ms)
+    at = resolve_snapshot(snapshot_ms)
     with SparkProgress(spark, f"freeze {name}"), ExitStack() as done:
         # The row client's JVM takes a second to start; Spark plans meanwhile.
         opening = done.enter_context(ThreadPoolExecutor(1)).submit(_open_client, settings, at)
@@ -117,7 +117,7 @@ def freeze(
         schema = read_schema(answered, settings, chosen.no_target, chosen.group_by)
         question = select_columns(answered, schema)
         client = opening.result()
-        settle(at)  # nothing has been read yet
+        wait_for_snapshot(at)  # nothing has been read yet
         spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
         with spark_errors(f"freezing {name}", settings):
             # The unsorted table is not kept: it would double the memory.
@@ -233,5 +233,6 @@ def _fill_report(
 def _histogram_rows(
     histogram: dict[str, dict[str, int]], classes: list[str]
 ) -> list[dict[str, object]]:
-    in_order = ("train", "validation", "test")
-    return [{"class": c, **{s: histogram.get(s, {}).get(c, 0) for s in in_order}} for c in classes]
+    return [
+        {"class": c, **{s: histogram.get(s, {}).get(c, 0) for s in SPLITS_SHOWN}} for c in classes
+    ]

@@ -16,7 +16,7 @@ from labelmill.errors import InputError, UnknownName
 from labelmill.feed.files.columns import SHAPE, Kind, Target, columns_of, feature_type, key_of
 from labelmill.feed.files.target_columns import TARGET_COLUMNS, find_target
 from labelmill.settings import Settings
-from labelmill.sql.image_columns import TYPES, refuse_twice
+from labelmill.sql.image_columns import TYPES, refuse_duplicate_columns
 from labelmill.store.schema.tables import IMAGES
 from labelmill.training_sets.assembly.groups import GROUP
 
@@ -75,7 +75,7 @@ def read_schema(
         UnknownName: A required column is missing.
     """
     names = df.columns
-    refuse_twice(names)
+    refuse_duplicate_columns(names)
     kind = _kind(names)
     if "collection" not in names:
         raise UnknownName(

@@ -12,7 +12,7 @@ from labelmill.feed.files.columns import Target
 from labelmill.pipelines.freeze.query_schema import QuerySchema, read_schema
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
-from labelmill.sql.analysis_errors import MISFIT
+from labelmill.sql.analysis_errors import DOES_NOT_FIT
 from labelmill.sql.named_slices import NamedSlice
 
 _TARGETS: dict[Target, str] = {
@@ -74,7 +74,7 @@ def _read_schema(answer: DataFrame, settings: Settings) -> QuerySchema:
 def _explain_null(error: InputError, named: NamedSlice, given: Mapping[str, str]) -> InputError:
     """The error, with the parameters to give where a null may be the cause (`limit :n`)."""
     asked = [p.name for p in named.parameters if p.default is None and p.name not in given]
-    if not asked or not str(error).startswith(MISFIT):
+    if not asked or not str(error).startswith(DOES_NOT_FIT):
         return error
     return InputError(
         f"{error} (with null for {', '.join(asked)}); give "

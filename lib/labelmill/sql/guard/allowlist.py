@@ -1,20 +1,20 @@
 """What a query over the catalogue may consist of; anything not listed here is refused.
 
-Names of Spark 3.5's classes in ``org.apache.spark.sql.catalyst`` as its parser produces them, and
-of SQL functions. Left out on purpose: functions that call Java or read the environment
+Names of Spark 3.5's classes in ``org.apache.spark.sql.catalyst``, as its parser produces them, and
+of SQL functions. Deliberately left out: functions that call Java or read the environment
 (``reflect``, ``java_method``, ``input_file_name``, ``current_user``, ``version``), XML functions
-(external entities), ``raise_error``, and everything with effects.
+(external entities), ``raise_error``, and everything with side effects.
 """
 
 from __future__ import annotations
 
 
-def listed(text: str) -> frozenset[str]:
-    """The words of a text."""
+def split_words(text: str) -> frozenset[str]:
+    """The words of a text, separated by white space."""
     return frozenset(text.split())
 
 
-PLANS = listed(
+PLANS = split_words(
     """
     Project Filter Aggregate UnresolvedHaving Sort GlobalLimit LocalLimit Offset Distinct
     Union Intersect Except Join LateralJoin SubqueryAlias UnresolvedSubqueryColumnAliases
@@ -24,7 +24,7 @@ PLANS = listed(
     """
 )
 
-EXPRESSIONS = listed(
+EXPRESSIONS = split_words(
     """
     UnresolvedAttribute UnresolvedAlias UnresolvedStar UnresolvedRegex UnresolvedFunction
     UnresolvedGenerator UnresolvedExtractValue UnresolvedWindowExpression
@@ -45,16 +45,16 @@ EXPRESSIONS = listed(
     """
 )
 
-PARTS = listed(
+PLAIN_VALUES = split_words(
     """
     Ascending Descending NullsFirst NullsLast Inner LeftOuter RightOuter FullOuter Cross LeftSemi
     LeftAnti UsingJoin NaturalJoin ExprId JoinHint AliasIdentifier FunctionIdentifier Complete
     CurrentRow RowFrame RangeFrame UnboundedPreceding UnboundedFollowing UnspecifiedFrame
     """
 )
-"""Small values inside nodes: sort directions, kinds of join, bounds of windows, ids."""
+"""Plain values inside nodes: sort directions, join types, window bounds, ids."""
 
-FUNCTIONS = listed(
+FUNCTIONS = split_words(
     """
     any any_value approx_count_distinct approx_percentile avg bit_and bit_or bit_xor bool_and bool_or
     collect_list collect_set corr count count_if covar_pop covar_samp every first first_value grouping
@@ -113,11 +113,11 @@ FUNCTIONS = listed(
     """
 )
 
-TABLE_FUNCTIONS = listed(
+TABLE_FUNCTIONS = split_words(
     "range explode explode_outer posexplode posexplode_outer inline inline_outer stack json_tuple"
 )
 
-HINTS = listed(
+HINTS = split_words(
     """
     broadcast broadcastjoin mapjoin merge shuffle_merge mergejoin shuffle_hash shuffle_replicate_nl
     coalesce repartition repartition_by_range rebalance
@@ -125,4 +125,4 @@ HINTS = listed(
 )
 
 READ_ENVIRONMENT = frozenset({"current_user", "user", "session_user"})
-"""Names that Spark answers with who runs the query, unless they are columns; no view has them."""
+"""Names that Spark resolves to the user who runs the query, unless they are columns; no view has them."""

@@ -1,8 +1,8 @@
-"""Keeps bytes from being taken for text.
+"""Keeps binary data from being used as text.
 
-Spark casts binary to string without a look at the bytes, and its text functions trust them to be
-UTF-8: ``reverse`` writes beyond its buffer where they are not, which ends the JVM. So a query tells
-bytes as text by functions that always give text.
+Spark casts binary to string without checking the bytes, and its text functions trust them to be
+UTF-8: ``reverse`` writes beyond its buffer where they are not, which ends the JVM. So a query must
+turn binary data into text with functions that always return valid text.
 """
 
 from __future__ import annotations
@@ -11,123 +11,136 @@ from collections.abc import Iterable
 from typing import Any
 
 from labelmill.errors import InputError
-from labelmill.sql.analysis_errors import MISFIT
-from labelmill.sql.plan.reader import Part
+from labelmill.sql.analysis_errors import DOES_NOT_FIT
+from labelmill.sql.plan.node import Node
 
 _SHOWN = 120
-_MAKERS = frozenset({"binary", "unhex", "unbase64", "to_binary", "try_to_binary", "encode"})
-_READERS = frozenset({"from_json", "from_csv"})
-_TELLERS = frozenset({"hex", "base64", "length", "octet_length", "bit_length"})
-_BARE = frozenset({"current_date", "current_timestamp", "localtimestamp", "current_time"})
-"""Names that Spark reads as functions of no argument, unless they are columns."""
+_RETURN_BYTES = frozenset({"binary", "unhex", "unbase64", "to_binary", "try_to_binary", "encode"})
+_PARSERS = frozenset({"from_json", "from_csv"})
+_SAFE = frozenset({"hex", "base64", "length", "octet_length", "bit_length"})
+_WITHOUT_PARENTHESES = frozenset(
+    {"current_date", "current_timestamp", "localtimestamp", "current_time"}
+)
+"""Names that Spark resolves to functions without arguments, unless they are columns."""
 
 
 def refuse_casts(casts: Iterable[tuple[Any, Any, str]]) -> None:
-    """Refuses bytes that become text, at any depth of a type.
+    """Refuses casts of binary data to text, at any depth of a type.
 
     Args:
-        casts: Of the analysed plan (`labelmill.sql.plan.reader.casts_of_bytes`).
+        casts: Of the analysed plan (`labelmill.sql.plan.reader.read_binary_casts`).
 
     Raises:
-        InputError: Says of which expression.
+        InputError: There is one; names its expression.
     """
-    for given, becomes, expression in casts:
-        if takes_for_text(given, becomes):
-            raise taken_for_text(expression)
+    for source, target, expression in casts:
+        if makes_text(source, target):
+            raise used_as_text(expression)
 
 
-def takes_for_text(given: Any, becomes: Any) -> bool:
-    """Whether a cast makes text of bytes that nobody looked at.
+def makes_text(source: Any, target: Any) -> bool:
+    """Whether a cast makes text of unchecked bytes.
 
     Args:
-        given: Type of the value, as Spark's JSON.
-        becomes: Type after the cast.
+        source: Type of the value, as Spark's JSON.
+        target: Type after the cast.
+
+    Example:
+        >>> makes_text("binary", "string"), makes_text("string", "binary")
+        (True, False)
     """
-    if _is_text(becomes):
-        return any(kind == "binary" for kind in _leaves(given))
-    pairs = zip(_inner(given), _inner(becomes), strict=False)
-    return any(takes_for_text(one, other) for one, other in pairs)
+    if _is_text(target):
+        return any(kind == "binary" for kind in _leaves(source))
+    pairs = zip(_inner(source), _inner(target), strict=False)
+    return any(makes_text(one, other) for one, other in pairs)
 
 
-def taken_constant(function: Part) -> str | None:
-    """Whether a ``reverse`` may be of bytes and computed while Spark analyses: before casts are known.
+def bytes_in_reverse(call: Node) -> str | None:
+    """What to call a ``reverse`` whose argument may be binary data that Spark computes while analysing.
 
-    What is computed so early has no columns: its bytes are made within the call.
+    That happens before casts are known. Such an argument has no columns: its bytes are made within
+    the call.
+
+    Args:
+        call: ``UnresolvedFunction``.
 
     Returns:
-        What to call it in an error.
+        A name for an error message; None when there are no such bytes.
     """
-    return "reverse(…)" if _makes_bytes(function.parts[1]) else None
+    return "reverse(…)" if _makes_bytes(call.children[1]) else None
 
 
-def taken_in_values(table: Part) -> str | None:
-    """Whether ``VALUES`` compute with bytes: Spark replaces them by what comes out, casts and all.
+def bytes_in_values(table: Node) -> str | None:
+    """What to call ``VALUES`` that compute with binary data: Spark replaces them by their results.
 
-    Bytes themselves may stand there.
+    Plain binary values are fine.
+
+    Args:
+        table: ``UnresolvedInlineTable``.
 
     Returns:
-        What to call it in an error.
+        A name for an error message; None when nothing is computed from bytes.
     """
-    for row in table.parts[1].parts:
-        for value in row.parts:
+    for row in table.children[1].children:
+        for value in row.children:
             while value.name == "Alias":
-                value = value.parts[0]
-            if _makes_bytes(_within(value)):
+                value = value.children[0]
+            if _makes_bytes(_arguments(value)):
                 return "VALUES (…)"
     return None
 
 
-def taken_for_text(expression: str) -> InputError:
-    """The error for an expression that makes text of bytes."""
+def used_as_text(expression: str) -> InputError:
+    """The error for an expression that makes text of binary data."""
     if len(expression) > _SHOWN:
         expression = expression[: _SHOWN - 1] + "…"
     return InputError(
-        f"{MISFIT}: {expression} takes bytes for text; expected "
-        "hex(…), base64(…) or decode(…, 'UTF-8'), which give text whatever the bytes are"
+        f"{DOES_NOT_FIT}: {expression} uses binary data as text; expected "
+        "hex(…), base64(…) or decode(…, 'UTF-8'), which return text for any bytes"
     )
 
 
-def _within(value: Part) -> Part:
-    """What a value is made of, where it is bytes itself; else the value."""
+def _arguments(value: Node) -> Node:
+    """What a value is computed from, if it is binary data itself; else the value."""
     if value.name == "Literal":
-        return Part("null")
-    return Part("null", value.parts) if _is_maker(value) else value
+        return Node("null")
+    return Node("null", value.children) if _returns_bytes(value) else value
 
 
-def _makes_bytes(part: Part) -> bool:
-    waiting = [part]
+def _makes_bytes(node: Node) -> bool:
+    waiting = [node]
     while waiting:
         one = waiting.pop()
-        if _is_maker(one):
+        if _returns_bytes(one):
             return True
-        # Bytes of a subquery are no constants; its own calls are looked at by themselves.
-        if ".plans.logical." not in one.kind and not _tells(one):
-            waiting.extend(one.parts)
+        # Bytes from a subquery are not constant; calls within it are checked by themselves.
+        if ".plans.logical." not in one.kind and not _is_safe(one):
+            waiting.extend(one.children)
     return False
 
 
-def _is_maker(part: Part) -> bool:
-    if part.name == "Literal":
-        return any(one.name == "BinaryType" for one in part.parts)
-    if part.name == "Cast":
-        return "binary" in [one.name.lower().removesuffix("type") for one in part.parts[1:2]]
-    name = _called(part)
-    return name in _MAKERS or (name in _READERS and _is_constant(part))
+def _returns_bytes(node: Node) -> bool:
+    if node.name == "Literal":
+        return any(one.name == "BinaryType" for one in node.children)
+    if node.name == "Cast":
+        return "binary" in [one.name.lower().removesuffix("type") for one in node.children[1:2]]
+    name = _function_name(node)
+    return name in _RETURN_BYTES or (name in _PARSERS and _is_constant(node))
 
 
-def _tells(part: Part) -> bool:
-    # decode with more arguments is another function, which hands on one of them.
-    name = _called(part)
-    return name in _TELLERS or (name == "decode" and len(part.parts[1].parts) == 2)
+def _is_safe(node: Node) -> bool:
+    # decode with more arguments is another function, which returns one of them.
+    name = _function_name(node)
+    return name in _SAFE or (name == "decode" and len(node.children[1].children) == 2)
 
 
-def _called(part: Part) -> str:
-    return part.parts[0].texts()[-1].lower() if part.name == "UnresolvedFunction" else ""
+def _function_name(node: Node) -> str:
+    return node.children[0].texts()[-1].lower() if node.name == "UnresolvedFunction" else ""
 
 
-def _is_constant(part: Part) -> bool:
-    names = [one.parts[0].texts() for one in part.everything() if one.name == "UnresolvedAttribute"]
-    return all(len(name) == 1 and name[0].lower() in _BARE for name in names)
+def _is_constant(node: Node) -> bool:
+    names = [one.children[0].texts() for one in node.walk() if one.name == "UnresolvedAttribute"]
+    return all(len(name) == 1 and name[0].lower() in _WITHOUT_PARENTHESES for name in names)
 
 
 def _is_text(kind: Any) -> bool:

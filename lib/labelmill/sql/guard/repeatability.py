@@ -1,8 +1,8 @@
-"""What a query may not hold if it must answer the same each time on the same snapshot.
+"""What a query must not contain if it has to give the same answer each time on the same snapshot.
 
-Refused: what rolls dice, reads a clock, or depends on which row Spark happens to meet first. Rows
-that tie in an ``ORDER BY`` stand in any order, so where their order matters (``LIMIT``,
-``row_number``, frames of rows …) it must name a column of the view's key.
+Refused: whatever draws random numbers, reads a clock, or depends on which row Spark happens to meet
+first. Rows that tie in an ``ORDER BY`` come in any order, so where their order matters (``LIMIT``,
+``row_number``, frames of rows …) the order must name a column of the view's key.
 """
 
 from __future__ import annotations
@@ -11,151 +11,208 @@ import re
 from collections.abc import Mapping
 
 from labelmill.errors import QueryRefused
-from labelmill.sql.guard import nondeterministic as unsure
-from labelmill.sql.guard.allowlist import listed
-from labelmill.sql.plan.reader import Part
+from labelmill.sql.guard import nondeterministic
+from labelmill.sql.guard.allowlist import split_words
+from labelmill.sql.plan.node import Node
+from labelmill.sql.sampling import Sample
 from labelmill.sql.view_keys import KEY_COLUMNS
 
 _SAMPLE = re.compile(r"tablesample\b", re.IGNORECASE)
-# A time without a day is one of today.
+# A time without a date means today's.
 _SPECIAL = re.compile(r"\b(now|today|tomorrow|yesterday)\b|'\s*T?\d{1,2}:", re.IGNORECASE)
-_UNARY = listed(
+_UNARY = split_words(
     """
     Project Filter UnresolvedHaving SubqueryAlias UnresolvedSubqueryColumnAliases Sort
     WithWindowDefinition Offset LocalLimit GlobalLimit
     """
 )
-_NO_VIEW = listed("UnresolvedInlineTable UnresolvedTableValuedFunction OneRowRelation")
+_NO_VIEW = split_words("UnresolvedInlineTable UnresolvedTableValuedFunction OneRowRelation")
 
 
-def refuse_function(name: str) -> None:
-    """Refuses a function of `guard_unsure.ADVICE`."""
-    if name in unsure.ADVICE:
+def require_deterministic(name: str) -> None:
+    """Refuses a function of `nondeterministic.ADVICE`.
+
+    Args:
+        name: Lower case.
+
+    Raises:
+        QueryRefused: The function is one of them; says what to use instead.
+    """
+    if name in nondeterministic.ADVICE:
         raise QueryRefused(
-            f"{name} may answer otherwise when the query runs again, so a training set cannot be "
-            f"made of it; {unsure.ADVICE[name].format(name)}"
+            f"{name} may return something else when the query runs again, so a training set cannot "
+            f"be made from it; {nondeterministic.ADVICE[name].format(name)}"
         )
 
 
-def refuse_special_time(part: Part, sql: str) -> None:
-    """Refuses ``timestamp 'now'``: the parser writes the present into the plan.
+def refuse_special_time(literal: Node, sql: str) -> None:
+    """Refuses ``timestamp 'now'``, for which the parser writes the present into the plan.
 
     Args:
-        part: A literal.
-        sql: The query, in which the literal's own text is looked at.
+        literal: A ``Literal``.
+        sql: The query, which has the literal's own text.
+
+    Raises:
+        QueryRefused: The literal depends on the time of day at which the query is parsed.
     """
-    if part.start >= 0 and part.parts[1].name in ("DateType", "TimestampType", "TimestampNTZType"):
-        text = sql[part.start : part.stop + 1]
+    times = ("DateType", "TimestampType", "TimestampNTZType")
+    if literal.start >= 0 and literal.children[1].name in times:
+        text = sql[literal.start : literal.stop + 1]
         if _SPECIAL.search(text):
             raise QueryRefused(
                 f"{text} is another time when the query runs again, so a training set cannot be "
-                f"made of it; {unsure.CLOCK}"
+                f"made from it; {nondeterministic.CLOCK}"
             )
 
 
-def refuse_any_rows(part: Part, sql: str, sure: frozenset[str], loose: bool) -> None:
-    """Refuses ``LIMIT`` and ``OFFSET`` whose rows are not settled by an ``ORDER BY``.
+def require_ordered_limit(
+    limit: Node, sql: str, total_order: frozenset[str], over_groups: bool
+) -> None:
+    """Refuses ``LIMIT`` and ``OFFSET`` whose rows no ``ORDER BY`` determines.
 
     Args:
-        part: ``LocalLimit`` or ``Offset``.
+        limit: ``LocalLimit`` or ``Offset``.
         sql: The query.
-        sure: Columns that settle an order (`sure_columns`).
-        loose: What is below holds no rows of a view (`loose`).
+        total_order: Columns that make an order total (`total_order_columns`).
+        over_groups: The rows are groups (`is_over_groups`).
+
+    Raises:
+        QueryRefused: There is no order, or rows may tie in it.
     """
-    if part.start >= 0 and _SAMPLE.match(sql, part.start):
+    if limit.start >= 0 and _SAMPLE.match(sql, limit.start):
         raise QueryRefused(
-            "TABLESAMPLE (n ROWS) takes any rows, so a training set cannot be made of it; use "
-            "TABLESAMPLE (n PERCENT), or `order by xxhash64(image_id) limit n`"
+            "TABLESAMPLE (n ROWS) takes arbitrary rows, so a training set cannot be made from it; "
+            "use TABLESAMPLE (n PERCENT), or `order by xxhash64(image_id) limit n`"
         )
-    below = part.parts[-1]
-    if part.name == "LocalLimit" and below.name == "Offset":
-        below = below.parts[-1]
-    # Sort(order, whether it is the whole answer's and no partition's, child)
-    if below.name != "Sort" or below.parts[1].text != "true":
-        word = "OFFSET" if part.name == "Offset" else "LIMIT"
+    below = limit.children[-1]
+    if limit.name == "LocalLimit" and below.name == "Offset":
+        below = below.children[-1]
+    # Sort(order, whether it sorts the whole answer rather than each partition, child)
+    if below.name != "Sort" or below.children[1].text != "true":
+        word = "OFFSET" if limit.name == "Offset" else "LIMIT"
         raise QueryRefused(
-            f"{word} without ORDER BY takes any rows, so a training set cannot be made of it; add "
-            "for example `order by image_id`"
+            f"{word} without ORDER BY takes arbitrary rows, so a training set cannot be made from "
+            "it; add for example `order by image_id`"
         )
-    if not (loose or orders(below.parts[0], sure | {"all"})):
-        raise QueryRefused(_ties("ORDER BY … LIMIT", below, sql))
+    if not (over_groups or is_total_order(below.children[0], total_order | {"all"})):
+        raise QueryRefused(_tie_message("ORDER BY … LIMIT", below, sql))
 
 
-def refuse_ties(function: Part, spec: Part | None, sql: str, sure: frozenset[str]) -> None:
-    """Refuses a window function whose answer depends on how rows tie.
+def require_ordered_window(
+    function: Node, spec: Node | None, sql: str, total_order: frozenset[str]
+) -> None:
+    """Refuses a window function whose result depends on how rows tie.
 
     Args:
         function: What is before ``OVER``.
         spec: ``WindowSpecDefinition``; None when the query does not define it.
         sql: The query.
-        sure: Columns that settle an order.
+        total_order: Columns that make an order total.
+
+    Raises:
+        QueryRefused: The function depends on the order of its rows, and rows may tie in it.
     """
-    name = next((n for n in map(_function, function.everything()) if n), "")
+    name = next((n for n in map(_function_name, function.walk()) if n), "")
     # WindowSpecDefinition(partition, order, frame); SpecifiedWindowFrame(kind, lower, upper)
-    by_rows = spec is not None and _counts_rows(spec.parts[2])
-    if (name in unsure.BY_ORDER or by_rows) and not (spec and orders(spec.parts[1], sure)):
-        raise QueryRefused(_ties(f"{name}() over (…)", spec or function, sql))
+    by_rows = spec is not None and _counts_rows(spec.children[2])
+    depends = name in nondeterministic.ORDER_DEPENDENT or by_rows
+    if depends and not (spec and is_total_order(spec.children[1], total_order)):
+        raise QueryRefused(_tie_message(f"{name}() over (…)", spec or function, sql))
 
 
-def orders(by: Part, sure: frozenset[str]) -> bool:
-    """Whether an order names a column of `sure`, bare or within an expression such as a hash.
+def sample_of(node: Node, ctes: Mapping[str, bool]) -> Sample:
+    """The sample that a ``TABLESAMPLE`` draws from a view.
 
     Args:
-        by: List of ``SortOrder``.
-        sure: Lower-case names.
+        node: ``Sample``.
+        ctes: Names of WITH in scope.
+
+    Raises:
+        QueryRefused: It samples anything but a view.
     """
-    return any(
-        part.name == "UnresolvedAttribute" and part.parts[0].texts()[-1].lower() in sure
-        for part in by.everything()
+    # Sample(lower bound, upper bound, with replacement, seed, child)
+    _, share, _, seed, below = node.children
+    named = below.name != "UnresolvedRelation"
+    while below.name in ("SubqueryAlias", "UnresolvedSubqueryColumnAliases"):
+        below = below.children[-1]
+    view = ".".join(below.children[0].texts()).lower()
+    if below.name != "UnresolvedRelation" or view in ctes:
+        raise QueryRefused(
+            "TABLESAMPLE over a subquery, a join or a name of WITH draws other rows when the query "
+            "runs again, so a training set cannot be made from it; sample a view (`images "
+            "tablesample (10 percent) repeatable (7)`), or use a hash of the id, for example "
+            "`where pmod(xxhash64(image_id), 10) = 0`"
+        )
+    return Sample(
+        view,
+        float(share.text or 0),
+        int(seed.text or 0),
+        (below.start, below.stop),
+        (node.start, node.stop),
+        named,
     )
 
 
-def sure_columns(plan: Part) -> frozenset[str]:
-    """Columns that settle an order: those of keys, and what the query calls them."""
+def is_total_order(order: Node, total_order: frozenset[str]) -> bool:
+    """Whether an order names a column of `total_order`, bare or within an expression such as a hash.
+
+    Args:
+        order: List of ``SortOrder``.
+        total_order: Lower-case names.
+    """
+    return any(
+        node.name == "UnresolvedAttribute" and node.children[0].texts()[-1].lower() in total_order
+        for node in order.walk()
+    )
+
+
+def total_order_columns(plan: Node) -> frozenset[str]:
+    """Columns that make an order total: those of keys, and the query's aliases for them."""
     aliases = {
-        part.parts[1].text.lower()
-        for part in plan.everything()
-        if part.name == "Alias"
-        and part.parts[1].text is not None
-        and part.parts[0].name == "UnresolvedAttribute"
-        and part.parts[0].parts[0].texts()[-1].lower() in KEY_COLUMNS
+        node.children[1].text.lower()
+        for node in plan.walk()
+        if node.name == "Alias"
+        and node.children[1].text is not None
+        and node.children[0].name == "UnresolvedAttribute"
+        and node.children[0].children[0].texts()[-1].lower() in KEY_COLUMNS
     }
     return KEY_COLUMNS | aliases
 
 
-def loose(plan: Part, ctes: Mapping[str, bool]) -> bool:
-    """Whether a plan's rows are groups or made up, so that no column of a key is left to order by.
+def is_over_groups(plan: Node, ctes: Mapping[str, bool]) -> bool:
+    """Whether a plan's rows are groups or constants, so that no key column is left to order by.
 
-    How such rows tie is for the query's author to know.
+    Only the query's author knows whether such rows can tie.
 
     Args:
         plan: A plan.
-        ctes: Names of WITH in scope → whether theirs are.
+        ctes: Names of WITH in scope → whether their rows are groups.
     """
     while plan.name in _UNARY:
-        plan = plan.parts[-1]
+        plan = plan.children[-1]
     if plan.name == "UnresolvedRelation":
-        return ctes.get(".".join(plan.parts[0].texts()).lower(), False)
+        return ctes.get(".".join(plan.children[0].texts()).lower(), False)
     return plan.name in ("Aggregate", "Distinct") or plan.name in _NO_VIEW
 
 
-def _function(part: Part) -> str:
-    if part.name == "UnresolvedFunction":
-        return part.parts[0].texts()[-1].lower()
-    return unsure.CLASSES.get(part.name, "")
+def _function_name(node: Node) -> str:
+    if node.name == "UnresolvedFunction":
+        return node.children[0].texts()[-1].lower()
+    return nondeterministic.CLASSES.get(node.name, "")
 
 
-def _counts_rows(frame: Part) -> bool:
-    if frame.name != "SpecifiedWindowFrame" or frame.parts[0].name != "RowFrame":
+def _counts_rows(frame: Node) -> bool:
+    if frame.name != "SpecifiedWindowFrame" or frame.children[0].name != "RowFrame":
         return False
-    ends = {part.name for part in frame.parts[1:]}
+    ends = {node.name for node in frame.children[1:]}
     return ends != {"UnboundedPreceding", "UnboundedFollowing"}
 
 
-def _ties(what: str, part: Part, sql: str) -> str:
-    text = " ".join(sql[part.start : part.stop + 1].split()) if part.start >= 0 else ""
+def _tie_message(construct: str, node: Node, sql: str) -> str:
+    text = " ".join(sql[node.start : node.stop + 1].split()) if node.start >= 0 else ""
     shown = f" ({text[:80]})" if text else ""
     return (
-        f"{what}{shown}: rows that tie may stand in any order, so a training set cannot be made of "
-        "it; end the ORDER BY with a column of the view's key, for example `order by mean, image_id`"
+        f"{construct}{shown}: rows that tie may come in any order, so a training set cannot be made "
+        "from it; end the ORDER BY with a column of the view's key, for example `order by mean, "
+        "image_id`"
     )

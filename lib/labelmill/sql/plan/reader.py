@@ -1,14 +1,12 @@
-"""What Spark makes of a text, as plain data: its parsed plan, and the casts of an analysed one.
+"""Spark's view of a query as plain data: its parsed plan, and what an analysed plan casts and selects.
 
-The plan lives in the JVM, where a look at each node costs a call. `PlanReader.java` parses and reads
-it in one go, without judging; who judges (`guard_walk`) then needs no Spark.
+Plans live in the JVM, where looking at a node from Python costs a round trip. The Java classes
+beside this module read a whole plan in one call and judge nothing, so the guard needs no Spark.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,50 +14,18 @@ from weakref import WeakKeyDictionary
 from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.errors import InputError, QueryRefused
+from labelmill.sql.plan.node import Node, build_tree
+
+_PACKAGE = "labelmill.sql.plan"
+_SOURCES = ("NodeWriter", "PlanReader", "CastReader", "SelectionReader")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A node of the plan, or a value inside one.
-
-    Attributes:
-        kind: Its Java class.
-        parts: What it is made of, in the order of the class's constructor.
-        text: Of a string, number or truth value; else None.
-        start: First character in the query, counted in code points; -1 where the parser keeps none.
-        stop: Last character.
-    """
-
-    kind: str
-    parts: tuple[Part, ...] = ()
-    text: str | None = None
-    start: int = -1
-    stop: int = -1
-
-    @property
-    def name(self) -> str:
-        """The class without its package; a Scala object's ends with ``$``, which is cut."""
-        return self.kind.rsplit(".", 1)[-1].rstrip("$")
-
-    def everything(self) -> Iterator[Part]:
-        """This part and all below it, each before its own."""
-        waiting = [self]
-        while waiting:
-            part = waiting.pop()
-            yield part
-            waiting.extend(reversed(part.parts))
-
-    def texts(self) -> list[str]:
-        """The strings of a list, for example the parts of a dotted name."""
-        return [part.text for part in self.parts if part.text is not None]
-
-
-def parse(spark: SparkSession, sql: str) -> Part:
-    """Spark's parsed plan of one query.
+def parse(spark: SparkSession, sql: str) -> Node:
+    """Parses one query with Spark's parser.
 
     Raises:
         QueryRefused: Several statements.
-        InputError: Not SQL, no Unicode, or nested deeper than Spark's parser can follow.
+        InputError: Not SQL, not Unicode, or nested too deeply for Spark's parser.
     """
     if not sql.strip():
         raise InputError(
@@ -68,13 +34,15 @@ def parse(spark: SparkSession, sql: str) -> Part:
     try:
         sql.encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"the query is no Unicode text: {error.reason} at {error.start}") from None
-    answer = _parsed(spark, sql)
+        raise InputError(
+            f"the query is not Unicode text: {error.reason} at {error.start}"
+        ) from None
+    answer = _parse(spark, sql)
     if answer.startswith("["):
-        return built(json.loads(answer))
+        return build_tree(json.loads(answer))
     if answer == "^":
         raise InputError(
-            "the query is nested too deeply for Spark's parser; cut it into parts by WITH"
+            "the query is nested too deeply for Spark's parser; split it into parts with WITH"
         )
     for end in (i for i, letter in enumerate(sql) if letter == ";"):
         if sql[end + 1 :].strip(" \t\r\n;") and parses(spark, sql[:end]):
@@ -86,58 +54,60 @@ def parse(spark: SparkSession, sql: str) -> Part:
 
 
 def parses(spark: SparkSession, sql: str) -> bool:
-    """Whether a text is SQL at all."""
-    return _parsed(spark, sql).startswith("[")
+    """Whether Spark can parse a text."""
+    return _parse(spark, sql).startswith("[")
 
 
-def casts_of_bytes(answer: DataFrame) -> list[tuple[Any, Any, str]]:
-    """Casts of values that hold bytes somewhere, written or implicit; nothing runs.
-
-    Returns:
-        Type of the value, type that it becomes, both as Spark's JSON; expression of the value.
-    """
-    analysed = answer._jdf.queryExecution().analyzed()
-    return [tuple(one) for one in json.loads(_reader(answer.sparkSession).casts(analysed))]
-
-
-def selection(answer: DataFrame) -> Part:
-    """What a query does, as far as it only selects, renames, compares and joins; nothing runs.
+def read_binary_casts(df: DataFrame) -> list[tuple[Any, Any, str]]:
+    """Reads the casts, explicit or implicit, of values that contain binary data; nothing runs.
 
     Returns:
-        The analysed plan, its parts as `PlanReader.selection` says; anything else is a part without
-        parts.
+        Type of the value and type it is cast to, both as Spark's JSON; SQL of the value.
     """
-    analysed = answer._jdf.queryExecution().analyzed()
-    return built(json.loads(_reader(answer.sparkSession).selection(analysed)))
+    analysed = df._jdf.queryExecution().analyzed()
+    answer = _compiled(df.sparkSession, "CastReader").read(analysed)
+    return [tuple(cast) for cast in json.loads(answer)]
 
 
-def _parsed(spark: SparkSession, sql: str) -> str:
+def read_selection(df: DataFrame) -> Node:
+    """Reads what a query does, as far as it selects, renames, compares and joins; nothing runs.
+
+    Returns:
+        The analysed plan, with the nodes that `SelectionReader.java` lists; any other node has no
+        children.
+    """
+    analysed = df._jdf.queryExecution().analyzed()
+    return build_tree(json.loads(_compiled(df.sparkSession, "SelectionReader").read(analysed)))
+
+
+def _parse(spark: SparkSession, sql: str) -> str:
     parser = spark._jsparkSession.sessionState().sqlParser()
-    return str(_reader(spark).parse(parser, sql))
+    return str(_compiled(spark, "PlanReader").read(parser, sql))
 
 
-def built(rows: list[list[Any]]) -> Part:
-    """The tree of a list in which each part stands before its own parts (`PlanReader.read`)."""
-    done: list[Part] = []
-    # From the end: a part's own parts are then the last that were made.
-    for kind, count, start, stop, text in reversed(rows):
-        own = tuple(done.pop() for _ in range(count))
-        done.append(Part(kind, own, text, start, stop))
-    return done[0]
+_LOADERS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""Gateway to a JVM → class loader of the compiled readers."""
+
+_READERS: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+"""Gateway to a JVM → readers by name; compiling one takes longer than guarding most queries."""
 
 
-_READERS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-"""Gateway to a JVM → the reader compiled in it; compiling takes longer than most queries' guard."""
-
-
-def _reader(spark: SparkSession) -> Any:
+def _compiled(spark: SparkSession, name: str) -> Any:
+    """An instance of a Java class of this package, compiled by the compiler that Spark ships."""
     gateway: Any = spark.sparkContext._gateway
-    if gateway not in _READERS:
-        jvm = gateway.jvm
-        source = files("labelmill.sql.plan").joinpath("PlanReader.java").read_text("utf-8")
-        compiler = jvm.org.codehaus.janino.SimpleCompiler()
-        compiler.setParentClassLoader(spark._jsparkSession.getClass().getClassLoader())
-        compiler.cook(source)
-        made = compiler.getClassLoader().loadClass("labelmill.sql.plan.PlanReader")
-        _READERS[gateway] = made.newInstance()
-    return _READERS[gateway]
+    readers = _READERS.setdefault(gateway, {})
+    if name not in readers:
+        if gateway not in _LOADERS:
+            _LOADERS[gateway] = _open_loader(spark, gateway.jvm)
+        readers[name] = _LOADERS[gateway].loadClass(f"{_PACKAGE}.{name}").newInstance()
+    return readers[name]
+
+
+def _open_loader(spark: SparkSession, jvm: Any) -> Any:
+    """A class loader that compiles the sources beside this module when they are first used."""
+    sources = jvm.org.codehaus.commons.compiler.util.resource.MapResourceFinder()
+    for name in _SOURCES:
+        text = files(_PACKAGE).joinpath(f"{name}.java").read_text("utf-8")
+        sources.addResource(f"{_PACKAGE.replace('.', '/')}/{name}.java", text)
+    parent = spark._jsparkSession.getClass().getClassLoader()
+    return jvm.org.codehaus.janino.JavaSourceClassLoader(parent, sources, "utf-8")

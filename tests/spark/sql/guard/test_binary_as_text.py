@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.errors import InputError, QueryRefused
-from labelmill.sql.guard.binary_as_text import takes_for_text
+from labelmill.sql.guard.binary_as_text import makes_text
 from tests.spark.sql.guard.corpus.desk import Desk, open_desk
 
 
@@ -59,7 +59,7 @@ CONSTANT = [
 
 @pytest.mark.parametrize("sql", TAKEN)
 def test_bytes_that_become_text_are_refused_before_anything_runs(desk: Desk, sql: str) -> None:
-    with pytest.raises(InputError, match=r"takes bytes for text; expected hex\(…\), base64"):
+    with pytest.raises(InputError, match=r"uses binary data as text; expected hex\(…\), base64"):
         desk.ask(sql)
 
 
@@ -67,12 +67,12 @@ def test_bytes_that_become_text_are_refused_before_anything_runs(desk: Desk, sql
 def test_constant_bytes_that_become_text_are_refused_before_spark_computes_them(
     desk: Desk, sql: str
 ) -> None:
-    with pytest.raises(InputError, match="takes bytes for text"):
+    with pytest.raises(InputError, match="uses binary data as text"):
         desk.check(sql)
 
 
 def test_the_expression_is_named_and_an_attack_is_told_first(desk: Desk) -> None:
-    with pytest.raises(InputError, match=r"images\.pixels takes bytes"):
+    with pytest.raises(InputError, match=r"images\.pixels uses binary data"):
         desk.ask("select reverse(pixels) from images")
     with pytest.raises(QueryRefused, match="reflect"):
         desk.check("select reverse(X'f7'), reflect('a', 'b')")
@@ -94,9 +94,9 @@ def test_types_are_looked_at_to_their_depth() -> None:
     def struct(*kinds: object) -> dict[str, object]:
         return {"type": "struct", "fields": [{"type": kind} for kind in kinds]}
 
-    assert takes_for_text("binary", "string")
-    assert takes_for_text(struct("long", array("binary")), "varchar(3)")
-    assert takes_for_text(struct("long", array("binary")), struct("string", array("string")))
-    assert not takes_for_text(struct("long", "binary"), struct("string", "binary"))
-    assert not takes_for_text("string", "binary")
-    assert not takes_for_text(array("binary"), array("binary"))
+    assert makes_text("binary", "string")
+    assert makes_text(struct("long", array("binary")), "varchar(3)")
+    assert makes_text(struct("long", array("binary")), struct("string", array("string")))
+    assert not makes_text(struct("long", "binary"), struct("string", "binary"))
+    assert not makes_text("string", "binary")
+    assert not makes_text(array("binary"), array("binary"))

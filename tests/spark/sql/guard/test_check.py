@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 
 from labelmill.errors import InputError, LabelmillError, QueryRefused, UnknownName
 from labelmill.sql.catalogue import NAMES
-from labelmill.sql.guard import check as guard
+from labelmill.sql.guard.check import check_query
 from tests.spark.sql.guard.corpus import attacks, honest
 from tests.spark.sql.guard.corpus.desk import Desk, open_desk
 
@@ -56,18 +56,18 @@ def test_the_corpus_is_large_enough() -> None:
 )
 def test_refusal_names_the_construct(spark: SparkSession, sql: str, named: str) -> None:
     with pytest.raises(QueryRefused, match=named):
-        guard.check(spark, sql, VIEWS)
+        check_query(spark, sql, VIEWS)
 
 
 def test_unknown_view_suggests_the_near_one(spark: SparkSession) -> None:
     with pytest.raises(UnknownName, match="Did you mean 'images'"):
-        guard.check(spark, "select * from image", VIEWS)
+        check_query(spark, "select * from image", VIEWS)
 
 
 def test_a_name_of_with_does_not_leak_out_of_its_scope(spark: SparkSession) -> None:
     sql = "select * from (with t as (select 1) select * from t) join t"
     with pytest.raises(UnknownName, match="'t'"):
-        guard.check(spark, sql, VIEWS)
+        check_query(spark, sql, VIEWS)
 
 
 DEEP = "select " + "(" * 3000 + "1" + ")" * 3000
@@ -78,11 +78,11 @@ DEEP = "select " + "(" * 3000 + "1" + ")" * 3000
 )
 def test_what_is_no_sql_is_an_input_error(spark: SparkSession, sql: str) -> None:
     with pytest.raises(InputError):
-        guard.check(spark, sql, VIEWS)
+        check_query(spark, sql, VIEWS)
 
 
 def test_long_expressions_are_no_deep_ones(spark: SparkSession) -> None:
-    guard.check(spark, "select " + " + ".join(["mean"] * 500) + " from images", VIEWS)
+    check_query(spark, "select " + " + ".join(["mean"] * 500) + " from images", VIEWS)
 
 
 def test_what_the_query_needs_is_told(spark: SparkSession) -> None:
@@ -90,6 +90,6 @@ def test_what_the_query_needs_is_told(spark: SparkSession) -> None:
         "with images as (select * from labels where version = :v) select * from images "
         "where class = :c and exists (select 1 from Truth where class = :c)"
     )
-    checked = guard.check(spark, sql, VIEWS)
+    checked = check_query(spark, sql, VIEWS)
     assert checked.parameters == ("v", "c")
     assert checked.views == {"labels", "truth"}

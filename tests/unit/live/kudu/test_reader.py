@@ -1,4 +1,4 @@
-"""Images read in parts that threads share out; a client that answers from memory, no Kudu."""
+"""Images read in parts by several threads, from a client that answers from memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from labelmill.array_pool import ALIGNED
 from labelmill.errors import MissingRow, ScannerExpired
-from labelmill.feed.rows.pixels import ShapeOf
-from labelmill.live.kudu.buffers import room_for, sink_of
-from labelmill.live.kudu.reader import Reader, Wanted
+from labelmill.live.kudu.buffers import sink_for
+from labelmill.live.kudu.reader import PixelReader
+from labelmill.live.kudu.requests import ImageRequest
 from labelmill.store.reading.scan_retry import Stopped
 from labelmill.store.scans import Scan
 
@@ -24,7 +23,7 @@ EACH = 4
 
 
 class Answers:
-    """A client that knows two tokens, of every other image each, a batch an image.
+    """A client with two tokens, each for every other image, that returns one image per batch.
 
     Args:
         fail: Called before each batch.
@@ -49,21 +48,21 @@ class Answers:
         return Scan(lambda: iter(()), batches, list)
 
 
-def reader_of(client: Any) -> Reader:
-    return Reader(client, 5, 10.0, threading.Event())
+def reader_of(client: Any) -> PixelReader:
+    return PixelReader(client, 5, 10.0, threading.Event())
 
 
-class Asked:
-    """Says what is wanted, and counts how often it is asked."""
+class Opener:
+    """Opens a request for all images, and counts how often it is called."""
 
     def __init__(self) -> None:
         self.times = 0
-        self.room = np.full((len(IDS), EACH), 99, np.uint8)
+        self.memory = np.full((len(IDS), EACH), 99, np.uint8)
 
     def __call__(self) -> Any:
         self.times += 1
-        wanted = Wanted("c", pa.array(IDS), np.full(len(IDS), EACH), (b"\0", b"\1"))
-        return wanted, sink_of(self.room, np.arange(len(IDS))[::-1], [])
+        request = ImageRequest("c", pa.array(IDS), np.full(len(IDS), EACH), (b"\0", b"\1"))
+        return request, sink_for(self.memory, np.arange(len(IDS))[::-1], [])
 
 
 def test_parts_can_be_read_by_threads_in_any_order() -> None:
@@ -73,19 +72,19 @@ def test_parts_can_be_read_by_threads_in_any_order() -> None:
         if n in (4, 5):  # the first of each part: both are under way
             both.wait(10)
 
-    asked = Asked()
-    parts = reader_of(Answers(meet)).parts((b"\0", b"\1"), asked)
-    assert asked.times == 0
+    opener = Opener()
+    parts = reader_of(Answers(meet)).divide((b"\0", b"\1"), opener)
+    assert opener.times == 0
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(part) for part in parts[::-1]]:
             done.result()
-    assert asked.times == 1
-    assert asked.room[:, 0].tolist() == [5, 4, 3, 2, 1, 0]
+    assert opener.times == 1
+    assert opener.memory[:, 0].tolist() == [5, 4, 3, 2, 1, 0]
 
 
-def test_what_is_missing_is_told_by_the_part_that_ends_last() -> None:
-    asked = Asked()
-    first, last = reader_of(Answers(without=(2, 4, 3))).parts((b"\0", b"\1"), asked)
+def test_the_part_that_ends_last_reports_what_is_missing() -> None:
+    opener = Opener()
+    first, last = reader_of(Answers(without=(2, 4, 3))).divide((b"\0", b"\1"), opener)
     last()
     with pytest.raises(MissingRow, match=rf"3 images.*snapshot 5: c/{IDS[2][:12]}.*Plan the query"):
         first()
@@ -99,38 +98,36 @@ def test_a_part_that_lost_its_scanner_begins_again() -> None:
             lost.remove(n)
             raise ScannerExpired("forgotten")
 
-    asked = Asked()
-    reader_of(Answers(lose)).read(*asked())
+    opener = Opener()
+    reader_of(Answers(lose)).read(*opener())
     assert not lost
-    assert asked.room[:, 0].tolist() == [5, 4, 3, 2, 1, 0]
+    assert opener.memory[:, 0].tolist() == [5, 4, 3, 2, 1, 0]
 
 
-def test_nothing_is_read_on_when_nobody_waits() -> None:
+def test_nothing_more_is_read_when_the_consumer_has_gone() -> None:
     reader = reader_of(Answers())
     reader.stop.set()
     with pytest.raises(Stopped):
-        reader.parts((b"\0", b"\1"), Asked())[0]()
+        reader.divide((b"\0", b"\1"), Opener())[0]()
 
 
-def test_the_order_in_which_rows_came_is_a_guess_for_the_next_time() -> None:
+def test_images_that_are_not_whole_are_refused() -> None:
+    request = ImageRequest("c", pa.array(IDS), np.full(len(IDS), EACH + 1), (b"\0",))
+    sink = sink_for(np.zeros((len(IDS), EACH + 1), np.uint8), np.arange(len(IDS)), [])
+    with pytest.raises(MissingRow, match=rf"c/{IDS[4]} has 4 bytes of pixels.*says 5.*ingest it"):
+        reader_of(Answers()).read(request, sink)
+
+
+def test_the_positions_of_a_scan_are_a_guess_for_the_next_one() -> None:
     reader = reader_of(Answers())
-    reader.read(*Asked()())
-    told = {token: [reader.orders[token, n].tolist() for n in range(3)] for token in (b"\0", b"\1")}
-    assert told == {b"\0": [[4], [2], [0]], b"\1": [[5], [3], [1]]}
-    reader.orders[b"\0", 0] = np.array([3], np.int32)
-    reader.orders[b"\0", 1] = np.array([3, 4], np.int32)
-    asked = Asked()
-    reader.read(*asked())
-    assert asked.room[:, 0].tolist() == [5, 4, 3, 2, 1, 0]
-    assert reader.orders[b"\0", 0].tolist() == [4]
-
-
-@pytest.mark.parametrize("side", [1, 3, 8, 28])
-@pytest.mark.parametrize("first", [0, 1, 5, 127])
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_a_room_is_aligned_where_the_first_batch_begins(side: int, first: int, dtype: str) -> None:
-    room = room_for(200, [ShapeOf(side, side, 3, dtype)], first)
-    assert room.shape == (200, side, side, 3)
-    assert room.dtype == dtype
-    assert room[first:].ctypes.data % ALIGNED == 0
-    assert room.flags.carray
+    reader.read(*Opener()())
+    found = {
+        token: [reader.positions[token, n].tolist() for n in range(3)] for token in (b"\0", b"\1")
+    }
+    assert found == {b"\0": [[4], [2], [0]], b"\1": [[5], [3], [1]]}
+    reader.positions[b"\0", 0] = np.array([3], np.int32)
+    reader.positions[b"\0", 1] = np.array([3, 4], np.int32)
+    opener = Opener()
+    reader.read(*opener())
+    assert opener.memory[:, 0].tolist() == [5, 4, 3, 2, 1, 0]
+    assert reader.positions[b"\0", 0].tolist() == [4]

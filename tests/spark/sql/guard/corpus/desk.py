@@ -14,8 +14,8 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.sql import catalogue
-from labelmill.sql import parameters as sql_parameters
-from labelmill.sql.guard import check as guard
+from labelmill.sql.guard.check import CheckedQuery, check_query
+from labelmill.sql.parameters import bind
 from labelmill.store.schema.tables import TABLES
 from labelmill.store.schema.truth import VIEWS
 from labelmill.store.schema.types import Column
@@ -95,14 +95,14 @@ class Desk:
             repeatable: As for a training set.
         """
         checked = self.check(sql, repeatable)
-        values = sql_parameters.bind(
+        values = bind(
             checked.parameters, dict.fromkeys(checked.parameters, "1") if texts is None else texts
         )
         return catalogue.answer(self.session, self._placed(sql), checked, values, repeatable)
 
-    def check(self, sql: str, repeatable: bool = False) -> guard.Checked:
+    def check(self, sql: str, repeatable: bool = False) -> CheckedQuery:
         """Only the guard."""
-        return guard.check(self.session, self._placed(sql), catalogue.NAMES, repeatable)
+        return check_query(self.session, self._placed(sql), catalogue.NAMES, repeatable)
 
     def _placed(self, sql: str) -> str:
         return sql.replace("{canary}", str(self.canary))
