@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from labelmill import errors
     from labelmill.api import augment, maps
     from labelmill.api.connection import Connection, connect
-    from labelmill.api.evaluation import EvaluationResult
+    from labelmill.api.evaluation import EvaluationResult, VersionResult
     from labelmill.api.freezing import FreezeResult
     from labelmill.api.ingestion import IngestDryRun, IngestResult
     from labelmill.api.labels import LabelResult
@@ -55,6 +55,7 @@ __all__ = [
     "SweepResult",
     "TrainingSet",
     "TrialResult",
+    "VersionResult",
     "__version__",
     "augment",
     "connect",
@@ -82,6 +83,7 @@ _CLASSES = {
     "SweepResult": "labelmill.api.sweep",
     "TrainingSet": "labelmill.api.training_set",
     "TrialResult": "labelmill.api.sweep",
+    "VersionResult": "labelmill.api.evaluation",
     "connect": "labelmill.api.connection",
 }
 

@@ -27,6 +27,7 @@ NAMES = [
     "SweepResult",
     "TrainingSet",
     "TrialResult",
+    "VersionResult",
     "__version__",
     "augment",
     "connect",

@@ -12,6 +12,7 @@ Example:
 
 from __future__ import annotations
 
-from labelmill.feed.maps.base import arrays, batched, prepared
+from labelmill.feed.maps.functions import arrays, batched
+from labelmill.feed.maps.preparation import prepared
 
 __all__ = ["arrays", "batched", "prepared"]
