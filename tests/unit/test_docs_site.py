@@ -108,6 +108,22 @@ def test_paths_exist(page: Path) -> None:
     assert [path for path in sorted(written) if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_commands_have_the_flags_that_they_are_given(page: Path) -> None:
+    command_line = "".join(path.read_text() for path in (ROOT / "lib/labelmill/cli").glob("*.py"))
+    every_job = (ROOT / "lib/labelmill/spark/job.py").read_text()
+    wrong = []
+    for line in re.findall(r"(?:bin/labelmill|labelmill|jobs/\w+\.py) [^`\n]*", page.read_text()):
+        words = re.sub(r"\s#.*", "", line).split()
+        source = command_line
+        if words[0].startswith("jobs/"):
+            source = (ROOT / words[0]).read_text() + every_job
+        for flag in re.findall(r"(?<!\S)\[?--([a-z][a-z-]*)", " ".join(words[1:])):
+            if not re.search(rf"--{flag}\b|\b{flag.replace('-', '_')}\b", source):
+                wrong.append(f"{words[0]} --{flag}")
+    assert wrong == []
+
+
 @pytest.mark.parametrize("page", OUTSIDE, ids=ids)
 def test_links_outside_the_site_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
