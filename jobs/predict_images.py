@@ -8,8 +8,7 @@ import typer
 
 from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.errors import InputError
-from labelmill.pipelines.predict.driver import collection_sql
-from labelmill.pipelines.predict.driver import predict_images as predict
+from labelmill.pipelines.predict import driver
 from labelmill.spark.job import Job, run_job
 from labelmill.spark.report import Report
 
@@ -53,8 +52,10 @@ def predict_images(
     """
     if (sql is None) == (collection is None):
         raise InputError("give either --sql or --collection")
-    query = sql if sql is not None else collection_sql(collection or "")
-    return predict(job.spark(), job.settings, query, model, version, alias, threshold, dry_run)
+    query = sql if sql is not None else driver.collection_sql(collection or "")
+    return driver.predict_images(
+        job.spark(), job.settings, query, model, version, alias, threshold, dry_run
+    )
 
 
 if __name__ == "__main__":

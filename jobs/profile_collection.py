@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from labelmill.pipelines.profile import driver as profile
+from labelmill.pipelines.profile import driver
 from labelmill.pipelines.profile.plan import DISTANCE, LIKENESS, ProfilePlan
 from labelmill.pipelines.profile.schema_file import check_writable, write_schema
 from labelmill.spark.job import Job, run_job
@@ -64,7 +64,7 @@ def profile_collection(
         if path is not None:
             check_writable(path, flag)
     plan = ProfilePlan(collection, against, accept, fail_on_deviation, snapshot, distance, likeness)
-    report, profiled = profile.profile_collection(job.spark(), job.settings, plan)
+    report, profiled = driver.profile_collection(job.spark(), job.settings, plan)
     if schema is not None:
         write_schema(profiled.schema, schema)
         report.put("schema", str(schema.absolute()))

@@ -15,7 +15,7 @@ from labelmill.pipelines.ingest.driver import ingest
 from labelmill.pipelines.publish.driver import publish_folder
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
-from tests.helpers.streams import Place
+from tests.helpers.streams import StreamFixture
 
 QUICK = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 """Halves the time of jobs that live for seconds."""
@@ -24,8 +24,8 @@ COMPARED = ("class", "probability", "probabilities", "entropy", "decision")
 
 
 @pytest.fixture
-def place(settings: Settings, client: RowClient, tmp_path: Path) -> Place:
-    return Place.make(settings, client, tmp_path)
+def stream(settings: Settings, client: RowClient, tmp_path: Path) -> StreamFixture:
+    return StreamFixture.make(settings, client, tmp_path)
 
 
 def write_images(folder: Path, count: int, seed: int) -> None:
@@ -41,24 +41,24 @@ def write_images(folder: Path, count: int, seed: int) -> None:
 
 def test_the_stream_equals_offline_prediction_exactly(
     spark: SparkSession,
-    place: Place,
+    stream: StreamFixture,
     submit: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    heap = place.folder / "heap"
+    heap = stream.folder / "heap"
     write_images(heap / "a", 15, 1)
     write_images(heap / "b", 18, 2)
-    ingest(spark, place.settings, str(heap), "c")
+    ingest(spark, stream.settings, str(heap), "c")
     # Both ways into a topic: files byte for byte, and pixels as they are stored.
-    publish_folder(place.settings, heap / "a", place.topic, "c")
+    publish_folder(stream.settings, heap / "a", stream.topic, "c")
     executors = ["--master", "local-cluster[2,1,1024]"]
     query = "select * from images where uri like 'b/%'"
-    submit(*executors, "jobs/publish_images.py", "--topic", place.topic, "--sql", query, env=QUICK)
+    submit(*executors, "jobs/publish_images.py", "--topic", stream.topic, "--sql", query, env=QUICK)
     submit(
-        *executors, "jobs/label_stream.py", "--topic", place.topic, "--model", "small",
-        "--checkpoint", (place.folder / "q").as_uri(), "--max-per-batch", 20,
+        *executors, "jobs/label_stream.py", "--topic", stream.topic, "--model", "small",
+        "--checkpoint", (stream.folder / "q").as_uri(), "--max-per-batch", 20,
         "--until-drained", "--at-least", 33, env=QUICK,
     )  # fmt: skip
-    streamed = {row["image_id"]: row for row in place.labels()}
+    streamed = {row["image_id"]: row for row in stream.labels()}
     assert len(streamed) == 33
     assert all(row["query"] for row in streamed.values())
 
@@ -66,7 +66,7 @@ def test_the_stream_equals_offline_prediction_exactly(
         *executors, "jobs/predict_images.py", "small", "--collection", "c", "--version", 1,
         env=QUICK,
     )  # fmt: skip
-    offline = {row["image_id"]: row for row in place.labels()}
+    offline = {row["image_id"]: row for row in stream.labels()}
     assert len(offline) == 33
     assert not any(row["query"] for row in offline.values()), "the same keys, written again"
     for image_id, row in streamed.items():

@@ -12,7 +12,7 @@ CLASSES = ("a", "b", "c")
 
 
 def small_artifact(seed: int, side: int = 4) -> Artifact:
-    """A linear softmax over `side` × `side` grey images; other seed, other answers."""
+    """A linear softmax over `side` × `side` grey images; another seed gives other answers."""
     from onnx import TensorProto, helper, numpy_helper
 
     weights = np.random.default_rng(seed).normal(size=(side * side, 3)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the tests of the labelling stream share: drawn images, small models, topics of their own."""
+"""Shared by tests of the labelling stream: drawn images, small models, topics of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from labelmill.bus.kafka import Sender, ensure_topic, messages
 from labelmill.domain.images.image import image_id_of
 from labelmill.domain.models.artifact import unpack
 from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.label.driver import StreamPlan
+from labelmill.pipelines.label.plan import StreamPlan
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.records import aliases, models
@@ -45,7 +45,7 @@ def drawn_images(count: int, seed: int = 0) -> dict[str, tuple[bytes, np.ndarray
 
 
 @dataclass
-class Place:
+class StreamFixture:
     """Tables with two model versions, alias ``production`` on 1, and three topics."""
 
     settings: Settings
@@ -54,16 +54,16 @@ class Place:
     folder: Path
 
     @classmethod
-    def make(cls, settings: Settings, client: RowClient, folder: Path) -> Place:
+    def make(cls, settings: Settings, client: RowClient, folder: Path) -> StreamFixture:
         for table in TABLES.values():
             client.ensure(table)
         for version in (1, 2):
             models.publish(client, "small", version, small_artifact(version), "digest", None)
         aliases.move(client, "small", "production", 1)
-        place = cls(settings, client, f"t-{uuid.uuid4().hex[:10]}", folder)
-        for topic in (place.topic, f"{place.topic}-labelled", f"{place.topic}-dead"):
+        stream = cls(settings, client, f"t-{uuid.uuid4().hex[:10]}", folder)
+        for topic in (stream.topic, f"{stream.topic}-labelled", f"{stream.topic}-dead"):
             ensure_topic(settings.brokers(), topic)
-        return place
+        return stream
 
     def plan(self, query: str = "q", **more: object) -> StreamPlan:
         """Drains the topic in micro-batches of 50."""
@@ -109,7 +109,7 @@ class Place:
 def offline(
     client: RowClient, version: int, images: dict[str, tuple[bytes, np.ndarray]]
 ) -> dict[str, bytes]:
-    """image_id → probabilities of the stored version, predicted here, in one go."""
+    """image_id → probabilities of the stored version, predicted in this process in one call."""
     _, data = models.load(client, "small", version)
     ids = sorted(images)
     answers = Predictor(unpack(data)).predict([images[i][1] for i in ids])

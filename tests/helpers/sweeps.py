@@ -1,4 +1,4 @@
-"""What the tests of sweeps share: a small training set and a plan with settings that fail."""
+"""Shared by tests of sweeps: a small training set, and a plan with settings that fail."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def two_bars(folder: Path) -> str:
 
 
 def digest(client: RowClient) -> str:
-    """Of everything a sweep leaves, without times and hosts."""
+    """Digest of everything that a sweep writes, without times and hosts."""
     left_out = {"host", "seconds", "finished_at", "created_at", "data"}
     return rows_digest(
         [table.name, *(value for name, value in sorted(row.items()) if name not in left_out)]

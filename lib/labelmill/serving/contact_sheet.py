@@ -31,7 +31,7 @@ def render(
         snapshot_ms: The snapshot they were read at, in milliseconds since 1970 UTC.
         note: A remark to show at the top; empty: none.
     """
-    splits = [name for name in SPLITS_SHOWN if name in sheet.splits]
+    splits: list[str] = [name for name in SPLITS_SHOWN if name in sheet.splits]
     splits += sorted(name for name in sheet.splits if name is not None and name not in splits)
     return html.template("contact_sheet.html.j2").render(
         named=named,

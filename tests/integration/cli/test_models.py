@@ -14,13 +14,13 @@ from labelmill.store.client import RowClient
 from labelmill.store.records import models
 from labelmill.store.schema.tables import MODEL_CHUNKS
 from tests.conftest import Servers, environment_for
-from tests.helpers.streams import Place
+from tests.helpers.streams import StreamFixture
 
 
 def test_versions_and_aliases(
     settings: Settings, client: RowClient, cluster: Servers, tmp_path: Path
 ) -> None:
-    Place.make(settings, client, tmp_path)
+    StreamFixture.make(settings, client, tmp_path)
 
     def labelmill(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "labelmill.cli.main", "models", *words]

@@ -119,7 +119,7 @@ def test_evaluation_counts_and_promotes_by_validation(
         evaluate(spark, settings, "m", Slice(sql=sql + " and rand() < 2"))
 
 
-def test_what_cannot_be_meant(
+def test_invalid_arguments(
     spark: SparkSession, settings: Settings, client: RowClient, versions: list[int]
 ) -> None:
     on = Slice(sql=default_sql("c"))

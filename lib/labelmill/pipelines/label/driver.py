@@ -39,7 +39,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.records import batches
 from labelmill.store.schema.tables import ALIASES, LABELS, MODEL_CHUNKS, MODELS, STREAM_BATCHES
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 __all__ = ["MicroBatch", "StreamPlan", "label_stream"]
 
@@ -181,7 +181,7 @@ class MicroBatch:
             F.lit(batch_id).cast("bigint").alias("batch_id"),
             F.lit(now).alias("labelled_at"),
         )
-        store.write(labels, self._settings, LABELS, "upsert")
+        frames.write(labels, self._settings, LABELS, "upsert")
 
     def _send(self, rows: DataFrame) -> None:
         plan, settings = self._plan, self._settings

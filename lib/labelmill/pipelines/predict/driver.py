@@ -30,7 +30,7 @@ from labelmill.sql.image_columns import cast_image_columns
 from labelmill.sql.pixels import with_pixels
 from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import LABELS
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 
 def collection_sql(collection: str) -> str:
@@ -112,7 +112,7 @@ def predict_images(
 
 def _write(labelled: DataFrame, settings: Settings, model: str, version: int) -> None:
     good = labelled.where(F.col("error").isNull()).drop("error")
-    store.write(
+    frames.write(
         good.select(
             "*",
             F.lit(model).alias("model"),
