@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from labelmill.spark import progress as module
-from labelmill.spark.progress import SparkProgress
+from labelmill.spark.progress import SparkProgress, hidden_progress
 
 
 def test_a_log_gets_lines_with_rate_and_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +41,16 @@ def test_finished_tasks_count_as_their_share_of_the_part() -> None:
     tracker.getActiveStageIds = list  # between stages nothing goes back
     shown._poll()
     assert shown._done == 1100
+
+
+def test_progress_that_is_hidden(capfd: pytest.CaptureFixture[str]) -> None:
+    text = io.StringIO()
+    with hidden_progress(), SparkProgress(None, "x") as shown:
+        shown.line("a trial")
+        with SparkProgress(None, "y", Console(file=text)) as own:
+            own.line("who names a console sees it")
+    assert capfd.readouterr() == ("", "")
+    assert "sees it" in text.getvalue()
+    with SparkProgress(None, "x") as shown:
+        shown.line("again")
+    assert capfd.readouterr().err == "again\n"
