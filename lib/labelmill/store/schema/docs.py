@@ -7,19 +7,19 @@ from labelmill.store.schema.types import Table
 
 _HEAD = """# Tables
 
-Generated from `lib/labelmill/store/schema/tables.py` by `python -m labelmill.store.schema.docs > docs/reference/tables.md`;
+Generated from `lib/labelmill/store/schema/tables/` by `python -m labelmill.store.schema.docs > docs/reference/tables.md`;
 a test keeps it in step. Every table is a view of the same name in `bin/labelmill sql`. In Kudu each
 carries the table prefix (`LABELMILL_TABLE_PREFIX`, `labelmill_` unless set). Each table's schema
 version is recorded in `schema_versions` and compared whenever a table is opened.
 
 Two more views have no table: `truth(collection, image_id, class, source)` is the one true class per
 image (see `lib/labelmill/store/schema/truth.py` for the rule), `truth_conflicts(collection, image_id,
-classes, sources)` lists images whose imported annotations disagree and that no person has settled.
+classes, sources)` lists images whose imported annotations disagree and that no person has decided.
 """
 
 
 def page() -> str:
-    """The whole page, Markdown."""
+    """Returns the whole page as Markdown."""
     index = ["| table | holds |", "|---|---|"]
     index += [f"| [`{t.name}`](#{t.name}) | {t.comment} |" for t in TABLES.values()]
     return "\n".join([_HEAD, *index, "", *(_section(t) for t in TABLES.values())])
