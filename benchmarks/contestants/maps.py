@@ -8,7 +8,8 @@ from typing import Any
 
 from labelmill.errors import InputError, UnknownName
 from labelmill.feed.maps import augment
-from labelmill.feed.maps.base import ArrayMap, prepared
+from labelmill.feed.maps.base import ArrayMap
+from labelmill.feed.maps.preparation import prepared
 
 MAPS: dict[str, Callable[..., ArrayMap]] = {
     "prepared": lambda *steps: prepared(*steps),

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.measure.machine import ROOT
 from labelmill.domain.models.parameters import resolve
-from labelmill.feed.maps.base import prepared
+from labelmill.feed.maps.preparation import prepared
 from labelmill.feed.training_set import TrainingSet
 from labelmill.learning.families import FAMILIES
 from labelmill.learning.runtime import keras, tensorflow

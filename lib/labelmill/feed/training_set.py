@@ -1,6 +1,6 @@
-"""A training set: a frozen slice, verified when opened, fed from the memory map.
+"""A training set: a frozen slice, verified when opened, fed from a memory map.
 
-What is fed and how: docs/guides/training_sets.md.
+The guide is docs/guides/training_sets.md.
 """
 
 from __future__ import annotations
@@ -9,30 +9,40 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.domain.splits.hashing import SPLITS_SHOWN
 from labelmill.errors import ArtifactError, InputError
 from labelmill.feed.batches.numpy_batches import NumpyBatches
 from labelmill.feed.batches.options import Feeding, Map, blocks_of, in_numpy, in_tensorflow
-from labelmill.feed.files.columns import Images
 from labelmill.feed.files.locations import bring, find, local_path
 from labelmill.feed.files.manifest import Manifest, read_manifest
 from labelmill.feed.files.verify import verify
 from labelmill.feed.maps.base import ArrayMap
-from labelmill.feed.order.permutation import checked_shard
+from labelmill.feed.order.permutation import check_shard
 from labelmill.feed.rows.class_weights import class_weights_of
-from labelmill.feed.rows.shards import Frozen
+from labelmill.feed.rows.shards import ShardReader
 
 
-class TrainingSet(Frozen):
-    """A verified training set. `open` one.
+class TrainingSet(ShardReader):
+    """A verified training set. Get one with `open`.
 
     Attributes:
         location: Folder or URI.
-        manifest: What it is made of.
+        manifest: Its query, snapshot, classes and files.
+
+    Example:
+        >>> from labelmill.testing.samples import write_training_set
+        >>> from labelmill import TrainingSet, augment
+        >>> training_set = TrainingSet.open(write_training_set("sets"))
+        >>> training_set.classes
+        ['a', 'b', 'c']
+        >>> batches = training_set.numpy(64, seed=7, map=augment.flip())
+        >>> images, classes = next(iter(batches))
+        >>> images.shape, images.dtype.name, classes.shape, classes.dtype.name
+        ((64, 30, 30, 1), 'uint8', (64,), 'int64')
+        >>> batches.state()["batch"]
+        1
     """
 
     page: ClassVar[Callable[[TrainingSet], str] | None] = None
@@ -48,17 +58,18 @@ class TrainingSet(Frozen):
     def open(cls, named: str, root: str | None = None, contents: bool = True) -> TrainingSet:
         """Opens a training set and verifies every shard.
 
-        From a place that is no local disk, the files are first brought to this machine's folder for
-        temporary files, where they take their room as long as the training set is used.
+        Files that are not on a local disk are first copied to this machine's folder for temporary
+        files, where they take up space as long as the training set is in use.
 
         Args:
-            named: Folder or URI that holds the manifest, or a digest, or its first six letters or more.
-            root: Where digests are looked for; default: the settings' ``training_sets``.
-            contents: Verify what is in the files; else their sizes only, for who has just verified.
+            named: Folder or URI of the manifest, or a digest, or its first six characters or more.
+            root: Where digests are looked up; default: ``training_sets`` of the settings.
+            contents: Hash the files. False: check only their sizes, for callers that have just
+                verified them.
 
         Raises:
-            InputError: There is no training set, or several fit.
-            ArtifactError: A shard is missing or is not what was frozen; names it.
+            InputError: There is no such training set, or more than one.
+            ArtifactError: A shard is missing or differs from what was frozen; names it.
         """
         location = find(named, root)
         manifest = read_manifest(location)
@@ -69,7 +80,7 @@ class TrainingSet(Frozen):
             opened = cls(location, manifest, folder)
         finally:
             if local is None:
-                # They are mapped now: the disk has their room again when the map goes.
+                # They are mapped now: the disk space is free again when the maps are closed.
                 shutil.rmtree(folder, ignore_errors=True)
         if opened.tables and opened.about != (manifest.kind, manifest.target, manifest.classes):
             raise ArtifactError(
@@ -80,8 +91,8 @@ class TrainingSet(Frozen):
         return opened
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Another process maps the files for itself; pixels do not travel.
-        return _again, (self.location, self.digest, self._shard)
+        # Another process maps the files itself: no pixels are pickled.
+        return _reopen, (self.location, self.digest, self._shard)
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{split} {self.count(split):,}" for split in SPLITS_SHOWN)
@@ -107,18 +118,26 @@ class TrainingSet(Frozen):
 
     @property
     def element_spec(self) -> Any:
-        """`spec` of train, or of the first split that has rows."""
+        """`spec` of the split ``train``, or of the first split that has rows."""
         has = {shard.split for shard in self.manifest.shards if shard.rows}
         return self.spec("train" if "train" in has or not has else min(has))
 
     def spec(self, split: str = "train") -> Any:
-        """One element as ``tf.TensorSpec``: (inputs, target), or inputs alone without a target.
+        """One row as ``tf.TensorSpec``: (inputs, target), or inputs alone without a target.
 
-        Heights, widths and channels that differ are None.
+        Heights, widths and channels that differ between rows are None.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
 
         Raises:
             InputError: No such split.
             NoData: It has no rows.
+
+        Example:
+            >>> from labelmill.testing.samples import write_training_set
+            >>> TrainingSet.open(write_training_set("sets")).spec("validation")
+            (TensorSpec(shape=(30, 30, 1), dtype=tf.uint8, name=None), TensorSpec(shape=(), dtype=tf.int64, name=None))
         """
         from labelmill.feed.tf.specs import row_spec
 
@@ -129,75 +148,69 @@ class TrainingSet(Frozen):
         return [f"{self.location}/{shard.file}" for shard in self.manifest.shards]
 
     def count(self, split: str) -> int:
-        """Rows of a split; of a shard of it, when this is one."""
+        """Number of rows of a split, or of this shard of it."""
         rows = sum(shard.rows for shard in self.manifest.shards if shard.split == split)
         return rows // self._shard[1]
 
     def shard(self, number: int, shards: int) -> TrainingSet:
-        """The part that one of several learners is fed.
+        """The part that one of several learners gets.
 
-        Every shard has the same number of rows an epoch, the split's over the shards rounded down; no
-        row is in two of them. Rows that do not fill every shard are left out, other ones each epoch
-        when shuffled.
+        Every shard has the same number of rows per epoch: the rows of the split divided by the shards,
+        rounded down. No row is in two shards. Rows that do not fill every shard are left out,
+        different ones each epoch when shuffled.
 
         Args:
             number: From 0.
-            shards: How many there are.
+            shards: Number of shards.
 
         Raises:
             InputError: No such shard, or this is a shard already.
+
+        Example:
+            >>> from labelmill.testing.samples import write_training_set
+            >>> training_set = TrainingSet.open(write_training_set("sets"))
+            >>> training_set.count("train"), training_set.shard(0, 3).count("train")
+            (400, 133)
         """
         if self._shard != (0, 1):
-            raise InputError(f"shard {self._shard} of a training set cannot be cut again")
+            raise InputError(f"shard {self._shard} of a training set cannot be divided again")
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
-        part._shard = checked_shard(number, shards)
+        part._shard = check_shard(number, shards)
         return part
 
     def arrow(self, split: str = "train") -> pa.Table:
-        """Rows as they were frozen: views of the memory map; of a shard, its rows, copied.
+        """The rows of a split as they were frozen: views of the memory map; of a shard, copies.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
 
         Raises:
             InputError: No such split.
+
+        Example:
+            >>> from labelmill.testing.samples import write_training_set
+            >>> TrainingSet.open(write_training_set("sets")).arrow("validation").column_names[:3]
+            ['collection', 'image_id', 'split']
         """
         return self.rows(split)
-
-    def rows(self, name: str) -> pa.Table:
-        """The rows of one split as they were frozen; of a shard, its rows in that order, copied.
-
-        Raises:
-            InputError: No such name.
-        """
-        rows = super().rows(name)
-        if self._shard == (0, 1):
-            return rows
-        kept = np.zeros(len(rows), bool)
-        kept[self._own(name)] = True
-        # By filter: to take, Arrow would first put all chunks of text and pixels together.
-        return rows.filter(pa.array(kept))
-
-    def split(self, name: str) -> tuple[list[str], Images, npt.NDArray[np.int64]]:
-        """All images of one split at once; of a shard, its images. See `Frozen.split`."""
-        ids, images, classes = super().split(name)
-        if self._shard == (0, 1):
-            return ids, images, classes
-        own = self._own(name)
-        some = images[own] if isinstance(images, np.ndarray) else [images[n] for n in own]
-        return [ids[n] for n in own], some, classes[own]
-
-    def _own(self, split: str) -> npt.NDArray[np.int64]:
-        """Rows of the split that this shard is fed when it is not shuffled, ascending."""
-        number, shards = self._shard
-        return np.arange(self.count(split)) * shards + number
 
     def class_weights(self, split: str = "train") -> dict[int, float]:
         """Class index → N / (K · n_c): rows of rare classes count more. 0 for classes without rows.
 
-        Of a shard those of the whole split: shuffled, a shard is fed other rows each epoch, and
-        learners that work together weigh alike.
+        A shard has the weights of the whole split: shuffled, it gets different rows each epoch, and
+        learners that work together must use the same weights.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
 
         Raises:
-            InputError: The target is no class.
+            InputError: The target is not a class.
+
+        Example:
+            >>> from labelmill.testing.samples import write_training_set
+            >>> {label: round(w, 3) for label, w in TrainingSet.open(write_training_set("sets")).class_weights().items()}
+            {0: 0.995, 1: 1.003, 2: 1.003}
         """
         rows = self.split_rows(split)
         return class_weights_of(rows.target, self.manifest.target, len(rows))
@@ -218,26 +231,44 @@ class TrainingSet(Frozen):
     ) -> Any:
         """Batches as a ``tf.data.Dataset`` that also has ``state()`` and ``restore(state)``.
 
-        Rows go cache → shuffle → map → batch → prefetch. Iterated again it is the next epoch.
+        Rows go cache → shuffle → map → batch → prefetch. Each iteration is the next epoch.
 
         Args:
-            batch: Rows a batch; the last of an epoch has fewer.
+            batch: Rows per batch; the last batch of an epoch may have fewer.
             split: ``train``, ``validation`` or ``test``.
-            shuffle: Another order each epoch; else the frozen one.
-            seed: Of order and augmentation: the same seed, the same batches.
-            balance: Draw classes equally often; an epoch is as many rows as without.
-            cache: False: the page cache of the machine does it. True: keep rows in memory. A map over
-                arrays that is not random, for example ``prepared(…)``: keep what it makes of them.
+            shuffle: A different order each epoch; else the frozen order.
+            seed: For order and augmentation: the same seed gives the same batches.
+            balance: Draw classes equally often; the number of rows in an epoch stays.
+            cache: False: rely on the machine's page cache. True: keep rows in memory. A map over
+                arrays that is not random, for example ``prepared(…)``: keep its results in memory.
             map: One function or several, in order. Maps over arrays (`prepared`, `augment`, `arrays`)
-                come first; others get one (inputs, target) as tensors, or a batch when `batched`.
-            repeat: Epochs of one pass; True: without end.
+                come first; other functions get one (inputs, target) as tensors, or a batch if
+                `batched`.
+            repeat: Epochs per iteration; True: unbounded.
             drop_remainder: Leave out an epoch's last batch when it is not full.
-            prefetch: Batches made ready ahead, at least; 0: none.
+            prefetch: Batches prepared ahead, at least; 0: none.
+
+        Returns:
+            Batches (inputs, targets), or inputs alone without a target. Images are
+            ``(batch, H, W, C)`` in the dtype that they were frozen in, features a dict of
+            ``(batch,)``. Classes are int64 ``(batch,)``, several classes float32 ``(batch, K)``, masks
+            ``(batch, H, W, C)``.
 
         Raises:
-            InputError: An argument that cannot be meant; mixed shapes that no map makes one; a class
-                that is not in the class list.
-            NoData: The split has no rows, or no batch of that size.
+            InputError: An invalid argument; mixed shapes that no map makes one shape; a class that is
+                not in the class list.
+            NoData: The split has no rows, or less than one batch.
+
+        Example:
+            >>> from labelmill.testing.samples import write_training_set
+            >>> training_set = TrainingSet.open(write_training_set("sets"))
+            >>> dataset = training_set.tf(64, seed=7, drop_remainder=True)
+            >>> len(dataset), dataset.element_spec[0].shape
+            (6, TensorShape([64, 30, 30, 1]))
+            >>> for images, classes in dataset.take(2):
+            ...     pass
+            >>> dataset.state()["batch"]
+            2
         """
         from labelmill.feed.tf.dataset import dataset
 
@@ -262,9 +293,15 @@ class TrainingSet(Frozen):
         drop_remainder: bool = False,
         prefetch: int = 2,
     ) -> NumpyBatches:
-        """The same batches as numpy arrays; arguments and errors as of `tf`.
+        """The same batches as numpy arrays; arguments, results and errors as for `tf`.
 
-        Functions in `map` that are no maps over arrays are called with numpy arrays.
+        Functions in `map` that are not maps over arrays are called with numpy arrays.
+
+        Example:
+            >>> from labelmill.testing.samples import write_training_set
+            >>> batches = TrainingSet.open(write_training_set("sets")).numpy(100, shuffle=False, split="validation")
+            >>> [len(images) for images, classes in batches]
+            [40]
         """
         feeding = Feeding(
             batch, split, shuffle, seed, balance, cache, map, repeat, drop_remainder, prefetch
@@ -274,11 +311,11 @@ class TrainingSet(Frozen):
         return NumpyBatches(blocks, identity, feeding.epochs, feeding.prefetch)
 
 
-def _again(location: str, digest: str, shard: tuple[int, int]) -> TrainingSet:
+def _reopen(location: str, digest: str, shard: tuple[int, int]) -> TrainingSet:
     opened = TrainingSet.open(location)
     if opened.digest != digest:
         raise ArtifactError(
             f"{location} holds the training set {opened.digest[:12]}, expected {digest[:12]}; open the "
-            "one that is meant"
+            "training set with that digest"
         )
     return opened if shard == (0, 1) else opened.shard(*shard)

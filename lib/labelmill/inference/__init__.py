@@ -1,1 +1,1 @@
-"""Answers of trained models, by ONNX Runtime. No TensorFlow, no Spark."""
+"""Predictions of trained models, with ONNX Runtime. No TensorFlow, no Spark."""

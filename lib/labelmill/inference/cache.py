@@ -1,6 +1,6 @@
-"""Loaded models of this process: an executor's Python worker keeps at most two warm.
+"""Loaded models of this process: a Python worker of an executor keeps at most two warm.
 
-Two, because while an alias moves, micro-batches of the old and of the new version are under way.
+Two, because while an alias moves, micro-batches of the old and the new version run side by side.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from labelmill.errors import ArtifactError
 from labelmill.inference.predictor import Predictor
 
 WARM = 2
-"""Versions kept."""
+"""Models kept at most."""
 
 _lock = threading.Lock()
 _warm: OrderedDict[str, Predictor] = OrderedDict()
 
 
 def predictor_of(sha256: str, artifact_bytes: Callable[[], bytes]) -> Predictor:
-    """The predictor of an artifact: warm, or loaded, checked against its hash and its canary.
+    """The predictor of an artifact: a warm one, or loaded and checked against its hash and its canary.
 
     Args:
         sha256: Of the artifact's bytes.
-        artifact_bytes: Gets them; called only when the version is not warm.
+        artifact_bytes: Returns the bytes; called only when the model is not warm.
 
     Raises:
-        ArtifactError: Other bytes, or other answers, than were stored.
+        ArtifactError: The bytes, or the canary's probabilities, differ from those stored.
     """
     with _lock:
         if sha256 in _warm:

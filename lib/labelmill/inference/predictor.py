@@ -1,4 +1,4 @@
-"""A model version ready to answer: images in, probabilities out."""
+"""A loaded model version: images in, probabilities out."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from labelmill.errors import ArtifactError, InputError
 from labelmill.inference.session import BATCH, OnnxSession
 
 CANARY_TOLERANCE = 1e-5
-"""Largest difference of a probability from what was answered at export (another CPU may round)."""
+"""Largest difference of a probability from that at export (another CPU may round differently)."""
 
 
 class Predictor:
-    """Prepares images as the model was trained and runs its graph.
+    """Prepares images as in training and runs the model's graph.
 
-    An image gets the same bits alone, in any batch, at any place in it, in every process of one kind
-    of CPU.
+    An image gets the same bits alone, in any batch, at any position in it, and in every process on the
+    same kind of CPU.
 
     Args:
         artifact: The model.
@@ -42,14 +42,14 @@ class Predictor:
             images: ``(H, W, C)`` each, uint8 or uint16; or one array ``(N, H, W, C)``.
 
         Returns:
-            ``(N, K)`` float32, in the order given and of ``classes``.
+            ``(N, K)`` float32: rows in the order of ``images``, columns in the order of ``classes``.
 
         Raises:
             InputError: An image whose shape after preparation is not the model's input.
         """
         answers = [np.zeros((0, len(self.classes)), np.float32)]
         for start in range(0, len(images), BATCH):
-            # Prepared piece by piece: float32 pixels of all images would not fit small executors.
+            # Batch by batch: float32 pixels of all images would not fit into small executors.
             prepared = self.artifact.preparation.apply(images[start : start + BATCH])
             if prepared.shape[1:] != self.artifact.input_shape:
                 raise InputError(
@@ -60,7 +60,7 @@ class Predictor:
         return np.concatenate(answers)
 
     def check_canary(self) -> None:
-        """Runs the images that the artifact carries and compares with the answers at export.
+        """Predicts the images in the artifact and compares with the probabilities at export.
 
         Raises:
             ArtifactError: They differ: this is not the model that was stored.
@@ -68,10 +68,12 @@ class Predictor:
         expected = self.artifact.canary_outputs
         received = self._session.run(self.artifact.canary_inputs)
         if received.shape != expected.shape:
-            raise ArtifactError(f"the canary answers {received.shape}, expected {expected.shape}")
+            raise ArtifactError(
+                f"the canary's probabilities are {received.shape}, expected {expected.shape}"
+            )
         difference = float(np.abs(received - expected).max())
         if not difference <= CANARY_TOLERANCE:
             raise ArtifactError(
-                f"the model does not answer as when it was exported: canary probabilities differ by "
+                f"the model does not predict as when it was exported: canary probabilities differ by "
                 f"{difference:.2g}, expected at most {CANARY_TOLERANCE:g}"
             )

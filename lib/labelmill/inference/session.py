@@ -2,7 +2,7 @@
 
 Matrix products choose their arithmetic by the number of rows, so an image alone and the same image
 among 999 others could differ in the last bits. Every run here has the same number of rows, the last
-one filled up with zeros: an image's answer does not depend on what stands beside it (decision 0021).
+one padded with zeros: the result for an image does not depend on the others (decision 0021).
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy.typing as npt
 from labelmill.errors import ArtifactError
 
 BATCH = 256
-"""Images a run. Part of what a version answers: do not change it without new versions."""
+"""Images per run. Predictions depend on it: do not change it without new model versions."""
 
-_QUIET = 4  # fatal only; our errors say the rest
+_QUIET = 4  # fatal only; our errors report the rest
 
 
 class OnnxSession:
-    """A graph ``images`` → ``probabilities``, loaded.
+    """A loaded graph, ``images`` → ``probabilities``.
 
     Args:
         graph: ONNX bytes.
         threads: CPU threads of one run.
 
     Raises:
-        ArtifactError: Not such a graph.
+        ArtifactError: The bytes are not such a graph.
     """
 
     def __init__(self, graph: bytes, threads: int = 1) -> None:
@@ -41,7 +41,7 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime has a class of its own for each kind
+        except Exception as error:  # onnxruntime has a class for each kind of error
             raise ArtifactError(f"the model's ONNX graph cannot be loaded: {error}") from None
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]

@@ -1,7 +1,7 @@
-"""The compiled epoch: many steps of gradient descent in one call into TensorFlow.
+"""The compiled epoch: many steps of gradient descent in one call of TensorFlow.
 
-``keras.Model.fit`` comes back to Python after each step, which costs more than the step for small
-nets (8 × measured). Here the whole epoch is one graph: gather a batch by index, gradient, update.
+``keras.Model.fit`` returns to Python after each step, which takes longer than the step itself for small
+networks (8 times, measured). Here the whole epoch is one graph: gather a batch, gradient, update.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from labelmill.learning.families.layers import number
 from labelmill.learning.runtime import keras, tensorflow
 
-# Images measured in one call: bounds the memory of hidden outputs.
+# Images measured in one call: limits the memory of hidden outputs.
 _MEASURED = 4096
 
 
@@ -45,7 +45,7 @@ class Epochs:
         self._rate = number(parameters, "learning_rate")
         self._cosine = parameters["schedule"] == "cosine"
         self._order = np.random.default_rng(int(number(parameters, "seed")))
-        # The penalty and the loss are taken on scores: a softmax of large scores has no gradient left.
+        # Loss and penalty are computed from scores: the softmax of large scores has no gradient left.
         self._scored = k.Model(model.inputs, model.get_layer("scores").output, name="scored")
         self._optimiser = k.optimizers.SGD(
             learning_rate=self._rate,
@@ -58,13 +58,13 @@ class Epochs:
         self._measure = tf.function(self._loss_and_hits, reduce_retracing=True)
 
     def run(self, epoch: int) -> tuple[float, float]:
-        """Learns from every image once (but for the remainder of the last batch).
+        """Learns from every image once, but for the remainder that is not a whole batch.
 
         Args:
             epoch: Number of the epoch, from 1.
 
         Returns:
-            Mean loss with penalty, and accuracy, over the epoch's steps.
+            Mean loss with the penalty, and accuracy, over the epoch's steps.
         """
         tf = tensorflow()
         order = self._order.permutation(len(self._classes))[: self._steps * self._size]
@@ -77,7 +77,7 @@ class Epochs:
     def measure(
         self, images: npt.NDArray[np.float32], classes: npt.NDArray[np.int64]
     ) -> tuple[float, float]:
-        """Mean loss without penalty, and accuracy, on images that are not learned."""
+        """Mean loss without the penalty, and accuracy, on other images."""
         loss, hits = 0.0, 0.0
         for start in range(0, len(images), _MEASURED):
             part = slice(start, start + _MEASURED)

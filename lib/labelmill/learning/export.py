@@ -1,4 +1,4 @@
-"""A trained model to an artifact: ONNX graph, weights, and a canary that proves later loads."""
+"""Exports a trained model to an artifact: ONNX graph, weights, and a canary that later loads are checked with."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from labelmill.learning.fit import Fitted
 from labelmill.learning.onnx_graph import onnx_of
 
 CANARIES = 8
-"""Images kept in an artifact, with their answers."""
+"""Images in an artifact, with the probabilities that the model predicts for them."""
 
-# Keras and ONNX Runtime add in different orders; beyond this it is another model.
+# Keras and ONNX Runtime add in different orders; a larger difference means another model.
 _TOLERANCE = 1e-4
 
 
@@ -36,15 +36,16 @@ def export(
     Args:
         fitted: The trained model.
         family: Name of its family.
-        parameters: Its learning parameters; missing ones are the family's defaults.
-        preparation: Pixel pipeline its images went through.
+        parameters: Its learning parameters; the family's defaults for missing ones.
+        preparation: How its images were prepared.
         classes: In the order of its outputs.
         canary_images: One image or more, raw ``(H, W, C)``, or prepared ``(n, H, W, C)`` float32; the
-            first 8 are kept.
+            first 8 go into the artifact.
 
     Raises:
         NoData: No canary image.
-        ArtifactError: ONNX Runtime answers otherwise than Keras: the export would be another model.
+        ArtifactError: ONNX Runtime and Keras predict different probabilities, or the number of classes
+            is not the number of outputs.
     """
     from safetensors.numpy import save
 
@@ -61,7 +62,7 @@ def export(
     difference = float(np.abs(outputs - expected).max())
     if not difference <= _TOLERANCE:
         raise ArtifactError(
-            f"the ONNX export answers otherwise than the trained model: probabilities differ by {difference:.2g}, "
+            f"the ONNX export predicts otherwise than the trained model: probabilities differ by {difference:.2g}, "
             f"expected at most {_TOLERANCE:g}"
         )
     if outputs.shape[1] != len(classes):

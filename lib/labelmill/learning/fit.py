@@ -1,4 +1,4 @@
-"""One training run: a compiled pass over the images, again for each epoch, the same bits each time."""
+"""One training run: one compiled pass over the images per epoch, with reproducible bits."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ OnEpoch: TypeAlias = Callable[[int, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a training run leaves.
+    """The result of a training run.
 
     Args:
         model: The trained ``keras.Model``, ``images`` → ``probabilities``.
-        parameters: All learning parameters, defaults filled in.
-        history: Metrics of each epoch: ``train_loss`` (penalty included) and ``train_accuracy``, means
-            over the epoch's steps; ``validation_loss`` (without penalty) and ``validation_accuracy``
-            after the epoch, when there is a validation split.
+        parameters: All learning parameters, with defaults.
+        history: Metrics of each epoch: ``train_loss`` (with the penalty) and ``train_accuracy``, means
+            over the epoch's steps; with a validation split also ``validation_loss`` (without the
+            penalty) and ``validation_accuracy``, after the epoch.
     """
 
     model: Any
@@ -49,29 +49,29 @@ def fit(
 ) -> Fitted:
     """Trains one model on one core.
 
-    The images of an epoch are visited in a seeded permutation, in whole batches; the remainder
-    waits for the next permutation. Fewer images than ``batch_size`` are one batch.
+    An epoch goes through the images in a seeded permutation, in whole batches; the remainder is left
+    out of that epoch. If there are fewer images than ``batch_size``, all of them are one batch.
 
     Args:
         family: Name of a family.
-        parameters: Learning parameters; missing ones take the family's defaults.
-        train: What is learned.
-        validation: What is measured after each epoch; nothing is learned from it.
+        parameters: Learning parameters; the family's defaults for missing ones.
+        train: Images and classes to learn from.
+        validation: Images and classes to measure after each epoch.
         n_classes: Number of outputs.
-        on_epoch: Told the metrics of each epoch.
+        on_epoch: Called after each epoch.
 
     Raises:
         UnknownName: No such family or parameter.
-        InputError: A value no training can mean (batch size 0), or arrays that do not fit.
+        InputError: An invalid value (batch size 0), or arrays whose shapes do not match.
         NoData: No images to learn from.
-        LabelmillError: The loss is no longer a number.
+        LabelmillError: The loss is no longer a finite number.
     """
     resolved = resolve(family, parameters)
     check_values(resolved)
-    images, classes = _checked("train", train, n_classes)
+    images, classes = _check("train", train, n_classes)
     if len(images) == 0:
         raise NoData("the train split holds no images: nothing can be learned")
-    held_out = None if validation is None else _checked("validation", validation, n_classes)
+    held_out = None if validation is None else _check("validation", validation, n_classes)
     if held_out is not None and held_out[0].shape[1:] != images.shape[1:]:
         raise InputError(
             f"train images are {images.shape[1:]}, validation images {held_out[0].shape[1:]}; they must agree"
@@ -96,7 +96,7 @@ def fit(
     return Fitted(model, resolved, history)
 
 
-def _checked(split: str, examples: Examples, n_classes: int) -> Examples:
+def _check(split: str, examples: Examples, n_classes: int) -> Examples:
     images, classes = examples
     if images.ndim != 4 or classes.ndim != 1 or len(images) != len(classes):
         raise InputError(

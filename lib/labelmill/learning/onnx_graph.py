@@ -9,7 +9,7 @@ from typing import Any
 
 from labelmill.learning.runtime import tensorflow
 
-# Every onnxruntime this project allows (1.20 on) reads these.
+# Every onnxruntime that this project allows (1.20 and later) reads these.
 OPSET = 17
 IR_VERSION = 8
 
@@ -17,8 +17,8 @@ IR_VERSION = 8
 def onnx_of(model: Any) -> bytes:
     """Converts a model with tf2onnx; input ``images``, output ``probabilities``, any batch size.
 
-    tf2onnx numbers tensors with a counter of the process and Keras names scopes by what was built
-    before, so everything inside is named again by its place in the graph.
+    tf2onnx numbers tensors with a counter of the process, and Keras names scopes by what was built
+    before, so everything inside is renamed by its position in the graph.
 
     Args:
         model: ``keras.Model``, ``(N, H, W, C)`` → ``(N, K)``.
@@ -43,8 +43,8 @@ def _canonical(proto: Any) -> Any:
     stated = {value.name for value in (*graph.input, *graph.output)}
     constants = {value.name for value in graph.initializer}
     names: dict[str, str] = {name: name for name in stated}
-    for place, node in enumerate(graph.node):
-        node.name = f"{node.op_type.lower()}_{place}"
+    for position, node in enumerate(graph.node):
+        node.name = f"{node.op_type.lower()}_{position}"
         node.doc_string = ""
         for received in node.input:
             if received and received not in names:

@@ -1,4 +1,4 @@
-"""TensorFlow, imported once, when something is learned, and set so that bits repeat."""
+"""TensorFlow, imported when it is first used, with settings that make training reproducible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from labelmill.errors import InputError
 
 
 def unset_tensorflow() -> Any:
-    """The ``tensorflow`` module as the process has it set: for who only makes batches.
+    """The ``tensorflow`` module with the settings of the process, for code that only makes batches.
 
     Raises:
         InputError: TensorFlow is not installed.
@@ -27,9 +27,9 @@ def unset_tensorflow() -> Any:
 
 @functools.cache
 def tensorflow() -> Any:
-    """The ``tensorflow`` module: one thread, deterministic kernels, quiet.
+    """The ``tensorflow`` module, set to one thread, deterministic kernels and few messages.
 
-    One model trains on one core (one model an executor scales better than one model on all cores),
+    One model trains on one core: one model per executor scales better than one model on all cores,
     and one thread adds numbers in one order.
 
     Raises:
@@ -44,7 +44,7 @@ def tensorflow() -> Any:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
-        # Another part of this process has used TensorFlow already: its threads stay as they are.
+        # This process has used TensorFlow already: its threads can no longer be changed.
         pass
     tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")

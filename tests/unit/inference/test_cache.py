@@ -76,6 +76,6 @@ def test_other_bytes_are_refused_and_not_kept() -> None:
 
 def test_a_model_that_fails_its_canary_is_not_kept() -> None:
     data = pack(replace(golden(), canary_outputs=np.zeros((8, 3), np.float32)))
-    with pytest.raises(ArtifactError, match="does not answer"):
+    with pytest.raises(ArtifactError, match="does not predict"):
         predictor_of(sha256_of(data), lambda: data)
     assert not cache._warm

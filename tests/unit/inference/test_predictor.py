@@ -114,10 +114,10 @@ def test_a_graph_that_is_none_is_refused() -> None:
 
 def test_the_canary_notices_other_weights() -> None:
     shifted = golden().canary_outputs + np.float32(1e-4)
-    with pytest.raises(ArtifactError, match="does not answer as when it was exported"):
+    with pytest.raises(ArtifactError, match="does not predict as when it was exported"):
         Predictor(replace(golden(), canary_outputs=shifted)).check_canary()
-    with pytest.raises(ArtifactError, match=r"canary answers \(8, 3\), expected \(8, 2\)"):
+    with pytest.raises(ArtifactError, match=r"probabilities are \(8, 3\), expected \(8, 2\)"):
         Predictor(replace(golden(), canary_outputs=golden().canary_outputs[:, :2])).check_canary()
     nan = np.full_like(golden().canary_outputs, np.nan)
-    with pytest.raises(ArtifactError, match="does not answer"):
+    with pytest.raises(ArtifactError, match="does not predict"):
         Predictor(replace(golden(), canary_outputs=nan)).check_canary()

@@ -81,7 +81,7 @@ def test_an_export_that_answers_otherwise_is_refused(monkeypatch: pytest.MonkeyP
     trained, other = fitted("softmax"), fitted("mlp")
     graph = export(other, "mlp", {}, PREPARATION, NAMES, list(IMAGES)).onnx
     monkeypatch.setattr(export_module, "onnx_of", lambda model: graph)
-    with pytest.raises(ArtifactError, match="answers otherwise than the trained model"):
+    with pytest.raises(ArtifactError, match="predicts otherwise than the trained model"):
         export(trained, "softmax", {}, PREPARATION, NAMES, list(IMAGES))
 
 

@@ -1,4 +1,4 @@
-"""Rows kept in memory, as they are or after a map that is not random: done once, not each epoch."""
+"""Rows cached in memory, as read or after a map that is not random."""
 
 from __future__ import annotations
 
@@ -9,35 +9,34 @@ import numpy.typing as npt
 
 from labelmill.array_pool import empty
 from labelmill.errors import InputError
-from labelmill.feed.maps.base import ArrayMap, Rows, checked
+from labelmill.feed.maps.base import ArrayMap, RowArrays, check_rows
 from labelmill.feed.order.counter_rng import Draws
+from labelmill.feed.order.permutation import RowIndex
 
-Places = npt.NDArray[np.int64]
 
-
-class Taking(Protocol):
-    """Where rows are taken from."""
+class RowSource(Protocol):
+    """Rows by number: a split, or a cache in front of it."""
 
     @property
     def masks(self) -> bool:
-        """Targets are masks."""
+        """Whether targets are masks."""
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
 
-    def take(self, rows: Places) -> tuple[Any, Any]:
+    def take(self, rows: RowIndex) -> tuple[Any, Any]:
         """Inputs and targets of rows."""
 
 
-class Kept:
-    """Rows that are read, and mapped, when they are first taken.
+class RowCache:
+    """Rows that are read, and mapped, when they are first needed.
 
     Args:
         source: Where they are read.
-        change: What happens to them before they are kept; None: nothing.
+        change: Applied to rows before they are cached; None: nothing.
     """
 
-    def __init__(self, source: Taking, change: ArrayMap | None) -> None:
+    def __init__(self, source: RowSource, change: ArrayMap | None) -> None:
         self._source, self._change = source, change
         self._have = np.zeros(len(source), bool)
         self._inputs: npt.NDArray[Any] | None = None
@@ -45,13 +44,13 @@ class Kept:
 
     @property
     def masks(self) -> bool:
-        """Targets are masks."""
+        """Whether targets are masks."""
         return self._source.masks
 
     def __len__(self) -> int:
         return len(self._source)
 
-    def take(self, rows: Places) -> tuple[Any, Any]:
+    def take(self, rows: RowIndex) -> tuple[Any, Any]:
         """Inputs and targets of rows.
 
         Raises:
@@ -59,22 +58,22 @@ class Kept:
         """
         missing = np.unique(rows[~self._have[rows]])
         if len(missing):
-            self._keep(missing)
-        return _taken(self._inputs, rows), _taken(self._targets, rows)
+            self._load(missing)
+        return _gather(self._inputs, rows), _gather(self._targets, rows)
 
-    def _keep(self, rows: Places) -> None:
+    def _load(self, rows: RowIndex) -> None:
         inputs, targets = self._source.take(rows)
         if self._change is not None:
-            # The map is not random: it asks for no draws.
-            given = Rows(inputs, targets, self.masks, Draws(0, 0, rows.astype(np.uint64)))
-            made = checked(self._change, self._change(given), len(rows))
+            # The map is not random: it makes no draws.
+            given = RowArrays(inputs, targets, self.masks, Draws(0, 0, rows.astype(np.uint64)))
+            made = check_rows(self._change, self._change(given), len(rows))
             inputs, targets = made.inputs, made.targets
             if made.weights is not None:
-                raise InputError("cache keeps inputs and targets; let a map= give weights")
+                raise InputError("the cache holds inputs and targets; add weights with map=")
         if not isinstance(inputs, np.ndarray) or not isinstance(targets, np.ndarray | None):
             raise InputError(
-                "cache keeps images of one shape, received mixed shapes or records; let "
-                "cache=prepared(…) make images one shape, and leave records to the page cache"
+                "the cache holds images of one shape, received mixed shapes or records; make images "
+                "one shape with cache=prepared(…), and leave records to the page cache"
             )
         if self._inputs is None:
             self._inputs = empty((len(self), *inputs.shape[1:]), inputs.dtype)
@@ -86,8 +85,8 @@ class Kept:
         self._have[rows] = True
 
 
-def _taken(kept: npt.NDArray[Any] | None, rows: Places) -> Any:
-    if kept is None:
+def _gather(cached: npt.NDArray[Any] | None, rows: RowIndex) -> Any:
+    if cached is None:
         return None
-    out = empty((len(rows), *kept.shape[1:]), kept.dtype)
-    return np.take(kept, rows, axis=0, out=out, mode="clip")
+    out = empty((len(rows), *cached.shape[1:]), cached.dtype)
+    return np.take(cached, rows, axis=0, out=out, mode="clip")

@@ -8,17 +8,17 @@ from typing import Any
 
 from labelmill.feed.batches.blocks import Block, Blocks
 from labelmill.feed.batches.state import Progress, Resumable
-from labelmill.feed.maps.elements import shaped
+from labelmill.feed.maps.elements import map_arrays
 
 
 class NumpyBatches(Resumable):
-    """Iterated once: a pass over the epochs asked for; iterated again: the next ones.
+    """Batches as numpy arrays. One iteration is one pass over ``epochs`` epochs; the next continues.
 
     Args:
         blocks: Where batches come from.
-        identity: What they are; goes into states.
-        epochs: Of a pass; None: without end.
-        prefetch: Batches made ready ahead, at least; 0: none, and no thread.
+        identity: What the batches are; goes into states.
+        epochs: Of a pass; None: unbounded.
+        prefetch: Batches prepared ahead, at least; 0: none, and no thread.
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class NumpyBatches(Resumable):
         """Batches of a pass.
 
         Raises:
-            TypeError: It has no end.
+            TypeError: It is unbounded.
         """
         if self._epochs is None:
             raise TypeError("batches that repeat without end have no length")
         return self._blocks.per_epoch * self._epochs
 
     def __iter__(self) -> Iterator[Any]:
-        """A pass: pairs (inputs, targets), or inputs alone where nothing is learned."""
+        """Begins a pass; yields pairs (inputs, targets), or inputs alone without a target."""
         start = self._progress.begin()
         end = self._progress.last_epoch()
         for batches in self._blocks.ahead(start, end, self._prefetch, batches_of):
@@ -49,8 +49,8 @@ class NumpyBatches(Resumable):
 
 
 def batches_of(block: Block) -> Iterator[Any]:
-    """The batches of a block, views of its arrays."""
+    """Yields the batches of a block, as views of its arrays."""
     element = block.rows.element()
     for number in range(block.batches):
         part = slice(number * block.size, (number + 1) * block.size)
-        yield shaped(element, operator.itemgetter(part))
+        yield map_arrays(element, operator.itemgetter(part))

@@ -1,4 +1,4 @@
-"""From what a user asks for to blocks of batches."""
+"""Arguments of ``tf()`` and ``numpy()``: checked, and turned into blocks of batches."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from labelmill.errors import InputError, NoData
 from labelmill.feed.batches.blocks import Blocks, require_one_shape
-from labelmill.feed.batches.cache import Kept, Taking
-from labelmill.feed.maps.base import ArrayMap, Batched, EachRow, RunBatched
+from labelmill.feed.batches.cache import RowCache, RowSource
+from labelmill.feed.maps.base import ArrayMap
+from labelmill.feed.maps.functions import Batched, EachRow, RunBatched
 from labelmill.feed.order.permutation import Order
 from labelmill.feed.rows.split import SplitRows
 from labelmill.feed.rows.targets import OneClass
@@ -19,7 +20,19 @@ Map = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Feeding:
-    """How a split is fed. Each field as in `labelmill.feed.training_set.TrainingSet.tf`."""
+    """How a split is fed. Fields as the arguments of `labelmill.feed.training_set.TrainingSet.tf`.
+
+    Raises:
+        InputError: An invalid argument.
+
+    Example:
+        >>> Feeding(batch=32, repeat=3).epochs
+        3
+        >>> Feeding(batch=0)
+        Traceback (most recent call last):
+            ...
+        labelmill.errors.InputError: batch 0; expected a whole number from 1
+    """
 
     batch: int
     split: str = "train"
@@ -33,7 +46,7 @@ class Feeding:
     prefetch: int = 2
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be meant."""
+        """Refuses invalid arguments."""
         for name, least in (("batch", 1), ("prefetch", 0)):
             value = getattr(self, name)
             if type(value) is not int or value < least:
@@ -46,13 +59,13 @@ class Feeding:
             )
         if isinstance(self.cache, ArrayMap) and self.cache.random:
             raise InputError(
-                f"cache={self.cache} would keep one draw for every epoch; give it as map="
+                f"cache={self.cache} would repeat one random draw in every epoch; pass it as map="
             )
         if isinstance(self.cache, ArrayMap) and not self.cache.rowwise:
             raise InputError(
-                f"cache={self.cache} would keep what follows from which rows came together; expected a "
-                "map that looks at each row by itself: arrays(function, rowwise=True) if it does, else "
-                "give it as map="
+                f"cache={self.cache} would cache results that depend on which rows share a batch; "
+                "expected a map that treats each row by itself: arrays(function, rowwise=True) if it "
+                "does, else pass it as map="
             )
         if not isinstance(self.cache, bool | ArrayMap):
             raise InputError(f"cache {self.cache!r}; expected True, False or a map over arrays")
@@ -68,11 +81,11 @@ class Feeding:
 
     @property
     def epochs(self) -> int | None:
-        """Epochs of a pass; None: without end."""
+        """Epochs of a pass; None: unbounded."""
         return None if self.repeat is True else int(self.repeat) or 1
 
     def identity(self, digest: str, shard: tuple[int, int]) -> dict[str, Any]:
-        """What makes the batches those and no others, for states."""
+        """What the batches depend on; a state belongs to batches with the same identity."""
         names = ("split", "shuffle", "seed", "balance", "drop_remainder")
         named = {name: getattr(self, name) for name in names}
         return {"digest": digest, **named, "batch_size": self.batch, "shard": list(shard)}
@@ -84,25 +97,25 @@ def blocks_of(
     """The blocks of a split.
 
     Args:
-        feeding: What is asked for.
+        feeding: The arguments.
         rows: The split.
         shard: Number of the shard, and how many there are.
-        maps: What happens to rows in numpy.
+        maps: Maps over arrays, in order.
 
     Raises:
-        InputError: Balance without classes, or mixed shapes that no map makes one.
-        NoData: Not one batch an epoch.
+        InputError: Balance without classes, or images of mixed shapes that no map makes one shape.
+        NoData: Less than one batch per epoch.
     """
     members = _members(rows) if feeding.balance else ()
     order = Order(len(rows), feeding.seed, feeding.shuffle, members, shard)
-    source: Taking = rows
+    source: RowSource = rows
     if feeding.cache:
-        source = Kept(rows, None if feeding.cache is True else feeding.cache)
+        source = RowCache(rows, None if feeding.cache is True else feeding.cache)
     blocks = Blocks(source, order, feeding.batch, feeding.drop_remainder, maps)
     if not blocks.per_epoch:
         raise NoData(
             f"{order.per_epoch:,} rows an epoch ({len(rows):,} in split {feeding.split!r}, {shard[1]} "
-            f"shards) are no batch of {feeding.batch}"
+            f"shards) are fewer than one batch of {feeding.batch}"
             + (" with drop_remainder" if feeding.drop_remainder else "")
         )
     require_one_shape(blocks, rows.shapes())
@@ -120,16 +133,16 @@ def in_numpy(maps: Sequence[Map]) -> list[ArrayMap]:
 
 
 def in_tensorflow(maps: Sequence[Map]) -> tuple[list[ArrayMap], list[Map]]:
-    """Maps over arrays, and the functions of TensorFlow behind them.
+    """Maps over arrays, and the functions of TensorFlow that follow them.
 
     Raises:
-        InputError: A map over arrays behind a function of TensorFlow.
+        InputError: A map over arrays after a function of TensorFlow.
     """
     first = next((n for n, one in enumerate(maps) if not isinstance(one, ArrayMap)), len(maps))
     late = [one for one in maps[first:] if isinstance(one, ArrayMap)]
     if late:
         raise InputError(
-            f"the map {late[0]} works on arrays and stands behind {maps[first]}, which TensorFlow "
+            f"the map {late[0]} works on arrays and comes after {maps[first]}, which TensorFlow "
             "runs; put maps over arrays first"
         )
     return [one for one in maps[:first] if isinstance(one, ArrayMap)], list(maps[first:])

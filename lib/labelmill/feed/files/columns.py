@@ -1,4 +1,4 @@
-"""Frozen rows: which columns they have, and the arrays in them."""
+"""The columns of frozen rows, and the arrays in them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Images = npt.NDArray[Any] | list[npt.NDArray[Any]]
 
 
 class About(NamedTuple):
-    """What the metadata of a shard says: kind of rows, kind of target, classes in index order."""
+    """Metadata of a shard: kind of rows, kind of target, classes in index order."""
 
     kind: Kind
     target: Target
@@ -50,7 +50,12 @@ class About(NamedTuple):
 
 
 def key_of(kind: Kind) -> str:
-    """The column that names a row within its collection."""
+    """The column that identifies a row within its collection.
+
+    Example:
+        >>> key_of("images")
+        'image_id'
+    """
     return "image_id" if kind == "images" else "record_id"
 
 
@@ -59,12 +64,16 @@ def columns_of(kind: Kind, target: Target, features: pa.Schema | None = None) ->
 
     Args:
         kind: ``images``: pixels with their shape; ``records``: features.
-        target: What is learned. ``class``: one class. ``classes``: a list of them, sorted.
-            ``mask``: an image of the same height and width. ``none``: nothing.
+        target: ``class``: one class. ``classes``: a sorted list of classes. ``mask``: an image of the
+            same height and width. ``none``: no target.
         features: The other columns of records, in order, in the types of `feature_type`.
 
     Raises:
         InputError: Records with masks; images with features.
+
+    Example:
+        >>> columns_of("records", "class", pa.schema([("age", pa.int32())])).names
+        ['collection', 'record_id', 'split', 'class', 'age']
     """
     if kind == "records" and target == "mask":
         raise InputError("records have no masks; expected class, classes or nothing as target")
@@ -76,10 +85,14 @@ def columns_of(kind: Kind, target: Target, features: pa.Schema | None = None) ->
 
 
 def feature_type(name: str, type: pa.DataType) -> pa.DataType:
-    """The type that a feature is frozen in: as it came, times as microseconds UTC.
+    """The type in which a feature is frozen: its own, but times as microseconds UTC.
 
     Raises:
         InputError: A type that features cannot have.
+
+    Example:
+        >>> feature_type("age", pa.int16())
+        DataType(int16)
     """
     if pa.types.is_timestamp(type):
         return pa.timestamp("us", tz="UTC")
@@ -103,10 +116,10 @@ def with_about(columns: pa.Schema, about: About) -> pa.Schema:
 
 
 def about_of(schema: pa.Schema) -> About:
-    """What a shard's metadata say.
+    """Reads the metadata of a shard.
 
     Raises:
-        InputError: It has none: no shard of this format.
+        InputError: Metadata are missing: it is not a shard of this format.
     """
     metadata = schema.metadata or {}
     try:
@@ -123,7 +136,8 @@ def images_of(batch: pa.RecordBatch) -> Images:
     """Images of a batch with ``pixels``, ``height``, ``width``, ``channels``, ``dtype``.
 
     Returns:
-        ``(N, H, W, C)`` when all agree, else a list of ``(H, W, C)``; views of the batch's memory.
+        ``(N, H, W, C)`` if all shapes and dtypes agree, else a list of ``(H, W, C)``; views of the
+        batch's memory.
 
     Raises:
         InputError: Pixels that do not fit their shape.
@@ -132,12 +146,12 @@ def images_of(batch: pa.RecordBatch) -> Images:
 
 
 def masks_of(batch: pa.RecordBatch) -> Images:
-    """Masks of a batch of rows whose target is ``mask``; otherwise like `images_of`."""
+    """Masks of a batch of rows whose target is ``mask``; like `images_of`."""
     return _arrays(batch, "mask", ("height", "width", "mask_channels", "mask_dtype"))
 
 
 def _arrays(batch: pa.RecordBatch, data: str, shape: Sequence[str]) -> Images:
-    # As dictionaries, because the rows of a batch mostly share one shape: no value per row is made.
+    # By distinct values: the rows of a batch mostly share one shape, and no value per row is made.
     pixels = batch.column(data)
     if len(batch) and not pixels.null_count:
         one = [batch.column(name).unique() for name in shape]
@@ -169,8 +183,8 @@ def image_of(
     return from_bytes(memoryview(data), (height, width, channels), dtype)
 
 
-def together(parts: list[Any]) -> Images:
-    """Arrays of batches as one array where all shapes and dtypes agree, else a list of images."""
+def merge_images(parts: list[Any]) -> Images:
+    """Merges arrays of batches into one if all shapes and dtypes agree, else into a list of images."""
     if parts and all(
         isinstance(p, np.ndarray)
         and p.shape[1:] == parts[0].shape[1:]

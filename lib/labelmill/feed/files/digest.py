@@ -1,17 +1,17 @@
-"""The digest of a training set: of its rows, however they are cut into batches and shards.
+"""The digest of a training set: of its rows, however they are divided into batches and shards.
 
 The rows of a split, in order of (collection, id), are hashed column by column, each column in up to
-three streams that have a SHA-256 of their own:
+three streams with a SHA-256 of their own:
 
-validity  one byte a row: 1, or 0 where the value is null
-lengths   of text, bytes and lists: 8 bytes a row, little-endian; of lists, their items
-values    of text and bytes: the bytes, one after the other; numbers and times (microseconds UTC):
-          little-endian in their width; truth values: one byte; nulls: nothing, or zeros of that
-          width; of lists: their items, as a column again
+validity  one byte per row: 1, or 0 where the value is null
+lengths   of text, bytes and lists: 8 bytes per row, little-endian; of lists the number of items
+values    of text and bytes: the bytes, concatenated; numbers and times (microseconds UTC):
+          little-endian in their width; booleans: one byte; nulls: nothing, or zeros of that width;
+          of lists: their items, as a column again
 
-The digest is SHA-256 over what the rows are (kind, target, classes in order, since another order is
-other class indices, columns with their types), then for each split that has rows, by name: its name,
-its number of rows and the hashes of its streams. ``split`` is no column here: it is the name.
+The digest is SHA-256 over the description of the rows (kind, target, classes in order, because the
+order decides class indices, columns with their types), then for each split that has rows, by name: its
+name, its number of rows and the hashes of its streams. The column ``split`` is not hashed itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from labelmill.feed.files.columns import About
 
 
 class SetDigest:
-    """Hashes a training set's rows as they come, in order.
+    """Hashes the rows of a training set, in order.
 
     Args:
         columns: `labelmill.feed.files.columns.columns_of`.
@@ -44,11 +44,11 @@ class SetDigest:
         self._streams: list[hashlib._Hash] = []
 
     def update(self, split: str, batch: pa.RecordBatch) -> None:
-        """Takes the next rows.
+        """Adds the next rows.
 
         Args:
-            split: Theirs; splits come one after the other, by name.
-            batch: All columns but ``split``, which may be there.
+            split: The split of the rows; splits come one after the other, by name.
+            batch: All columns; ``split`` may be missing.
         """
         if split != self._split:
             self._close()
@@ -56,12 +56,12 @@ class SetDigest:
         streams = [s for name in self._names for s in _streams(batch.column(name))]
         self._streams = self._streams or [hashlib.sha256() for _ in streams]
         self._rows += len(batch)
-        # Buffers of this size are hashed without the interpreter's lock.
+        # hashlib hashes buffers of this size without the interpreter's lock.
         for hashed, data in zip(self._streams, streams, strict=True):
             hashed.update(data)
 
     def hexdigest(self) -> str:
-        """64 hex digits, of everything so far; nothing may come after it."""
+        """The digest, 64 hex digits. No rows may be added afterwards."""
         self._close()
         return self._hash.hexdigest()
 
@@ -74,7 +74,7 @@ class SetDigest:
 
 
 def _streams(values: pa.Array) -> Iterator[Any]:
-    """What is hashed of a column, as buffers."""
+    """The streams of a column, as buffers."""
     type, rows = values.type, len(values)
     yield values.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False)
     if values.null_count:
@@ -98,7 +98,7 @@ def _streams(values: pa.Array) -> Iterator[Any]:
 
 
 def _without_nulls(values: pa.Array) -> pa.Array:
-    """Nulls as nothing or zeros: Arrow lets them have any bytes."""
+    """Replaces nulls by nothing or zeros: Arrow allows any bytes there."""
     type = values.type
     if pa.types.is_list(type):
         return pa.array([value or [] for value in values.to_pylist()], type)

@@ -1,4 +1,4 @@
-"""Where training sets lie: on a local disk or anywhere `pyarrow.fs` reaches."""
+"""Where training sets are stored: on a local disk or anywhere that `pyarrow.fs` can read."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _DIGEST = re.compile(r"[0-9a-f]{6,64}")
 
 
 def open_input(path: str) -> Any:
-    """A file to read bytes from.
+    """Opens a file to read bytes.
 
     Args:
         path: Local path or URI.
 
     Raises:
-        FileNotFoundError: It is not there.
+        FileNotFoundError: There is no such file.
     """
     if "://" in path:
         files, base = fs.FileSystem.from_uri(path)
@@ -36,7 +36,7 @@ def open_input(path: str) -> Any:
 
 
 def sha256_of(path: str) -> str | None:
-    """SHA-256 (hex) of a file; None where there is none."""
+    """SHA-256 (hex) of a file; None if there is no such file."""
     digest = hashlib.sha256()
     try:
         with open_input(path) as file:
@@ -47,23 +47,28 @@ def sha256_of(path: str) -> str | None:
     return digest.hexdigest()
 
 
-def local_path(place: str) -> str | None:
-    """The path of a place on a local disk; None of one elsewhere."""
-    if "://" not in place:
-        return place
-    parts = urlsplit(place)
+def local_path(location: str) -> str | None:
+    """The path of a location on a local disk; None for any other.
+
+    Example:
+        >>> local_path("file:///data/sets"), local_path("s3://bucket/sets")
+        ('/data/sets', None)
+    """
+    if "://" not in location:
+        return location
+    parts = urlsplit(location)
     return unquote(parts.path) if parts.scheme == "file" and not parts.netloc else None
 
 
 def find(named: str, root: str | None = None) -> str:
-    """Where a training set lies.
+    """The location of a training set.
 
     Args:
-        named: Its folder or URI, its digest, or six letters or more that this begins with.
-        root: Folder or URI below which digests are looked for; default: the settings'.
+        named: Its folder or URI, its digest, or the first six characters of that or more.
+        root: Folder or URI below which digests are looked up; default: that of the settings.
 
     Raises:
-        InputError: No digest below the root begins so, or several do.
+        InputError: No digest below the root begins like that, or several do.
     """
     if "://" in named or not _DIGEST.fullmatch(named) or os.path.isdir(named):
         return named
@@ -71,20 +76,25 @@ def find(named: str, root: str | None = None) -> str:
     fitting = sorted(name for name in _folders(below) if name.startswith(named))
     if len(fitting) > 1:
         raise InputError(
-            f"training set {named!r} fits {', '.join(name[:16] for name in fitting)}; give more of it"
+            f"training set {named!r} fits {', '.join(name[:16] for name in fitting)}; give more "
+            "characters"
         )
     if not fitting:
         raise InputError(
-            f"no training set {named!r} below {below}; `bin/labelmill slice sets` lists those there are"
+            f"no training set {named!r} below {below}; list them with `bin/labelmill slice sets`"
         )
     return f"{below}/{fitting[0]}"
 
 
 def bring(location: str, files: Sequence[str]) -> str:
-    """Copies files of a place elsewhere to a new temporary folder of this machine.
+    """Copies files to a new temporary folder of this machine.
+
+    Args:
+        location: URI of their folder.
+        files: Their names.
 
     Returns:
-        The folder; whoever asked removes it. Files that are mapped stay readable without it.
+        The folder, which the caller removes. Files that are mapped stay readable without it.
 
     Raises:
         ArtifactError: A file is missing.

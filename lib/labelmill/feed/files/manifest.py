@@ -2,13 +2,13 @@
 
 Files below ``ROOT/DIGEST/``:
 
-``manifest.json``       fields of `Manifest`; written last, so a folder with it is whole
+``manifest.json``       fields of `Manifest`; written last, so a folder that has it is complete
 ``SPLIT-00000.arrow``   Arrow IPC file of one record batch: rows of one split, sorted by
                         (collection, id), columns `labelmill.feed.files.columns.columns_of`; the schema's
                         metadata holds ``labelmill.classes`` (JSON list), ``labelmill.kind`` and
                         ``labelmill.target``
 
-The digest is of the rows (`labelmill.feed.files.digest`): how Spark had cut them, or when they were
+The digest is of the rows (`labelmill.feed.files.digest`): how Spark partitioned them, or when they were
 frozen, does not change it.
 """
 
@@ -40,22 +40,22 @@ class Shard(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a training set is made of.
+    """The contents of a training set.
 
     Attributes:
         format: `FORMAT`.
         digest: SHA-256 (hex) of the rows.
-        name: What people call it.
-        kind: What a row is.
-        target: What is learned from it.
+        name: Its name for people.
+        kind: Images or records.
+        target: The kind of target.
         sql: The query.
         parameters: Of the query, name → value as it was given.
-        snapshot_ms: Milliseconds since 1970 UTC that the query was answered at.
-        rows: Number of them.
-        classes: In the order of class indices; empty where the target is no class.
+        snapshot_ms: The snapshot of the query, in milliseconds since 1970 UTC.
+        rows: Number of rows.
+        classes: In the order of class indices; empty if the target is not a class.
         histogram: Split → class → rows. A row of several classes counts for each; rows without
             classes (masks, no target) count for the class ``""``.
-        splitting: How rows came into their splits, and what proves that none is in two.
+        splitting: How rows were assigned to splits, and what proves that none is in two splits.
         shards: In the order of the digest.
         created_at: ISO 8601, UTC.
     """
@@ -79,10 +79,10 @@ class Manifest(BaseModel):
 
 
 def read_manifest(location: str) -> Manifest:
-    """The manifest below a folder or URI.
+    """Reads the manifest in a folder or below a URI.
 
     Raises:
-        InputError: None there, or of another format.
+        InputError: There is none, or it has another format.
     """
     try:
         with open_input(f"{location.rstrip('/')}/{MANIFEST}") as file:
@@ -99,9 +99,9 @@ def read_manifest(location: str) -> Manifest:
 
 
 def _check_format(location: str, text: str) -> None:
-    # Before the fields: another format has others, and a list of those would tell nobody anything.
-    said = json.loads(text)
-    found = said.get("format") if isinstance(said, dict) else None
+    # Before the fields: another format has other fields, and a list of those would help nobody.
+    manifest = json.loads(text)
+    found = manifest.get("format") if isinstance(manifest, dict) else None
     if isinstance(found, int) and found != FORMAT:
         raise InputError(
             f"{location} is a training set of format {found}, expected {FORMAT}; freeze it again with "

@@ -1,4 +1,4 @@
-"""Which column of an answer is the target: what is to be learned."""
+"""The target column of a query."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from labelmill.errors import InputError
 from labelmill.feed.files.columns import Target
 
 TARGET_COLUMNS: dict[str, Target] = {"class": "class", "classes": "classes", "mask_id": "mask"}
-"""Column → the kind of target that it holds."""
+"""Column → kind of target."""
 
 
 def find_target(columns: Sequence[str]) -> Target | None:
-    """The target of an answer with these columns; None when it has none.
+    """The kind of target of a query with these columns; None if there is none.
 
     Raises:
         InputError: Several columns are targets.
@@ -24,6 +24,6 @@ def find_target(columns: Sequence[str]) -> Target | None:
     found = [name for name in TARGET_COLUMNS if name in columns]
     if len(found) > 1:
         raise InputError(
-            f"the query gives {' and '.join(found)}; expected one of them, what is to be learned"
+            f"the query gives {' and '.join(found)}; expected one of them, as the target"
         )
     return TARGET_COLUMNS[found[0]] if found else None

@@ -1,4 +1,4 @@
-"""Whether the files of a training set are what was frozen."""
+"""Verifies that the files of a training set are what was frozen."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _THREADS = 8
 
 
 def verify(folder: str, manifest: Manifest, contents: bool = True) -> None:
-    """Checks every shard of a local folder, on as many cores as there are.
+    """Verifies every shard in a local folder, on all cores.
 
     Args:
-        folder: Where the files lie.
-        manifest: What they shall be.
-        contents: Hash them; else look at sizes only, which tells of a file that was cut off.
+        folder: Where the files are.
+        manifest: What they must be.
+        contents: Hash the files. False: check only sizes, which finds truncated files.
 
     Raises:
         ArtifactError: A shard is missing or is not what was frozen; names it.
@@ -46,7 +46,7 @@ def _wrong(path: Path, shard: Shard, contents: bool) -> str | None:
                 return f"has {size:,} bytes, expected {shard.bytes:,}"
             if not contents:
                 return None
-            # As a map: hashing reads the page cache itself, and other threads run meanwhile.
+            # A memory map is hashed from the page cache without a copy, while other threads run.
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
                 found = hashlib.sha256(mapped).hexdigest()
     except FileNotFoundError:

@@ -1,162 +1,42 @@
-"""Augmentation: random maps over images, the same for the same seed, epoch and place in the order.
+"""Augmentation: random maps over images, reproducible from seed, epoch and position in the order.
 
-What moves pixels (`flip`, `rotate90`, `shift`, `crop`) moves a mask the same way; what changes their
-values (`brightness`, `noise`) leaves masks alone. Amounts are shares of the dtype's range: 255, 65,535,
-or 1 for floats. Whole-number pixels stay within their range, floats are not cut off.
+What moves pixels (`flip`, `rotate90`, `shift`, `crop`) moves a mask in the same way; what changes
+their values (`brightness`, `noise`) leaves masks alone. Amounts are shares of the dtype's range: 255,
+65,535, or 1 for floats. Integer pixels stay within their range, floats are not clipped.
+
+Example:
+    >>> import numpy as np
+    >>> from labelmill.feed.maps.base import RowArrays
+    >>> from labelmill.feed.order.counter_rng import Draws
+    >>> draws = Draws(seed=0, epoch=0, positions=np.arange(8, dtype=np.uint64))
+    >>> images = np.arange(8 * 4 * 4, dtype=np.uint8).reshape(8, 4, 4, 1)
+    >>> rows = RowArrays(images, np.zeros(8, np.int64), masks=False, draws=draws)
+    >>> crop(2, 2)(rows).inputs.shape
+    (8, 2, 2, 1)
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
-
-import numpy as np
-import numpy.typing as npt
-
-from labelmill.array_pool import empty
 from labelmill.errors import InputError
-from labelmill.feed.maps.base import ArrayMap, Rows, images_in
-from labelmill.feed.maps.elements import stacked
-
-Images = npt.NDArray[Any]
-Ints = npt.NDArray[np.int64]
-
-# Samples: deviates in float32 of more than this leave the processor's cache.
-_AT_ONCE = 1 << 18
-
-
-class Augmentation(ArrayMap):
-    """A random map."""
-
-    random: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class Flip(Augmentation):
-    """See `flip`."""
-
-    horizontal: bool
-    vertical: bool
-    chance: float
-
-    def __call__(self, rows: Rows) -> Rows:
-        """Flipped rows."""
-        codes = [
-            wanted * (rows.draws.uniform(lane) < self.chance).astype(np.int64)
-            for lane, wanted in enumerate((self.vertical, self.horizontal))
-        ]
-
-        def turn(images: Images, down: int, right: int) -> Images:
-            return images[:, :: -1 if down else 1, :: -1 if right else 1]
-
-        return _moved(rows, "flip", codes, turn)
-
-
-@dataclass(frozen=True)
-class Rotate90(Augmentation):
-    """See `rotate90`."""
-
-    def __call__(self, rows: Rows) -> Rows:
-        """Turned rows."""
-
-        def turn(images: Images, quarters: int) -> Images:
-            square = images.shape[1] == images.shape[2]
-            return np.rot90(images, quarters if square else quarters - quarters % 2, (1, 2))
-
-        return _moved(rows, "rotate90", [rows.draws.integers(0, 4)], turn)
-
-
-@dataclass(frozen=True)
-class Shift(Augmentation):
-    """See `shift`."""
-
-    rows: int
-    columns: int
-    fill: float
-
-    def __call__(self, rows: Rows) -> Rows:
-        """Shifted rows."""
-        most = (self.rows, self.columns)
-        codes = [rows.draws.integers(lane, 2 * n + 1) - n for lane, n in enumerate(most)]
-
-        def move(images: Images, down: int, right: int, fill: float = self.fill) -> Images:
-            (to_y, from_y), (to_x, from_x) = _overlap(down), _overlap(right)
-            moved = np.full_like(images, fill)
-            moved[:, to_y, to_x] = images[:, from_y, from_x]
-            return moved
-
-        return _moved(rows, "shift", codes, move, functools.partial(move, fill=0))
-
-
-@dataclass(frozen=True)
-class Crop(Augmentation):
-    """See `crop`."""
-
-    height: int
-    width: int
-
-    def __call__(self, rows: Rows) -> Rows:
-        """Cropped rows, all of one height and width.
-
-        Raises:
-            InputError: An image that is smaller.
-        """
-        sizes = np.array([image.shape[:2] for image in images_in(rows, "crop")]).reshape(-1, 2)
-        small = sizes[(sizes < (self.height, self.width)).any(axis=1)]
-        if len(small):
-            raise InputError(
-                f"crop({self.height}, {self.width}) of an image of {small[0][0]}×{small[0][1]}; "
-                "expected images of that size or more"
-            )
-        spare = sizes - (self.height, self.width) + 1
-        codes = [(rows.draws.uniform(i) * spare[:, i]).astype(np.int64) for i in (0, 1)]
-
-        def cut(images: Images, top: int, left: int) -> Images:
-            return images[:, top : top + self.height, left : left + self.width]
-
-        return _moved(rows, "crop", codes, cut)
-
-
-@dataclass(frozen=True)
-class Brightness(Augmentation):
-    """See `brightness`."""
-
-    most: float
-
-    def __call__(self, rows: Rows) -> Rows:
-        """Rows made brighter or darker."""
-        shares = (rows.draws.uniform(0) * 2 - 1) * self.most
-
-        def brighten(images: Images, part: slice) -> Images:
-            by = (shares[part] * _full(images.dtype)).astype(np.float32)
-            return _added(images, by[:, None, None, None])
-
-        return _changed(rows, "brightness", brighten)
-
-
-@dataclass(frozen=True)
-class Noise(Augmentation):
-    """See `noise`."""
-
-    deviation: float
-
-    def __call__(self, rows: Rows) -> Rows:
-        """Rows with noise."""
-
-        def disturb(images: Images, part: slice) -> Images:
-            drawn = rows.draws.rows(part).normals(0, images[0].size).reshape(images.shape)
-            return _added(images, drawn * np.float32(self.deviation * _full(images.dtype)))
-
-        return _changed(rows, "noise", disturb)
+from labelmill.feed.maps.base import ArrayMap
+from labelmill.feed.maps.geometric import Crop, Flip, Rotate90, Shift
+from labelmill.feed.maps.photometric import Brightness, Noise
 
 
 def flip(horizontal: bool = True, vertical: bool = False, chance: float = 0.5) -> ArrayMap:
-    """Mirrors images left to right, or upside down, each with a chance.
+    """Mirrors images left to right, or upside down.
+
+    Args:
+        horizontal: Left to right.
+        vertical: Upside down; drawn independently.
+        chance: Probability of each, 0 to 1.
 
     Raises:
-        InputError: A chance that is none, or nothing to flip.
+        InputError: A chance outside 0 to 1, or neither direction.
+
+    Example:
+        >>> flip(vertical=True, chance=0.25)
+        Flip(horizontal=True, vertical=True, chance=0.25)
     """
     if not (horizontal or vertical):
         raise InputError("flip of nothing; expected horizontal, vertical or both")
@@ -164,20 +44,29 @@ def flip(horizontal: bool = True, vertical: bool = False, chance: float = 0.5) -
 
 
 def rotate90() -> ArrayMap:
-    """Turns images by 0, 1, 2 or 3 quarters; images that are not square by 0 or 2, to keep their shape."""
+    """Rotates images by 0°, 90°, 180° or 270°; images that are not square by 0° or 180°, to keep their shape.
+
+    Example:
+        >>> rotate90().random
+        True
+    """
     return Rotate90()
 
 
 def shift(rows: int, columns: int, fill: float = 0) -> ArrayMap:
-    """Moves images by up to so many pixels up or down, left or right.
+    """Moves images up or down and left or right by a random number of pixels.
 
     Args:
-        rows: At most, up or down.
-        columns: At most, left or right.
-        fill: Value of pixels that come in from outside; masks get 0.
+        rows: Most pixels up or down.
+        columns: Most pixels left or right.
+        fill: Value of the pixels that come in from outside; in masks 0.
 
     Raises:
         InputError: A negative number.
+
+    Example:
+        >>> shift(2, 2)
+        Shift(rows=2, columns=2, fill=0)
     """
     if rows < 0 or columns < 0:
         raise InputError(f"shift({rows}, {columns}); expected numbers of pixels from 0")
@@ -185,10 +74,18 @@ def shift(rows: int, columns: int, fill: float = 0) -> ArrayMap:
 
 
 def crop(height: int, width: int) -> ArrayMap:
-    """Cuts a piece of that size out of each image, at a random place: mixed shapes become one.
+    """Crops each image at a random position to one size, so that mixed shapes become one shape.
+
+    Args:
+        height: Of the crop, in pixels.
+        width: Of the crop, in pixels.
 
     Raises:
         InputError: A size below 1.
+
+    Example:
+        >>> crop(24, 24)
+        Crop(height=24, width=24)
     """
     if height < 1 or width < 1:
         raise InputError(f"crop({height}, {width}); expected sizes from 1")
@@ -196,83 +93,35 @@ def crop(height: int, width: int) -> ArrayMap:
 
 
 def brightness(most: float = 0.2) -> ArrayMap:
-    """Adds the same to every sample of an image, evenly drawn from ±most.
+    """Adds the same amount to all pixels of an image, drawn uniformly from ±most.
+
+    Args:
+        most: Share of the dtype's range, 0 to 1.
 
     Raises:
-        InputError: A share that is none.
+        InputError: A share outside 0 to 1.
+
+    Example:
+        >>> brightness(0.1)
+        Brightness(most=0.1)
     """
     return Brightness(_share("brightness: most", most))
 
 
 def noise(deviation: float = 0.05) -> ArrayMap:
-    """Adds normal noise to every sample by itself.
+    """Adds normal noise to every value of every pixel.
+
+    Args:
+        deviation: Standard deviation, as a share of the dtype's range, 0 to 1.
 
     Raises:
-        InputError: A share that is none.
+        InputError: A share outside 0 to 1.
+
+    Example:
+        >>> noise(0.05)
+        Noise(deviation=0.05)
     """
     return Noise(_share("noise: deviation", deviation))
-
-
-def _moved(
-    rows: Rows,
-    name: str,
-    codes: Sequence[Ints],
-    move: Callable[..., Images],
-    of_masks: Callable[..., Images] | None = None,
-) -> Rows:
-    """Moves pixels; `move` gets ``(n, H, W, C)`` and one code of each kind, which these rows share."""
-    images, targets = _regrouped(images_in(rows, name), codes, move), rows.targets
-    if rows.masks:
-        targets = _regrouped(targets, codes, of_masks or move)
-    return replace(rows, inputs=images, targets=targets)
-
-
-def _regrouped(images: Any, codes: Sequence[Ints], move: Callable[..., Images]) -> Any:
-    if not isinstance(images, np.ndarray):
-        each = zip(*codes, strict=True)
-        return stacked([move(i[None], *code)[0] for i, code in zip(images, each, strict=True)])
-    distinct, groups = np.unique(np.stack(codes), axis=1, return_inverse=True)
-    groups = groups.reshape(-1)
-    out: Images | None = None
-    for number, code in enumerate(distinct.T):
-        of = np.flatnonzero(groups == number)
-        moved = move(images[of], *(int(n) for n in code))
-        if out is None:
-            out = empty((len(images), *moved.shape[1:]), moved.dtype)
-        out[of] = moved
-    return images if out is None else out
-
-
-def _changed(rows: Rows, name: str, change: Callable[[Images, slice], Images]) -> Rows:
-    """Changes values, some images at a time; `change` gets them and which rows they are."""
-    images = images_in(rows, name)
-    if not isinstance(images, np.ndarray):
-        parts = [change(image[None], slice(n, n + 1))[0] for n, image in enumerate(images)]
-        return replace(rows, inputs=stacked(parts))
-    out = empty(images.shape, images.dtype)
-    few = max(1, _AT_ONCE // max(1, images[0].size if len(images) else 1))
-    for start in range(0, len(images), few):
-        part = slice(start, min(start + few, len(images)))
-        out[part] = change(images[part], part)
-    return replace(rows, inputs=out)
-
-
-def _overlap(by: int) -> tuple[slice, slice]:
-    """Where pixels go and where they come from, along one axis."""
-    if by >= 0:
-        return slice(by, None), slice(None, -by or None)
-    return slice(None, by), slice(-by, None)
-
-
-def _added(image: Images, by: Any) -> Images:
-    if not np.issubdtype(image.dtype, np.integer):
-        return np.asarray(image + by, image.dtype)
-    most = np.iinfo(image.dtype).max
-    return np.asarray(np.clip(np.rint(image + by), 0, most), image.dtype)
-
-
-def _full(dtype: np.dtype[Any]) -> float:
-    return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
 
 def _share(what: str, value: float) -> float:

@@ -1,9 +1,13 @@
-"""Which row comes when: a pure function of seed, epoch and place, with nothing kept.
+"""The order of rows: a pure function of seed, epoch and position, without a list of all rows.
 
-An epoch's order is a permutation that is computed for the places that are asked for, so the first
-batch of a large set waits for no shuffle, a resume in mid-epoch costs nothing, and no list of all rows
-is kept. It is a Feistel network over a × b ≥ N places that walks on where it leaves the N (J. Black,
-P. Rogaway, "Ciphers with arbitrary finite domains", 2002), its round functions tables of random numbers.
+An epoch's order is a permutation that is computed only for the positions asked for, so the first
+batch of a large set waits for no shuffle, and a resume in mid-epoch costs nothing. It is a Feistel
+network over a × b ≥ N numbers whose round functions are tables of random numbers; where it leads out
+of the N, it is applied again (J. Black, P. Rogaway, "Ciphers with arbitrary finite domains", 2002).
+
+Google's data loader Grain shuffles in the same way: ``index_shuffle`` in github.com/google/grain,
+``grain/_src/python/experimental/index_shuffle``, is a block cipher of 4 rounds or more in C++ that
+returns "the position of index in a permutation". Here it is numpy over many positions at once.
 """
 
 from __future__ import annotations
@@ -19,11 +23,12 @@ import numpy.typing as npt
 from labelmill.errors import InputError
 from labelmill.feed.order.counter_rng import Bits, below, bits, key
 
-Places = npt.NDArray[np.int64]
+RowIndex = npt.NDArray[np.int64]
+"""Numbers of rows, or positions in an order: ``(N,)``."""
 
 _ROUNDS = 10
-# Tables are 10 × √N small numbers.
-_KEPT = 64
+# Permutations that are remembered; each is 10 × √N small numbers.
+_REMEMBERED = 64
 
 
 class Permutation:
@@ -31,14 +36,19 @@ class Permutation:
 
     Args:
         size: ≥ 1, below 2⁶².
-        keyed: A `labelmill.feed.order.counter_rng.key`: another one, another permutation.
+        keyed: A `labelmill.feed.order.counter_rng.key`; different keys give different permutations.
+
+    Example:
+        >>> shuffled = Permutation(5, key(7))(np.arange(5))
+        >>> sorted(shuffled.tolist())
+        [0, 1, 2, 3, 4]
     """
 
     def __init__(self, size: int, keyed: int) -> None:
         self._size = size
         self._wide = math.isqrt(size - 1) + 1
         self._high = -(-size // self._wide)
-        self._tables: list[Places] = []
+        self._tables: list[RowIndex] = []
         for number in range(_ROUNDS):
             entries, values = self._wide, self._high
             if number % 2:
@@ -46,17 +56,17 @@ class Permutation:
             drawn = bits(np.arange(entries, dtype=np.uint64), key(keyed, number))
             self._tables.append(below(drawn, values))
 
-    def __call__(self, places: Places) -> Places:
-        """Where each place goes, ``(N,)`` int64 in and out."""
-        found = self._once(places)
+    def __call__(self, positions: RowIndex) -> RowIndex:
+        """The image of each position, ``(N,)`` int64 in and out."""
+        found = self._once(positions)
         outside = np.flatnonzero(found >= self._size)
         while len(outside):
             found[outside] = self._once(found[outside])
             outside = outside[found[outside] >= self._size]
         return found
 
-    def _once(self, places: Places) -> Places:
-        high, low = np.divmod(places, self._wide)
+    def _once(self, positions: RowIndex) -> RowIndex:
+        high, low = np.divmod(positions, self._wide)
         for number, table in enumerate(self._tables):
             moved, by, size = (low, high, self._wide) if number % 2 else (high, low, self._high)
             moved += np.take(table, by)
@@ -66,23 +76,23 @@ class Permutation:
         return high
 
 
-permutation = functools.lru_cache(_KEPT)(Permutation)
-"""A `Permutation`, made once: a memo, nothing depends on it."""
+permutation = functools.lru_cache(_REMEMBERED)(Permutation)
+"""A `Permutation`, remembered."""
 
 
-def permuted(places: Places, sizes: Places, keys: Bits) -> Places:
-    """Where each place goes in a permutation of its own: one by one, so any number of them cost as one.
+def permute(positions: RowIndex, sizes: RowIndex, keys: Bits) -> RowIndex:
+    """The image of each position in a permutation of its own; many permutations cost no more than one.
 
-    The same network as `Permutation`'s, without tables: other permutations, no less random.
+    The same network as in `Permutation`, without tables, so the permutations are different ones.
 
     Args:
-        places: ``(N,)``, each from 0 and below its size.
+        positions: ``(N,)``, each from 0 and below its size.
         sizes: Of the permutations, ``(N,)``, below 2⁶².
-        keys: Equal sizes and keys, the same permutation; ``(N,)``.
+        keys: ``(N,)``. Equal sizes and keys mean the same permutation.
     """
     wides = np.ceil(np.sqrt(sizes)).astype(np.int64)
     highs = -(-sizes // wides)
-    found = _through(places, wides, highs, keys)
+    found = _through(positions, wides, highs, keys)
     outside = np.flatnonzero(found >= sizes)
     while len(outside):
         found[outside] = _through(found[outside], wides[outside], highs[outside], keys[outside])
@@ -90,8 +100,8 @@ def permuted(places: Places, sizes: Places, keys: Bits) -> Places:
     return found
 
 
-def _through(places: Places, wides: Places, highs: Places, keys: Bits) -> Places:
-    high, low = np.divmod(places, wides)
+def _through(positions: RowIndex, wides: RowIndex, highs: RowIndex, keys: Bits) -> RowIndex:
+    high, low = np.divmod(positions, wides)
     for number in range(_ROUNDS):
         moved, by, size = (low, high, wides) if number % 2 else (high, low, highs)
         drawn = bits(by.astype(np.uint64) + np.uint64(number << 48), keys)
@@ -107,74 +117,79 @@ class Order:
     Args:
         rows: Of the split, N ≥ 1.
         seed: Any whole number.
-        shuffle: Another order each epoch; else the frozen one.
+        shuffle: A different order each epoch; else the frozen one.
         members: Rows of each class, when classes are drawn equally often; empty: each row once.
         shard: Number of this shard, from 0, and how many there are.
+
+    Example:
+        >>> rows, positions = Order(rows=4, seed=0, shuffle=False, shard=(1, 2)).at(0, 0, 2)
+        >>> rows.tolist(), positions.tolist()
+        ([1, 3], [1, 3])
     """
 
     rows: int
     seed: int
     shuffle: bool
-    members: Sequence[Places] = ()
+    members: Sequence[RowIndex] = ()
     shard: tuple[int, int] = (0, 1)
 
     @property
     def per_epoch(self) -> int:
-        """Rows that come in an epoch: N over the shards, rounded down, the same for every shard."""
+        """Rows of an epoch: N divided by the shards, rounded down, the same for every shard."""
         return self.rows // self.shard[1]
 
-    def at(self, epoch: int, start: int, stop: int) -> tuple[Places, Places]:
-        """The rows at places start..stop-1 of this shard's epoch.
+    def at(self, epoch: int, start: int, stop: int) -> tuple[RowIndex, RowIndex]:
+        """The rows at positions start..stop-1 of this shard's epoch.
 
-        Shard i of n takes the places i, i + n, i + 2n, … of the epoch's order over all shards. What
-        does not fill every shard is left out: with shuffling, other rows each epoch.
+        Shard i of n takes the positions i, i + n, i + 2n, … of the epoch's order over all shards. Rows
+        that do not fill every shard are left out, different ones each epoch when shuffled.
 
         Returns:
-            Rows of the split, and their places in the epoch's order over all shards.
+            Rows of the split, and their positions in the epoch's order over all shards.
         """
-        places = np.arange(start, stop, dtype=np.int64) * self.shard[1] + self.shard[0]
-        drawn = places.copy()
+        positions = np.arange(start, stop, dtype=np.int64) * self.shard[1] + self.shard[0]
+        drawn = positions.copy()
         if self.shuffle:
-            drawn = permutation(self.rows, key(self.seed, epoch))(places)
-        return (self._balanced(epoch, drawn) if self.members else drawn), places
+            drawn = permutation(self.rows, key(self.seed, epoch))(positions)
+        return (self._balanced(epoch, drawn) if self.members else drawn), positions
 
     def reach(self, epoch: int, start: int) -> int:
-        """The place before which rows are as near at hand as the one at `start`: all of them here."""
+        """The position up to which rows are as quick to read as the one at `start`; here all of them."""
         return self.per_epoch
 
-    def _balanced(self, epoch: int, drawn: Places) -> Places:
-        # Draw d is of class d mod K and is its turn number d div K; turns go round the class's rows,
-        # each time round in another order.
+    def _balanced(self, epoch: int, drawn: RowIndex) -> RowIndex:
+        # Draw d is of class d mod K and is its turn number d div K. Turns go round the rows of the
+        # class, in a different order each round.
         classes = len(self.members)
         turns, numbers = np.divmod(drawn, classes)
         if not self.shuffle:
-            # Every n-th draw would be of every n-th class: classes move on by one where that recurs.
+            # A shard of n would see every n-th class only, so classes move on by one in each cycle.
             common = math.gcd(classes, self.shard[1])
             recurs = classes * self.shard[1] // common
             numbers = (numbers + drawn // recurs % common) % classes
         rows, starts, sizes = self._joined
-        rounds, places = np.divmod(turns, sizes[numbers])
+        rounds, positions = np.divmod(turns, sizes[numbers])
         if self.shuffle:
             keys = bits(rounds.astype(np.uint64), key(self.seed, epoch))
             keys = bits(keys + numbers.astype(np.uint64), key(len(self.members)))
-            places = permuted(places, sizes[numbers], keys)
-        return np.asarray(rows[starts[numbers] + places])
+            positions = permute(positions, sizes[numbers], keys)
+        return np.asarray(rows[starts[numbers] + positions])
 
     @functools.cached_property
-    def _joined(self) -> tuple[Places, Places, Places]:
-        """Rows class by class, where each class begins, and how many it has."""
+    def _joined(self) -> tuple[RowIndex, RowIndex, RowIndex]:
+        """Rows class by class, where each class begins, and how many rows it has."""
         sizes = np.array([len(rows) for rows in self.members], np.int64)
         return np.concatenate(self.members), np.cumsum(sizes) - sizes, sizes
 
 
-def checked_shard(number: int, shards: int) -> tuple[int, int]:
-    """A shard that exists.
+def check_shard(number: int, shards: int) -> tuple[int, int]:
+    """The pair (number, shards).
 
     Raises:
-        InputError: It does not.
+        InputError: There is no such shard.
     """
     if shards < 1 or not 0 <= number < shards:
         raise InputError(
-            f"shard {number} of {shards}; expected a number from 0 to one below how many there are"
+            f"shard {number} of {shards}; expected a number from 0 to the number of shards minus one"
         )
     return number, shards

@@ -1,4 +1,4 @@
-"""How much each class counts, so that rare ones are learned too."""
+"""Class weights, so that rare classes are learned too."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from labelmill.feed.rows.targets import Classes, OneClass
 
 
 def class_weights(counts: Sequence[int] | npt.NDArray[np.int64], rows: int) -> dict[int, float]:
-    """Weights that make every class that has rows count the same in sum: N / (K · n_c).
+    """Weights with which every class that has rows counts the same in total: N / (K · n_c).
 
     G. King, L. Zeng, "Logistic regression in rare events data", 2001; scikit-learn's "balanced".
 
     Args:
         counts: Rows of each class, by class index.
-        rows: N; with several classes a row less than the sum of counts.
+        rows: N; less than the sum of counts where rows have several classes.
 
     Returns:
-        Class index → weight, for every class, as Keras wants it; 0 where a class has no rows. K is
-        the number of classes that have any.
+        Class index → weight, for every class, as Keras expects it; 0 for classes without rows. K is
+        the number of classes that have rows.
+
+    Example:
+        >>> class_weights([6, 2, 0], rows=8)
+        {0: 0.6666666666666666, 1: 2.0, 2: 0.0}
     """
     present = sum(1 for count in counts if count)
     return {
@@ -31,15 +35,15 @@ def class_weights(counts: Sequence[int] | npt.NDArray[np.int64], rows: int) -> d
 
 
 def class_weights_of(target: object, called: str, rows: int) -> dict[int, float]:
-    """`class_weights` of what rows are learned from.
+    """`class_weights` of a split's targets.
 
     Args:
         target: `OneClass` or `Classes`.
-        called: What an error calls it.
+        called: The target's name in errors.
         rows: N.
 
     Raises:
-        InputError: The target is no class.
+        InputError: The target is not a class.
     """
     if not isinstance(target, OneClass | Classes):
         raise InputError(f"class weights of target {called!r}; expected classes")

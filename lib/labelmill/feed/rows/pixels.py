@@ -1,4 +1,4 @@
-"""Images of a split, taken by row numbers out of the memory map."""
+"""The images or masks of a split, gathered by row numbers from the memory map."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from labelmill.array_pool import empty
 from labelmill.domain.images.image import from_bytes
 from labelmill.errors import InputError
 from labelmill.feed.files.columns import SHAPE, Images, images_of, masks_of
+from labelmill.feed.order.permutation import RowIndex
 
 _LARGE = 4096
-"""Bytes of an image from which on copying it costs more than a step in Python."""
+"""Bytes of an image above which copying it costs more than a step in Python."""
 
 _IN_CACHE = 2 << 20
-"""Bytes of images that are gathered at a time: a cache that cores share holds them."""
+"""Bytes of images gathered at a time: they fit into the last-level cache."""
 
 _OF_A_SHARD = 64
-"""Rows of each shard that are gathered at a time, about, at least."""
+"""Rows gathered at a time per shard, at least, on average."""
 
 _MASK_SHAPE = ("height", "width", "mask_channels", "mask_dtype")
-
-Places = npt.NDArray[np.int64]
 
 
 class ShapeOf(NamedTuple):
@@ -40,22 +39,22 @@ class ShapeOf(NamedTuple):
         return f"{self.height}×{self.width}×{self.channels} {self.dtype}"
 
 
-def _take(images: npt.NDArray[Any], rows: Places, out: npt.NDArray[Any]) -> None:
-    # "clip" only because "raise" would go by way of a buffer; rows are within bounds.
+def _take(images: npt.NDArray[Any], rows: RowIndex, out: npt.NDArray[Any]) -> None:
+    # "clip" because "raise" copies by way of a buffer; rows are within bounds.
     np.take(images, rows, axis=0, out=out, mode="clip")
 
 
-def by_shard(starts: Places, rows: Places) -> Iterator[tuple[int, Places, Places]]:
-    """Which shard each row is in.
+def by_shard(starts: RowIndex, rows: RowIndex) -> Iterator[tuple[int, RowIndex, RowIndex]]:
+    """Groups rows by the shard that they are in.
 
     Args:
-        starts: The number of each shard's first row, and at the end that of all rows.
+        starts: The number of each shard's first row, and at the end the number of all rows.
         rows: Rows of the split.
 
     Yields:
-        A shard's number, which of `rows` are in it, and their numbers within it.
+        The number of a shard, the positions in `rows` of its rows, and their numbers within it.
     """
-    # Of 16 bits, where that does, because those are sorted without comparing them.
+    # 16 bits where they suffice: numpy sorts those by radix.
     kind = np.uint16 if len(starts) <= 1 << 16 else np.int64
     shards = (np.searchsorted(starts, rows, "right") - 1).astype(kind)
     order = np.argsort(shards, kind="stable")
@@ -68,12 +67,15 @@ def by_shard(starts: Places, rows: Places) -> Iterator[tuple[int, Places, Places
         begin = end
 
 
-class Pixels:
-    """One column of images, over the shards of a split.
+class PixelColumn:
+    """The images, or the masks, of a split, over its shards.
 
     Args:
-        batches: Record batches, one a shard, in order.
+        batches: Record batches, one per shard, in order.
         masks: The masks instead of the images.
+
+    Attributes:
+        shapes: Distinct shapes, each with the first row that has it.
     """
 
     def __init__(self, batches: Sequence[pa.RecordBatch], masks: bool = False) -> None:
@@ -84,11 +86,11 @@ class Pixels:
         self._whole: list[npt.NDArray[Any]] = []
         if len(self.shapes) == 1:
             found = [(masks_of if masks else images_of)(batch) for batch in batches]
-            # A list here has pixels that do not fit; `_one` says which when they are taken.
+            # A list means pixels that do not fit their shape; `_one` names them when they are read.
             self._whole = [a for a in found if isinstance(a, np.ndarray)]
 
-    def take(self, rows: Places) -> Images:
-        """Images of rows, in that order.
+    def take(self, rows: RowIndex) -> Images:
+        """The images of rows, in the order given.
 
         Returns:
             ``(N, H, W, C)``, a copy, where the column is of one shape; else a list of ``(H, W, C)``,
@@ -106,36 +108,36 @@ class Pixels:
             self._gather(rows, out)
         else:
             for number, of, within in by_shard(self._starts, rows):
-                for place, row in zip(of.tolist(), within.tolist(), strict=True):
-                    out[place] = self._whole[number][row]
+                for position, row in zip(of.tolist(), within.tolist(), strict=True):
+                    out[position] = self._whole[number][row]
         return out
 
-    def _gather(self, rows: Places, out: npt.NDArray[Any]) -> None:
-        """Small images, shard by shard and then in order: two takes cost less than one assignment by index."""
-        some = max(_IN_CACHE // max(1, out[:1].nbytes), _OF_A_SHARD * len(self._whole))
-        room = empty((min(some, len(rows)), *out.shape[1:]), out.dtype)
-        for start in range(0, len(rows), some):
-            part = rows[start : start + some]
-            # Where in the room each row is, once the shards' rows lie there one after the other.
+    def _gather(self, rows: RowIndex, out: npt.NDArray[Any]) -> None:
+        """Copies small images shard by shard, then reorders them: cheaper than assigning by index."""
+        step = max(_IN_CACHE // max(1, out[:1].nbytes), _OF_A_SHARD * len(self._whole))
+        buffer = empty((min(step, len(rows)), *out.shape[1:]), out.dtype)
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            # The position of each row in the buffer, which holds the shards' rows one after the other.
             at = np.empty(len(part), np.int64)
             filled = 0
             for number, of, within in by_shard(self._starts, part):
-                _take(self._whole[number], within, room[filled : filled + len(of)])
+                _take(self._whole[number], within, buffer[filled : filled + len(of)])
                 at[of] = np.arange(filled, filled + len(of))
                 filled += len(of)
-            _take(room, at, out[start : start + len(part)])
+            _take(buffer, at, out[start : start + len(part)])
 
     def _one(self, row: int) -> npt.NDArray[Any]:
         shard = int(np.searchsorted(self._starts, row, "right")) - 1
-        batch, place = self._batches[shard], row - int(self._starts[shard])
-        height, width, channels, dtype = (batch.column(n)[place].as_py() for n in self._names)
-        data = batch.column(self._data)[place].as_buffer()
+        batch, number = self._batches[shard], row - int(self._starts[shard])
+        height, width, channels, dtype = (batch.column(n)[number].as_py() for n in self._names)
+        data = batch.column(self._data)[number].as_buffer()
         if data is None:
             raise InputError("an image without pixels: its chunks are missing; ingest it again")
         return from_bytes(memoryview(data), (height, width, channels), dtype)
 
     def _distinct(self) -> dict[ShapeOf, int]:
-        """Shapes there are, each with the first row that has it."""
+        """Distinct shapes, each with the first row that has it."""
         found: dict[ShapeOf, int] = {}
         for start, batch in zip(self._starts, self._batches, strict=False):
             columns = [batch.column(name) for name in self._names]
@@ -153,14 +155,14 @@ class Pixels:
 def other_size(
     mask_id: object, mask: object, image_id: object, image: object, wrong: int
 ) -> InputError:
-    """The error for masks that are not as high and wide as their images.
+    """The error for masks whose height and width differ from those of their images.
 
     Args:
         mask_id: Of one of them.
         mask: Its shape, as text.
         image_id: Of its image.
         image: The image's shape.
-        wrong: How many there are.
+        wrong: Number of such masks.
     """
     return InputError(
         f"the mask {mask_id} is {mask}, its image {image_id} is {image}; "

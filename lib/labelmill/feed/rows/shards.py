@@ -1,4 +1,4 @@
-"""Rows of shard files, memory-mapped: what executors read too."""
+"""Rows of shard files, memory-mapped. Executors read them with this too."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ import pyarrow as pa
 
 from labelmill.domain.splits.hashing import SPLITS
 from labelmill.errors import InputError, NoData
-from labelmill.feed.files.columns import About, Images, about_of, images_of, together
+from labelmill.feed.files.columns import About, Images, about_of, images_of, merge_images
 from labelmill.feed.files.locations import local_path, open_input
+from labelmill.feed.order.permutation import RowIndex
 from labelmill.feed.rows.split import SplitRows
 
 
-class Frozen:
-    """Rows of shard files, memory-mapped; nothing is verified here.
+class ShardReader:
+    """Rows of shard files, memory-mapped, without verification.
 
     Args:
-        paths: Local paths or `pyarrow.fs` URIs of shards, whole names as in the manifest or with
-            something before them.
+        paths: Local paths or `pyarrow.fs` URIs of the shards.
     """
+
+    # The part that one of several learners gets: its number, and how many there are.
+    _shard = (0, 1)
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.tables = [_open(path) for path in paths]
@@ -45,7 +48,7 @@ class Frozen:
         return self.about.classes if self.tables else []
 
     def split(self, name: str) -> tuple[list[str], Images, npt.NDArray[np.int64]]:
-        """All images of one split at once, each with its one class.
+        """All images of one split at once, with their classes; of a learner's shard, its images.
 
         Args:
             name: ``train``, ``validation`` or ``test``.
@@ -65,23 +68,38 @@ class Frozen:
         if self.about[:2] != ("images", "class"):
             raise InputError(
                 f"{self.about.kind} with target {self.about.target!r}; expected images with one class. "
-                "Feed these with TrainingSet.tf or .numpy"
+                "Read these with TrainingSet.tf or .numpy"
             )
         rows = self.split_rows(name)
-        images = [images_of(batch) for table in tables for batch in table.to_batches()]
-        ids = rows.table["image_id"].to_pylist()
-        return ids, together(images), rows.take_targets()
+        images = merge_images(
+            [images_of(batch) for table in tables for batch in table.to_batches()]
+        )
+        ids, classes = rows.table["image_id"].to_pylist(), rows.take_targets()
+        if self._shard == (0, 1):
+            return ids, images, classes
+        own = self._own(name)
+        some = images[own] if isinstance(images, np.ndarray) else [images[n] for n in own]
+        return [ids[n] for n in own], some, classes[own]
 
     def rows(self, name: str) -> pa.Table:
-        """The rows of one split as they were frozen: columns `columns_of`, views of the memory map.
+        """The rows of one split as they were frozen: views of the memory map.
+
+        Of a learner's shard, its rows in that order, copied. Columns are those of
+        `labelmill.feed.files.columns.columns_of`.
 
         Raises:
             InputError: No such name.
         """
-        return pa.concat_tables([self.tables[0].schema.empty_table(), *self._of(name)])
+        rows = pa.concat_tables([self.tables[0].schema.empty_table(), *self._of(name)])
+        if self._shard == (0, 1):
+            return rows
+        own = np.zeros(len(rows), bool)
+        own[self._own(name)] = True
+        # A filter, because Arrow's take would first concatenate all chunks of text and pixels.
+        return rows.filter(pa.array(own))
 
     def split_rows(self, name: str) -> SplitRows:
-        """The rows of one split, to be taken by number.
+        """The rows of one split, for access by row number.
 
         Raises:
             InputError: No such name.
@@ -98,15 +116,21 @@ class Frozen:
             self._split_rows[name] = SplitRows(tables, self.about)
         return self._split_rows[name]
 
+    def _own(self, name: str) -> RowIndex:
+        """Rows of the split that a learner's shard gets when it is not shuffled, ascending."""
+        number, shards = self._shard
+        rows = sum(len(table) for table in self._of(name)) // shards
+        return np.arange(rows) * shards + number
+
     def _of(self, name: str) -> list[pa.Table]:
         if name not in SPLITS:
             raise InputError(f"split {name!r}; expected one of {', '.join(SPLITS)}")
         return [t for t in self.tables if len(t) and t["split"][0].as_py() == name]
 
 
-def open_files(paths: Sequence[str]) -> Frozen:
-    """Shards that were brought to this machine; for executors."""
-    return Frozen(paths)
+def open_files(paths: Sequence[str]) -> ShardReader:
+    """Opens shards that are on this machine's disk; for executors."""
+    return ShardReader(paths)
 
 
 def _open(path: str) -> Any:

@@ -1,4 +1,4 @@
-"""One split of a training set as arrays: images or features, with their targets, by row numbers."""
+"""One split of a training set as arrays: images or features with their targets, by row number."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from labelmill.feed.files.columns import About
-from labelmill.feed.rows.pixels import Pixels
+from labelmill.feed.order.permutation import RowIndex
+from labelmill.feed.rows.pixels import PixelColumn
 from labelmill.feed.rows.targets import Classes, Features, OneClass
-
-Places = npt.NDArray[np.int64]
 
 
 class SplitRows:
@@ -22,7 +20,7 @@ class SplitRows:
 
     Args:
         tables: Its shards, each of one record batch, not empty.
-        about: What their metadata say.
+        about: Metadata of the shards.
     """
 
     def __init__(self, tables: Sequence[pa.Table], about: About) -> None:
@@ -35,39 +33,39 @@ class SplitRows:
 
     @property
     def masks(self) -> bool:
-        """Targets are masks, which go where their images go."""
+        """Whether targets are masks: what moves pixels moves them too."""
         return self.about.target == "mask"
 
-    def take(self, rows: Places) -> tuple[Any, Any]:
-        """What a model reads, and what it shall answer.
+    def take(self, rows: RowIndex) -> tuple[Any, Any]:
+        """Inputs and targets of rows, in the order given.
 
         Returns:
-            Images as `Pixels.take` gives them, or features by name; class indices, ones and noughts,
-            masks, or None where nothing is learned.
+            Images as `PixelColumn.take` returns them, or features by name; class indices, zeros and
+            ones, masks, or None without a target.
         """
-        from_ = self.images if self.about.kind == "images" else self._features
-        return from_.take(rows), None if self.target is None else self.target.take(rows)
+        inputs = self.images if self.about.kind == "images" else self._features
+        return inputs.take(rows), None if self.target is None else self.target.take(rows)
 
     def take_targets(self) -> Any:
         """Targets of all rows."""
         return None if self.target is None else self.target.take(np.arange(len(self)))
 
     def shapes(self) -> dict[Any, int]:
-        """What images, and their masks, look like; each with a row that looks like that."""
+        """Distinct shapes of images, and of masks, each with a row that has it."""
         if self.about.kind != "images":
             return {}
         found: dict[Any, int] = dict(self.images.shapes)
-        if isinstance(self.target, Pixels):
+        if isinstance(self.target, PixelColumn):
             found |= {f"{shape} (mask)": row for shape, row in self.target.shapes.items()}
         return found
 
     @functools.cached_property
-    def images(self) -> Pixels:
+    def images(self) -> PixelColumn:
         """The images of the split."""
-        return Pixels(self._batches())
+        return PixelColumn(self._batches())
 
     @functools.cached_property
-    def target(self) -> OneClass | Classes | Pixels | None:
+    def target(self) -> OneClass | Classes | PixelColumn | None:
         """The targets of the split.
 
         Raises:
@@ -77,7 +75,7 @@ class SplitRows:
             return OneClass(self.table, self.about)
         if self.about.target == "classes":
             return Classes(self.table, self.about)
-        return Pixels(self._batches(), masks=True) if self.masks else None
+        return PixelColumn(self._batches(), masks=True) if self.masks else None
 
     @functools.cached_property
     def _features(self) -> Features:

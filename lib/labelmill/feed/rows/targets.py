@@ -1,4 +1,4 @@
-"""What is learned from a split's rows, and the features of records, taken by row numbers."""
+"""The targets of a split, and the features of records, by row number."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 
 from labelmill.errors import InputError
 from labelmill.feed.files.columns import About, key_of
+from labelmill.feed.order.permutation import RowIndex
 from labelmill.feed.rows.pixels import by_shard
-
-Places = npt.NDArray[np.int64]
 
 
 class OneClass:
@@ -22,7 +21,7 @@ class OneClass:
 
     Args:
         table: Rows of the split.
-        about: Of the shards.
+        about: Metadata of the shards.
 
     Raises:
         InputError: A class that is not in the class list; names rows.
@@ -32,35 +31,43 @@ class OneClass:
         self._indices = _indices(table["class"], table, about)
         self._count = len(about.classes)
 
-    def take(self, rows: Places) -> npt.NDArray[np.int64]:
+    def take(self, rows: RowIndex) -> npt.NDArray[np.int64]:
         """Class indices of rows."""
         return self._indices[rows].astype(np.int64)
 
-    def members(self) -> list[Places]:
-        """Rows of each class that has any, in the order of class indices."""
+    def members(self) -> list[RowIndex]:
+        """Row numbers of each class that has any, in the order of class indices."""
         found = (np.flatnonzero(self._indices == number) for number in range(self._count))
         return [rows for rows in found if len(rows)]
 
     def counts(self) -> npt.NDArray[np.int64]:
-        """Rows of each class, ``(K,)``."""
+        """Number of rows of each class, int64 ``(K,)``."""
         return np.bincount(self._indices, minlength=self._count)
 
 
 class Classes:
-    """Several classes a row: float32 ``(N, K)``, 1 where the row has the class, else 0."""
+    """Several classes per row: float32 ``(N, K)``, 1 where the row has the class, else 0.
+
+    Args:
+        table: Rows of the split.
+        about: Metadata of the shards.
+
+    Raises:
+        InputError: A null list, or a class that is not in the class list; names rows.
+    """
 
     def __init__(self, table: pa.Table, about: About) -> None:
         lists = table["classes"].combine_chunks()
         if lists.null_count:
-            raise InputError("rows without classes; an empty list is what says that there are none")
+            raise InputError("rows without classes; expected an empty list where a row has none")
         lengths = pc.list_value_length(lists).to_numpy()
         self._ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         owners = np.repeat(np.arange(len(table)), lengths)
         self._indices = _indices(lists.flatten(), table, about, owners)
         self._count = len(about.classes)
 
-    def take(self, rows: Places) -> npt.NDArray[np.float32]:
-        """Ones and noughts of rows."""
+    def take(self, rows: RowIndex) -> npt.NDArray[np.float32]:
+        """Zeros and ones of rows."""
         lengths = self._ends[rows + 1] - self._ends[rows]
         owners = np.repeat(np.arange(len(rows)), lengths)
         within = np.arange(len(owners)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -69,23 +76,27 @@ class Classes:
         return out
 
     def counts(self) -> npt.NDArray[np.int64]:
-        """Rows that have each class, ``(K,)``."""
+        """Number of rows that have each class, int64 ``(K,)``."""
         return np.bincount(self._indices, minlength=self._count)
 
 
 class Features:
-    """The other columns of records: name → ``(N,)``.
+    """The feature columns of records: name → ``(N,)``.
 
     Numbers and booleans keep their type, times are microseconds since 1970 UTC (int64), text is
     ``str`` and binary ``bytes`` in object arrays. Missing text is ``""``, a missing float NaN.
 
+    Args:
+        table: Rows of the split.
+        about: Metadata of the shards.
+
     Raises:
-        InputError: A missing whole number, boolean or time: nothing stands for that.
+        InputError: No features; or a missing integer, boolean or time, which no value represents.
     """
 
     def __init__(self, table: pa.Table, about: About) -> None:
-        taken = {"collection", key_of(about.kind), "split", about.target}
-        self._columns = {name: table[name] for name in table.column_names if name not in taken}
+        others = {"collection", key_of(about.kind), "split", about.target}
+        self._columns = {name: table[name] for name in table.column_names if name not in others}
         if not self._columns:
             raise InputError(
                 "records without features; select more columns and freeze the slice again"
@@ -94,17 +105,17 @@ class Features:
             if column.null_count and _filler(column.type) is None:
                 raise InputError(
                     f"the column {name!r} ({column.type}) has {column.null_count:,} rows without a value, "
-                    f"and nothing stands for that; give one in the query: coalesce({name}, …)"
+                    f"which its type cannot represent; give one in the query: coalesce({name}, …)"
                 )
 
-    def take(self, rows: Places) -> dict[str, npt.NDArray[Any]]:
+    def take(self, rows: RowIndex) -> dict[str, npt.NDArray[Any]]:
         """Features of rows."""
-        return {name: _taken(column, rows) for name, column in self._columns.items()}
+        return {name: _gather(column, rows) for name, column in self._columns.items()}
 
 
-def _taken(column: pa.ChunkedArray, rows: Places) -> npt.NDArray[Any]:
-    # Chunk by chunk: Arrow would first put all chunks of text together, and they may be of more
-    # bytes than one array of text holds.
+def _gather(column: pa.ChunkedArray, rows: RowIndex) -> npt.NDArray[Any]:
+    # Chunk by chunk: Arrow would first concatenate all chunks of text, which may be more bytes than
+    # one array of text can hold.
     if column.num_chunks == 1:
         return _array(column.chunk(0).take(pa.array(rows)))
     starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
@@ -137,9 +148,9 @@ def _indices(
     values: pa.Array | pa.ChunkedArray,
     table: pa.Table,
     about: About,
-    owners: Sequence[int] | Places | None = None,
+    owners: Sequence[int] | RowIndex | None = None,
 ) -> npt.NDArray[np.int32]:
-    """The index of each value in the class list; `owners` are the rows that values belong to."""
+    """The index of each value in the class list; `owners` are the rows that the values belong to."""
     found = pc.index_in(values, value_set=pa.array(about.classes, pa.string()))
     if found.null_count:
         unknown = found.is_null().to_numpy(zero_copy_only=False).nonzero()[0]

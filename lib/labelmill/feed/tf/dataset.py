@@ -1,8 +1,8 @@
 """Batches as a ``tf.data.Dataset``.
 
-A block of many batches is one trip from Python, in arrays that TensorFlow takes over without a copy;
-it cuts the batches out of them by itself. Blocks are made ahead by a thread of ours: TensorFlow takes
-``prefetch`` out of a dataset that runs Python when its operations are deterministic.
+A block of many batches is one trip from Python, in arrays that TensorFlow uses without copying; it cuts
+the batches out of them itself. Blocks are made ahead by a thread of this module: TensorFlow removes
+``prefetch`` from a dataset that runs Python when its operations are deterministic.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import numpy.typing as npt
 from labelmill.feed.batches.blocks import Block, Blocks
 from labelmill.feed.batches.options import Feeding, Map
 from labelmill.feed.batches.state import Passes, Progress
-from labelmill.feed.maps.base import Batched, Rows
-from labelmill.feed.maps.elements import shaped
+from labelmill.feed.maps.base import RowArrays
+from labelmill.feed.maps.elements import map_arrays
+from labelmill.feed.maps.functions import Batched
 from labelmill.feed.tf.eager_iterator import tensors_of
 from labelmill.feed.tf.resumable_dataset import BatchCounter, dataset_class
 from labelmill.feed.tf.specs import batch_spec
@@ -26,53 +27,53 @@ from labelmill.learning.runtime import unset_tensorflow as tensorflow
 T = TypeVar("T")
 
 
-class Ahead(Protocol):
-    """Where batches come from: `Blocks`, or what does as they do."""
+class BlockSource(Protocol):
+    """Blocks of batches, as `Blocks` and `labelmill.live.kafka.blocks` make them."""
 
-    def one(self, row: int) -> Rows:
+    def one(self, row: int) -> RowArrays:
         """One row after the maps."""
 
     def ahead(
         self, start: Any, end: Any, batches: int, change: Callable[[Block], T]
     ) -> Iterator[T]:
-        """Batches from where the progress begins to where it ends, changed, some made ahead."""
+        """Blocks from where the progress begins to where it ends, changed, some made ahead."""
 
 
 def dataset(
     blocks: Blocks, identity: Mapping[str, Any], feeding: Feeding, maps: Sequence[Map]
 ) -> Any:
-    """The dataset, of a class of `tf.data.Dataset` with ``state()`` and ``restore(state)``.
+    """Batches of a training set as a ``tf.data.Dataset`` with ``state()`` and ``restore(state)``.
 
     Args:
         blocks: Where batches come from.
-        identity: What they are; goes into states.
-        feeding: What was asked for.
+        identity: What the batches are; goes into states.
+        feeding: The arguments.
         maps: Functions of TensorFlow, in order.
     """
     epochs = feeding.epochs
     length = None if epochs is None else blocks.per_epoch * epochs
 
-    def progress(taken: Callable[[], int]) -> Progress:
-        return Progress(identity, blocks.per_epoch, epochs, taken)
+    def progress(read: Callable[[], int]) -> Progress:
+        return Progress(identity, blocks.per_epoch, epochs, read)
 
     return resumable(blocks, progress, feeding, maps, length)
 
 
 def resumable(
-    blocks: Ahead,
+    blocks: BlockSource,
     progress_of: Callable[[Callable[[], int]], Passes],
     feeding: Feeding,
     maps: Sequence[Map],
     length: int | None,
 ) -> Any:
-    """A dataset of batches from anywhere.
+    """Batches from any source as a ``tf.data.Dataset`` with ``state()`` and ``restore(state)``.
 
     Args:
         blocks: Where batches come from.
-        progress_of: Makes the passes, given how many batches were taken.
-        feeding: What was asked for.
+        progress_of: Makes the passes, given a function that returns how many batches were read.
+        feeding: The arguments.
         maps: Functions of TensorFlow, in order.
-        length: Batches of a pass; None: without end; `labelmill.feed.tf.resumable_dataset.UNKNOWN`.
+        length: Batches of a pass; None: unbounded; or `labelmill.feed.tf.resumable_dataset.UNKNOWN`.
     """
     prefetch = feeding.prefetch
     counter = BatchCounter()
@@ -89,13 +90,13 @@ def resumable(
     spec = batch_spec(blocks.one(0).element(), size)
 
     def make(trips: Callable[[], Iterator[Any]] = lambda: pass_of(_trip)) -> Any:
-        return _made(trips, spec, maps, size, prefetch)
+        return _make(trips, spec, maps, size, prefetch)
 
     # Only TensorFlow can run functions of TensorFlow.
     return dataset_class()(make, spec, progress, counter, length, None if maps else tensor_blocks)
 
 
-def _made(
+def _make(
     trips: Callable[[], Iterator[Any]],
     spec: Any,
     maps: Sequence[Map],
@@ -107,7 +108,7 @@ def _made(
         lambda leaf: tf.TensorSpec((None, *leaf.shape), leaf.dtype), spec
     )
     made = tf.data.Dataset.from_generator(trips, output_signature=signature)
-    # `unbatch` is the same as `flat_map` without maps, but one kernel and no function to trace.
+    # Without maps, `unbatch` does the same as `flat_map`, but is one kernel without a function to trace.
     made = (
         made.flat_map(functools.partial(_batches, maps=maps, size=size)) if maps else made.unbatch()
     )
@@ -124,15 +125,15 @@ def _trip(block: Block) -> Any:
     def cut(leaf: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return leaf.reshape(block.batches, block.size, *leaf.shape[1:])
 
-    return shaped(block.rows.element(), cut)
+    return map_arrays(block.rows.element(), cut)
 
 
 def _batches(*block: Any, maps: Sequence[Map], size: int | None) -> Any:
-    # From here on a block is one element; nothing crosses its ends, so neither do batches epochs' ends.
+    # Here a block is one element, and nothing crosses its ends, so no batch crosses the end of an epoch.
     tf = tensorflow()
     value = block if len(block) > 1 else block[0]
     made = tf.data.Dataset.from_tensor_slices(value)
-    # Where all batches are full, their size is known when a model is built.
+    # If all batches are full, their size is known when a model is built.
     rows = size or tf.shape(tf.nest.flatten(value)[0], out_type=tf.int64)[1]
     for function in maps:
         if isinstance(function, Batched):

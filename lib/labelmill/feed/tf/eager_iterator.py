@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from labelmill.array_pool import ALIGNED, empty
 from labelmill.feed.batches.blocks import Block
-from labelmill.feed.maps.elements import shaped, together
+from labelmill.feed.maps.elements import map_arrays, stack_elements
 from labelmill.learning.runtime import unset_tensorflow as tensorflow
 
 _SHARED = "iuf"
@@ -162,9 +162,9 @@ def tensors_of(block: Block) -> list[Any]:
         return len(columns) - 1
 
     with tf.device("/CPU:0"):
-        numbered = shaped(block.rows.element(), column)
+        numbered = map_arrays(block.rows.element(), column)
     return [
-        shaped(numbered, functools.partial(_batch, columns, number))
+        map_arrays(numbered, functools.partial(_batch, columns, number))
         for number in range(block.batches)
     ]
 
@@ -197,7 +197,7 @@ def _remaining(reference: weakref.ref[EagerIterator]) -> Iterator[Any]:
     del iterator
     left = list(block)
     if left:
-        yield together(left)
+        yield stack_elements(left)
     del left, block
     for batches in blocks:
-        yield together(batches)
+        yield stack_elements(batches)

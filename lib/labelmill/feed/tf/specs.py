@@ -1,4 +1,4 @@
-"""What a row, or a batch, is as TensorFlow says it."""
+"""Rows and batches as ``tf.TensorSpec``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from labelmill.feed.maps.elements import mixed, shaped
-from labelmill.feed.rows.pixels import Pixels
+from labelmill.feed.maps.elements import map_arrays, mixed_error
+from labelmill.feed.rows.pixels import PixelColumn
 from labelmill.feed.rows.split import SplitRows
 from labelmill.learning.runtime import unset_tensorflow as tensorflow
 
 
 def row_spec(rows: SplitRows) -> Any:
-    """What one row is, as ``tf.TensorSpec``: inputs and target without the batch's dimension."""
+    """One row as ``tf.TensorSpec``: inputs and target without the batch's dimension."""
     pixels = (rows.images if rows.about.kind == "images" else None, rows.target)
     parts = [
-        _image_spec(column) if isinstance(column, Pixels) else _specs(leaf, ())
+        _image_spec(column) if isinstance(column, PixelColumn) else _specs(leaf, ())
         for column, leaf in zip(pixels, rows.take(np.zeros(1, np.int64)), strict=True)
         if leaf is not None
     ]
@@ -24,11 +24,11 @@ def row_spec(rows: SplitRows) -> Any:
 
 
 def batch_spec(row: Any, size: int | None) -> Any:
-    """What a batch is, as ``tf.TensorSpec``.
+    """A batch as ``tf.TensorSpec``.
 
     Args:
         row: An element of one row.
-        size: Rows of every batch; None: they differ.
+        size: Rows of every batch; None: batches differ in size.
 
     Raises:
         InputError: Rows of mixed shapes.
@@ -38,21 +38,21 @@ def batch_spec(row: Any, size: int | None) -> Any:
 
 def _specs(element: Any, before: tuple[int | None, ...]) -> Any:
     spec = tensorflow().TensorSpec
-    return shaped(element, lambda leaf: spec((*before, *leaf.shape[1:]), _dtype(leaf)))
+    return map_arrays(element, lambda leaf: spec((*before, *leaf.shape[1:]), _dtype(leaf)))
 
 
-def _image_spec(column: Pixels) -> Any:
+def _image_spec(column: PixelColumn) -> Any:
     sides = [
         only[0] if len(only) == 1 else None
         for only in ([*set(side)] for side in zip(*column.shapes, strict=True))
     ]
     if sides[3] is None:
-        raise mixed("mixed dtypes")
+        raise mixed_error("mixed dtypes")
     return tensorflow().TensorSpec(sides[:3], sides[3])
 
 
 def _dtype(leaf: Any) -> Any:
     if isinstance(leaf, list):
-        raise mixed("mixed shapes")
+        raise mixed_error("mixed shapes")
     tf = tensorflow()
     return tf.string if leaf.dtype == np.object_ else tf.as_dtype(leaf.dtype)

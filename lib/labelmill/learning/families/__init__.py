@@ -1,9 +1,9 @@
-"""Kinds of models: name → function that builds one, untrained.
+"""Model families: name → function that builds an untrained model.
 
 Every family builds a Keras model from ``images`` float32 ``(N, H, W, C)`` to ``probabilities``
 float32 ``(N, K)`` whose last two layers are called ``scores`` (linear) and ``probabilities``
-(softmax). Layers are named and initial weights seeded one by one: so the same parameters give the
-same bytes, whatever was built in the process before.
+(softmax). Layers are named and initial weights seeded one by one, so the same parameters give the same
+bytes, whatever the process built before.
 """
 
 from __future__ import annotations

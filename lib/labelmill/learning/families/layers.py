@@ -15,15 +15,15 @@ def number(parameters: Mapping[str, object], name: str) -> float:
     return value
 
 
-def seed_of(parameters: Mapping[str, object], place: int) -> int:
-    """A seed for the layer at ``place``: layers of equal shape must not start equal."""
-    return (int(number(parameters, "seed")) * 1009 + place) % (1 << 31)
+def seed_of(parameters: Mapping[str, object], position: int) -> int:
+    """A seed for the layer at ``position``: layers of equal shape must not start with equal weights."""
+    return (int(number(parameters, "seed")) * 1009 + position) % (1 << 31)
 
 
 def dense(
     neurons: int,
     name: str,
-    place: int,
+    position: int,
     parameters: Mapping[str, object],
     activation: str | None = None,
 ) -> Any:
@@ -37,16 +37,16 @@ def dense(
     return k.layers.Dense(
         neurons,
         activation=activation,
-        kernel_initializer=k.initializers.GlorotUniform(seed=seed_of(parameters, place)),
+        kernel_initializer=k.initializers.GlorotUniform(seed=seed_of(parameters, position)),
         kernel_regularizer=k.regularizers.L2(l2) if l2 else None,
         name=name,
     )
 
 
-def classified(
-    images: Any, last: Any, classes: int, place: int, parameters: Mapping[str, object]
+def build_classifier(
+    images: Any, last: Any, classes: int, position: int, parameters: Mapping[str, object]
 ) -> Any:
-    """The model from ``images`` over ``last`` to ``scores`` and ``probabilities``."""
+    """Completes a model after the layer ``last`` with ``scores`` and ``probabilities``."""
     k = keras()
-    scores = dense(classes, "scores", place, parameters)(last)
+    scores = dense(classes, "scores", position, parameters)(last)
     return k.Model(images, k.layers.Softmax(name="probabilities")(scores), name="labelmill")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labelmill.learning.families.layers import classified
+from labelmill.learning.families.layers import build_classifier
 from labelmill.learning.runtime import keras
 
 
@@ -21,4 +21,6 @@ def softmax(
     """
     k = keras()
     images = k.Input(input_shape, name="images")
-    return classified(images, k.layers.Flatten(name="flatten")(images), classes, 0, parameters)
+    return build_classifier(
+        images, k.layers.Flatten(name="flatten")(images), classes, 0, parameters
+    )

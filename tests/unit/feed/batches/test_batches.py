@@ -14,7 +14,8 @@ import pytest
 from labelmill.errors import InputError, NoData
 from labelmill.feed.files.columns import About
 from labelmill.feed.maps.augment import crop, flip, noise
-from labelmill.feed.maps.base import arrays, batched, prepared
+from labelmill.feed.maps.functions import arrays, batched
+from labelmill.feed.maps.preparation import prepared
 from labelmill.feed.rows.targets import Features
 from labelmill.feed.training_set import TrainingSet
 from tests.helpers.training_sets import image_row, number_of, numbered, scattered, write
@@ -107,7 +108,7 @@ def test_shards_have_equal_lengths_and_no_image_in_common(tmp_path: Path) -> Non
     assert set(itertools.chain(*(numbers(b) for b in batches))) != set(itertools.chain(*first))
     assert len(shards[1].arrow()) == 25
     assert len(frozen) == 103
-    with pytest.raises(InputError, match="cannot be cut again"):
+    with pytest.raises(InputError, match="cannot be divided again"):
         shards[0].shard(0, 2)
 
 
@@ -154,10 +155,10 @@ def test_two_random_maps_of_a_chain_draw_apart(tmp_path: Path) -> None:
 
 def test_a_map_that_breaks_rows_is_named(tmp_path: Path) -> None:
     frozen = numbered(tmp_path)
-    with pytest.raises(InputError, match=r"gave \[1, 2\] rows for 1; expected as many"):
+    with pytest.raises(InputError, match=r"returned \[1, 2\] rows for 1; expected as many"):
         next(iter(frozen.numpy(8, map=arrays(lambda x, y: (np.concatenate([x, x]), y)))))
     for one in (lambda x, y: x, batched(lambda x, y: x)):
-        with pytest.raises(InputError, match="'<lambda>' gave ndarray; expected a pair"):
+        with pytest.raises(InputError, match="'<lambda>' returned ndarray; expected a pair"):
             next(iter(frozen.numpy(8, map=one)))
 
 
@@ -176,7 +177,7 @@ def test_kept_rows_are_prepared_once(tmp_path: Path) -> None:
             assert (classes == expected).all()
     assert sorted(seen) == list(range(100))
     assert numbers(frozen.numpy(8, cache=True)) == numbers(frozen.numpy(8))
-    with pytest.raises(InputError, match="would keep one draw for every epoch"):
+    with pytest.raises(InputError, match="would repeat one random draw in every epoch"):
         frozen.numpy(8, cache=noise())
 
 
@@ -194,13 +195,13 @@ def test_a_cache_keeps_text(tmp_path: Path) -> None:
 def test_a_cache_is_of_maps_that_keep_each_row(tmp_path: Path) -> None:
     frozen = numbered(tmp_path)
     first = arrays(lambda x, y: (x[:1], y[:1]), rowwise=True)
-    with pytest.raises(InputError, match=r"gave \[1\] rows for 7; expected as many"):
+    with pytest.raises(InputError, match=r"returned \[1\] rows for 7; expected as many"):
         list(frozen.numpy(8, cache=first))
-    with pytest.raises(InputError, match="which rows came together; expected a map"):
+    with pytest.raises(InputError, match="which rows share a batch; expected a map"):
         frozen.numpy(8, cache=arrays(lambda x, y: (x - x.max(), y)))
     with pytest.raises(InputError, match="cache 'memory'; expected True, False or a map"):
         frozen.numpy(8, cache="memory")
-    with pytest.raises(InputError, match="let a map= give weights"):
+    with pytest.raises(InputError, match="add weights with map="):
         frozen.numpy(8, cache=arrays(lambda x, y: (x, y, y), rowwise=True))
 
 
@@ -250,7 +251,7 @@ def test_mixed_shapes_need_a_map_that_makes_them_one(tmp_path: Path) -> None:
     for maps in (None, flip(), prepared(["grey"]), crop(4, 4), batched(lambda x, y: (x, y))):
         with pytest.raises(InputError, match=r"6 shapes \(6×8×1 uint8, .*add a map that makes"):
             frozen.numpy(8, map=maps)
-    with pytest.raises(InputError, match="cache keeps images of one shape"):
+    with pytest.raises(InputError, match="the cache holds images of one shape"):
         frozen.numpy(8, cache=True)
     ready = prepared(["grey", {"resize": [5, 4]}])
     for options in ({"map": ready}, {"map": (flip(), crop(6, 8), ready)}, {"cache": ready}):
@@ -264,10 +265,10 @@ def test_mixed_shapes_need_a_map_that_makes_them_one(tmp_path: Path) -> None:
 
 
 def _rows(inputs: Any, targets: Any) -> Any:
-    from labelmill.feed.maps.base import Rows
+    from labelmill.feed.maps.base import RowArrays
     from labelmill.feed.order.counter_rng import Draws
 
-    yield Rows(inputs, targets, False, Draws(0, 0, np.arange(len(inputs), dtype=np.uint64)))
+    yield RowArrays(inputs, targets, False, Draws(0, 0, np.arange(len(inputs), dtype=np.uint64)))
 
 
 def test_masks_stay_with_their_images(tmp_path: Path) -> None:
@@ -351,7 +352,7 @@ def test_records_are_features_by_name(tmp_path: Path) -> None:
         assert np.isnan(features["hours"][features["age"] == 49]).all()
         found += ages
     assert sorted(found) == list(range(50))
-    with pytest.raises(InputError, match="cache keeps images"):
+    with pytest.raises(InputError, match="the cache holds images"):
         frozen.numpy(8, cache=True)
 
 
@@ -398,7 +399,7 @@ def test_no_rows_and_no_batch(tmp_path: Path) -> None:
     with pytest.raises(NoData, match="no rows in split 'test', only in train; freeze"):
         frozen.numpy(8, split="test")
     with pytest.raises(
-        NoData, match=r"100 rows an epoch .* are no batch of 128 with drop_remainder"
+        NoData, match=r"100 rows an epoch .* are fewer than one batch of 128 with drop_remainder"
     ):
         frozen.numpy(128, drop_remainder=True)
     with pytest.raises(NoData, match="0 rows an epoch"):

@@ -10,14 +10,16 @@ import pytest
 
 from labelmill.errors import InputError
 from labelmill.feed.maps.augment import brightness, crop, flip, noise, rotate90, shift
-from labelmill.feed.maps.base import ArrayMap, Rows
+from labelmill.feed.maps.base import ArrayMap, RowArrays
 from labelmill.feed.order.counter_rng import Draws
 
 Image = np.ndarray[Any, Any]
 
 
-def rows(images: Any, targets: Any = None, masks: bool = False, epoch: int = 0) -> Rows:
-    return Rows(images, targets, masks, Draws(1, epoch, np.arange(len(images), dtype=np.uint64)))
+def rows(images: Any, targets: Any = None, masks: bool = False, epoch: int = 0) -> RowArrays:
+    return RowArrays(
+        images, targets, masks, Draws(1, epoch, np.arange(len(images), dtype=np.uint64))
+    )
 
 
 def drawn(count: int = 64, height: int = 6, width: int = 6, channels: int = 1) -> Image:
@@ -85,8 +87,8 @@ def test_a_shift_moves_within_its_bounds_and_fills() -> None:
     images = np.zeros((200, 7, 7, 1), np.uint8)
     images[:, 3, 3] = 9
     made = shift(2, 1, fill=5)(rows(images)).inputs
-    places = {tuple(np.argwhere(image[..., 0] == 9)[0]) for image in made}
-    assert places == {(y, x) for y in range(1, 6) for x in range(2, 5)}
+    positions = {tuple(np.argwhere(image[..., 0] == 9)[0]) for image in made}
+    assert positions == {(y, x) for y in range(1, 6) for x in range(2, 5)}
     moved = next(image for image in made if image[1, 3, 0] == 9)
     assert (moved[5:] == 5).all()
     masks = shift(2, 1, fill=5)(rows(images, images.copy(), masks=True)).targets
@@ -131,4 +133,4 @@ def test_what_cannot_be_meant(make: Any, told: str) -> None:
     with pytest.raises(InputError, match=told):
         make()
     with pytest.raises(InputError, match="'flip' is for images; these rows are records"):
-        flip()(Rows({"age": np.zeros(2)}, None, False, Draws(0, 0, np.zeros(2, np.uint64))))
+        flip()(RowArrays({"age": np.zeros(2)}, None, False, Draws(0, 0, np.zeros(2, np.uint64))))

@@ -13,9 +13,9 @@ from labelmill.feed.order.counter_rng import Draws, key
 from labelmill.feed.order.permutation import (
     Order,
     Permutation,
-    checked_shard,
+    check_shard,
     permutation,
-    permuted,
+    permute,
 )
 
 
@@ -123,9 +123,9 @@ def test_a_rare_class_costs_no_more_than_another_and_nothing_is_kept_of_it() -> 
 def test_many_permutations_at_once_are_permutations_and_evenly_spread() -> None:
     for size in (1, 2, 5, 97, 1000):
         sizes, keys = np.full(size, size), np.full(size, key(size), np.uint64)
-        assert sorted(permuted(np.arange(size), sizes, keys)) == list(range(size))
+        assert sorted(permute(np.arange(size), sizes, keys)) == list(range(size))
     keys = np.repeat(np.array([key(n) for n in range(6000)], np.uint64), 4)
-    found = permuted(np.tile(np.arange(4), 6000), np.full(24_000, 4), keys).reshape(-1, 4)
+    found = permute(np.tile(np.arange(4), 6000), np.full(24_000, 4), keys).reshape(-1, 4)
     often = Counter(map(tuple, found.tolist()))
     assert sum((often[p] - 250) ** 2 / 250 for p in itertools.permutations(range(4))) < 49.7
 
@@ -145,22 +145,22 @@ def test_every_shard_sees_every_class_in_the_frozen_order_too(classes: int, shar
 def test_shards_that_are_not() -> None:
     for number, shards in ((2, 2), (-1, 2), (0, 0)):
         with pytest.raises(InputError, match=f"shard {number} of {shards}; expected"):
-            checked_shard(number, shards)
+            check_shard(number, shards)
 
 
 def test_draws_follow_from_what_they_are_for() -> None:
-    places = np.arange(20_000, dtype=np.uint64)
-    draws = Draws(1, 2, places)
-    assert (draws.uniform(0)[5:9] == Draws(1, 2, places[5:9]).uniform(0)).all()
+    positions = np.arange(20_000, dtype=np.uint64)
+    draws = Draws(1, 2, positions)
+    assert (draws.uniform(0)[5:9] == Draws(1, 2, positions[5:9]).uniform(0)).all()
     others = [
-        Draws(2, 2, places).uniform(0), Draws(1, 3, places).uniform(0),
+        Draws(2, 2, positions).uniform(0), Draws(1, 3, positions).uniform(0),
         draws.map(1).uniform(0), draws.uniform(1),
     ]  # fmt: skip
     for other in others:
         assert abs(np.corrcoef(draws.uniform(0), other)[0, 1]) < 0.03
     assert abs(draws.uniform(0).mean() - 0.5) < 0.01
     assert sorted(Counter(draws.integers(0, 3).tolist())) == [0, 1, 2]
-    normal = Draws(1, 2, places[:200]).normals(0, 101)
+    normal = Draws(1, 2, positions[:200]).normals(0, 101)
     assert normal.shape == (200, 101)
     assert abs(normal.mean()) < 0.03
     assert abs(normal.std() - 1) < 0.03

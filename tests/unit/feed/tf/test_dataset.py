@@ -15,7 +15,8 @@ import pytest
 
 from labelmill.errors import InputError, NoData
 from labelmill.feed.maps.augment import crop, flip, noise
-from labelmill.feed.maps.base import arrays, batched, prepared
+from labelmill.feed.maps.functions import arrays, batched
+from labelmill.feed.maps.preparation import prepared
 from labelmill.feed.training_set import TrainingSet
 from tests.helpers.training_sets import image_row, number_of, numbered, scattered, write
 from tests.unit.feed.batches.test_batches import FEATURES, records, two_inputs

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from labelmill.feed.batches.blocks import Block
-from labelmill.feed.maps.base import Rows, arrays
+from labelmill.feed.maps.base import RowArrays
+from labelmill.feed.maps.functions import arrays
 from labelmill.feed.order.counter_rng import Draws
 from labelmill.feed.tf import resumable_dataset
 from labelmill.feed.tf.eager_iterator import tensors_of
@@ -275,7 +276,7 @@ def test_an_error_of_a_map_is_the_maps_own(tmp_path: Path) -> None:
 def test_any_array_becomes_tensors(tf: Any, leaf: Any) -> None:
     draws = Draws(0, 0, np.arange(6, dtype=np.uint64))
     element = {"one": leaf, "more": ({"again": leaf},)}
-    batches = tensors_of(Block(Rows(element, None, False, draws), 2, 3))
+    batches = tensors_of(Block(RowArrays(element, None, False, draws), 2, 3))
     got = np.concatenate([batch["one"].numpy() for batch in batches])
     expected = tf.constant(leaf).numpy()
     np.testing.assert_array_equal(got, expected)
