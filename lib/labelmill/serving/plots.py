@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from labelmill.serving.run_data import Batch, MeasuredVersion, Run, best_curve
+from labelmill.serving.run_data import MeasuredVersion, MicroBatchRow, Run, best_curve
 
 # Okabe and Ito's palette: distinguishable with every common kind of colour blindness.
 VERSION_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -108,7 +108,7 @@ def confusion(measured: MeasuredVersion) -> str:
         return _svg(figure)
 
 
-def timeline(batches: Sequence[Batch], moved_at: datetime | None) -> str:
+def timeline(batches: Sequence[MicroBatchRow], moved_at: datetime | None) -> str:
     """Micro-batches over time, coloured by pinned version; a line marks when the alias moved."""
     with rc_context(_STYLE):
         figure, axes = _figure(7.4, 2.6)

@@ -40,7 +40,7 @@ class MeasuredVersion:
 
 
 @dataclass(frozen=True)
-class Batch:
+class MicroBatchRow:
     """A micro-batch of the stream."""
 
     batch_id: int
@@ -91,7 +91,7 @@ class Run:
     production_moved_at: datetime | None
     curves: list[Curve]
     measured: list[MeasuredVersion]
-    batches: list[Batch]
+    batches: list[MicroBatchRow]
     tallies: list[Tally]
     cards: list[Card]
 

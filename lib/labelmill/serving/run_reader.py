@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from labelmill.domain.images.image import from_bytes
 from labelmill.errors import NoData
-from labelmill.serving.run_data import Batch, Card, Curve, MeasuredVersion, Run, Tally
+from labelmill.serving.run_data import Card, Curve, MeasuredVersion, MicroBatchRow, Run, Tally
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
 
@@ -133,9 +133,9 @@ def _read_measured(views: _Views, model: str) -> list[MeasuredVersion]:
     return found
 
 
-def _read_batches(views: _Views, model: str) -> list[Batch]:
+def _read_batches(views: _Views, model: str) -> list[MicroBatchRow]:
     return [
-        Batch(**row)
+        MicroBatchRow(**row)
         for row in views.rows(
             "select batch_id, version, rows, coalesce(dead, 0) dead, milliseconds, started_at "
             f"from stream_batches where model = {model} and state = 'done' order by started_at"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from labelmill.serving import run_page
-from labelmill.serving.run_data import Batch, Card, Curve, MeasuredVersion, Run, Tally
+from labelmill.serving.run_data import Card, Curve, MeasuredVersion, MicroBatchRow, Run, Tally
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
@@ -62,7 +62,7 @@ def run() -> Run:
             )
         ],
         batches=[
-            Batch(i, 2 if i < 4 else 1, 30, 0, 900, START + timedelta(seconds=1.5 * i))
+            MicroBatchRow(i, 2 if i < 4 else 1, 30, 0, 900, START + timedelta(seconds=1.5 * i))
             for i in range(9)
         ],
         tallies=[Tally(1, 150, 150, 140, 3), Tally(2, 120, 120, 119, 1)],

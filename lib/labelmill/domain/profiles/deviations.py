@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labelmill.domain.profiles.profile import UNSPLIT, Profile, Quantity
-from labelmill.domain.profiles.schema import SHARES, Expected, Schema, share_of
+from labelmill.domain.profiles.schema import SHARES, ExpectedQuantity, Schema, share_of
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -156,7 +156,7 @@ def _class_shift(
 
 
 def _shifts(profile: Profile, schema: Schema) -> Iterator[Deviation]:
-    table: tuple[tuple[str, str, Quantity, Expected], ...] = (
+    table: tuple[tuple[str, str, Quantity, ExpectedQuantity], ...] = (
         ("brightness", "mean pixel", profile.brightness, schema.brightness),
         ("contrast", "standard deviation of pixels", profile.contrast, schema.contrast),
         ("ink", "share of pixels above half of the range", profile.ink, schema.ink),

@@ -52,7 +52,7 @@ room the bound is 0, whatever was seen."""
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedQuantity:
     """Median of a quantity, and by how much another one may differ."""
 
     median: float
@@ -79,9 +79,9 @@ class Schema:
     height: list[int]
     classes: dict[str, float] | None
     class_shift: float
-    brightness: Expected
-    contrast: Expected
-    ink: Expected
+    brightness: ExpectedQuantity
+    contrast: ExpectedQuantity
+    ink: ExpectedQuantity
     at_most: dict[str, float]
     splits: list[str]
     attributes: dict[str, ExpectedAttribute]
@@ -195,8 +195,8 @@ def _range(seen: Spread) -> list[int]:
     return [math.floor(seen.least / SIZE_ROOM), math.ceil(seen.most * SIZE_ROOM)]
 
 
-def _expected(seen: Spread) -> Expected:
-    return Expected(seen.median, round(max(SHIFT, seen.q75 - seen.q25), 6))
+def _expected(seen: Spread) -> ExpectedQuantity:
+    return ExpectedQuantity(seen.median, round(max(SHIFT, seen.q75 - seen.q25), 6))
 
 
 def _number(value: Any, field: str) -> float:
@@ -212,7 +212,7 @@ def _pair(value: Any, field: str) -> list[int]:
     return pair
 
 
-def _median(value: Mapping[str, Any], field: str) -> Expected:
-    return Expected(
+def _median(value: Mapping[str, Any], field: str) -> ExpectedQuantity:
+    return ExpectedQuantity(
         _number(value["median"], f"{field}.median"), _number(value["shift"], f"{field}.shift")
     )

@@ -24,7 +24,7 @@ class ShownImage:
     Args:
         image_id: Which.
         uri: Path of the file below the ingested root.
-        klass: Its class, if known.
+        label: Its class, if known.
         split: Its split, if any.
         width: Pixels of the image, not of the picture.
         height: Pixels of the image.

@@ -61,7 +61,7 @@ class Outlier:
     Args:
         feature: One of `FEATURES`.
         image_id: Which.
-        klass: Its class, if known.
+        label: Its class, if known.
         score: Robust standard deviations from the median; negative: below it.
         reason: For people, as a phrase.
     """

@@ -23,7 +23,7 @@ class SheetColumns:
 
     Attributes:
         id: ``image_id`` or ``record_id``.
-        klass: ``class``, ``classes``, or ``label`` when there is neither; None: no such column.
+        label: ``class``, ``classes``, or ``label`` when there is neither; None: no such column.
         split: Whether there is ``split``.
         mask: Whether there is ``mask_id``.
         mask_collection: Whether there is ``mask_collection``.
