@@ -1,4 +1,4 @@
-"""The demo as a user runs it: it ends well, its page is whole, nothing of it stays."""
+"""The demo as a user runs it: it succeeds, its page is complete, nothing is left running."""
 
 from __future__ import annotations
 
@@ -70,18 +70,18 @@ def test_ctrl_c_in_the_middle_leaves_nothing_running(
         start_new_session=True,
     )
     assert demo.stdout is not None
-    said = ""
+    output = ""
     for line in demo.stdout:
-        said += line
+        output += line
         if "ingest" in line:
             break
     # As a terminal does it: to the whole foreground process group.
     os.killpg(demo.pid, signal.SIGINT)
-    said += demo.stdout.read()
+    output += demo.stdout.read()
     # Python ends by the signal itself when the interrupt met an exec() (imports do that); shells
     # call both 130.
-    assert demo.wait(60) in (130, -signal.SIGINT), said
-    assert "interrupted" in said
+    assert demo.wait(60) in (130, -signal.SIGINT), output
+    assert "interrupted" in output
     deadline = time.monotonic() + 20
     while left_running(environment) and time.monotonic() < deadline:
         psutil.wait_procs([p for p in psutil.process_iter() if p.pid == demo.pid], timeout=0.2)

@@ -44,12 +44,12 @@ def test_the_stream_equals_offline_prediction_exactly(
     stream: StreamFixture,
     submit: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    heap = stream.folder / "heap"
-    write_images(heap / "a", 15, 1)
-    write_images(heap / "b", 18, 2)
-    ingest(spark, stream.settings, str(heap), "c")
+    images_folder = stream.folder / "images"
+    write_images(images_folder / "a", 15, 1)
+    write_images(images_folder / "b", 18, 2)
+    ingest(spark, stream.settings, str(images_folder), "c")
     # Both ways into a topic: files byte for byte, and pixels as they are stored.
-    publish_folder(stream.settings, heap / "a", stream.topic, "c")
+    publish_folder(stream.settings, images_folder / "a", stream.topic, "c")
     executors = ["--master", "local-cluster[2,1,1024]"]
     query = "select * from images where uri like 'b/%'"
     submit(*executors, "jobs/publish_images.py", "--topic", stream.topic, "--sql", query, env=QUICK)

@@ -154,7 +154,7 @@ def test_what_cannot_start_says_so_before_it_starts(
         checkpoint.claim(spark, stream.client, there, "q", "yours_")
     (stream.folder / "spark").mkdir()
     (stream.folder / "spark" / "metadata").write_text("{}")
-    with pytest.raises(InputError, match="no stream of labelmill"):
+    with pytest.raises(InputError, match="not a labelmill stream"):
         label_stream(spark, stream.settings, stream.plan("spark"))
     assert [row["batch_id"] for row in stream.batches()] == [0]
 

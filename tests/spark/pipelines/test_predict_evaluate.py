@@ -35,7 +35,7 @@ def versions(
 ) -> list[int]:
     """40 images as ``c``; versions 1 and 2 of model ``m``."""
     ingest(
-        spark, settings, str(write_image_folder(tmp_path / "heap", images=40, classes="abc")), "c"
+        spark, settings, str(write_image_folder(tmp_path / "images", images=40, classes="abc")), "c"
     )
     for version in (1, 2):
         models.publish(client, "m", version, small_artifact(version), "", None)

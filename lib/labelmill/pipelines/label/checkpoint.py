@@ -47,7 +47,7 @@ def claim(
         return
     if folder.exists("metadata"):
         raise InputError(
-            f"{checkpoint} holds the offsets of a query that is no stream of labelmill (it has no "
+            f"{checkpoint} holds the offsets of a query that is not a labelmill stream (it has no "
             f"{OWNER} file): give stream {query!r} a --checkpoint of its own"
         )
     if next(iter(client.scan(STREAM_BATCHES, ["batch_id"], {"query": query})), None) is not None:

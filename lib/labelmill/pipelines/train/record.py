@@ -75,7 +75,7 @@ class SweepRecord:
         rows = self.client.scan(TRIALS, where={"sweep_id": self.sweep_id})
         return {str(row["trial_id"]): row for row in rows}
 
-    def is_whole(self, version: int) -> bool:
+    def is_complete(self, version: int) -> bool:
         """Whether the version is stored completely: its header and every chunk."""
         try:
             models.load(self.client, self.plan.model, version)
@@ -136,7 +136,7 @@ class SweepRecord:
         # Training gives the same bytes again on one machine, but not on every machine.
         if (stored["trial_id"], stored["training_set"]) != (setting.trial_id, self.digest):
             return f"version {version} of model {model!r} belongs to another trial; versions are immutable"
-        if self.is_whole(version):
+        if self.is_complete(version):
             return ""
         return (
             f"version {version} of model {model!r} is damaged, and training gave other bytes than "

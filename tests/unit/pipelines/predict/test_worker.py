@@ -1,4 +1,4 @@
-"""Labels of a batch in which an image is not whole."""
+"""Labels of a batch that holds damaged images."""
 
 from __future__ import annotations
 

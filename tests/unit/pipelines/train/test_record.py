@@ -77,12 +77,12 @@ def test_other_bytes_never_replace_a_version(client: RowClient) -> None:
     assert models.load(client, "m", 1)[1] == pack(small_artifact(1))
     sha256 = models.load(client, "m", 1)[0]["sha256"]
     client.write(MODEL_CHUNKS, [{"sha256": sha256, "chunk": 0}], "delete_ignore")
-    assert not record.is_whole(1)
+    assert not record.is_complete(1)
     damaged = record.write(first, outcome(0, seed=2))
     assert damaged["state"] == "failed"
     assert "is damaged, and training gave other bytes" in str(damaged["error"])
     assert record.write(first, outcome(0, seed=1))["state"] == "done", "the same bytes repair it"
-    assert record.is_whole(1)
+    assert record.is_complete(1)
     models.publish(client, "m", 2, small_artifact(3), "d1", "another trial")
     taken = record.write(settings()[1], outcome(1))
     assert "belongs to another trial" in str(taken["error"])
