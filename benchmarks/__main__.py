@@ -44,7 +44,7 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
         epilog="Environment: LABELMILL_TEST_DATA (public data; default ../shared/data of the checkout),\n"
         "LABELMILL_KUDU_MASTERS (a Kudu of your own; else one is started for the run and stopped).\n"
         "Peers with packages of their own are installed by benchmarks/peers/setup.\n"
-        "Exit codes: 0 measured; 2 what was asked cannot be meant; 3 data are absent; "
+        "Exit codes: 0 measured; 2 invalid arguments; 3 data are absent; "
         f"{MISSED} a promised\nfigure was missed; others as with jobs.",
     )
     made.add_argument(

@@ -177,7 +177,7 @@ def load(**flags: Any) -> Settings:
     """Reads the settings; flags that are ``None`` were not given.
 
     Raises:
-        UnknownName: A key in the conf file that does not exist (the near one is suggested).
+        UnknownName: A key in the conf file that does not exist ; suggests the closest match.
         InputError: A value of the wrong kind; the message says which key, what was received and
             what was expected.
     """

@@ -1,4 +1,4 @@
-"""Unknown columns name the near one, whatever Spark says of them."""
+"""Unknown columns suggest the closest match, whatever Spark says of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named slices: what a file's header says, what it asks for, and what cannot be meant."""
+"""Named slices: what a file's header says, what it asks for, and invalid ones."""
 
 from __future__ import annotations
 

@@ -67,11 +67,11 @@ def parse_label_rule(text: str) -> LabelRule:
     for name, star, plain, stray in _PART.findall(text):
         wrong = ""
         if stray or not (star or plain or _NAME.fullmatch(name)):
-            wrong = f"{stray or '{' + name + '}'} cannot be meant"
+            wrong = f"invalid {stray or '{' + name + '}'}"
         elif not plain and f"{{{name}}}" in parts:
-            wrong = f"{{{name}}} stands there twice"
+            wrong = f"{{{name}}} is given twice"
         elif not plain and parts and _is_name(parts[-1]):
-            wrong = "nothing tells two parts without a text between them apart"
+            wrong = "two names need a text between them"
         if wrong:
             raise InputError(
                 f"--labels {text!r}: {wrong}; expected names of small letters, digits and _ in braces, "

@@ -105,7 +105,7 @@ def check_family(name: object) -> str:
     """The name when it is a family's.
 
     Raises:
-        UnknownName: It is not; the near one is suggested.
+        UnknownName: It is not; suggests the closest match.
     """
     if name not in FAMILY_NAMES:
         raise UnknownName("family", str(name), FAMILY_NAMES)

@@ -138,13 +138,13 @@ def read_schema(document: Any, name: str) -> Schema:
         name: Of the file or row, for errors.
 
     Raises:
-        InputError: Not a schema, or a field that cannot be meant; says which.
+        InputError: Not a schema, or an invalid field; says which.
     """
     if isinstance(document, Mapping) and isinstance(document.get("schema"), Mapping):
         document = document["schema"]
     if not isinstance(document, Mapping) or document.get("kind") != KIND:
         raise InputError(
-            f'{name} is no schema: expected a JSON object with "kind": "{KIND}", as '
+            f'{name} is not a schema: expected a JSON object with "kind": "{KIND}", as '
             "profile_collection.py --schema FILE.json writes it"
         )
     if document.get("format") != FORMAT:
@@ -155,7 +155,7 @@ def read_schema(document: Any, name: str) -> Schema:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"the schema {name} cannot be meant: {what}") from None
+        raise InputError(f"invalid schema {name}: {what}") from None
 
 
 def _read(document: Mapping[str, Any]) -> Schema:

@@ -1,4 +1,4 @@
-"""Training sets on real Spark and Kudu: repeatable, verified, refused when they cannot be meant."""
+"""Training sets on real Spark and Kudu: repeatable, verified, refused when invalid."""
 
 from __future__ import annotations
 

@@ -46,10 +46,10 @@ def test_a_hostile_name_costs_no_time() -> None:
     [
         ("folders", "expected folder, none, or a pattern"),
         ("{number}.png", "names no {class}"),
-        ("{class}{number}.png", "nothing tells two parts"),
+        ("{class}{number}.png", "two names need a text between"),
         ("{class}_{class}.png", "twice"),
-        ("{Class}.png", "cannot be meant"),
-        ("{class}.png}", "cannot be meant"),
+        ("{Class}.png", "invalid"),
+        ("{class}.png}", "invalid"),
     ],
 )
 def test_rules_that_cannot_be_meant(rule: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""A schema fits the profile it comes from, and says what in an edited file cannot be meant."""
+"""A schema fits the profile it comes from, and says what in an edited file is invalid."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def test_sizes_that_vary_get_room_and_others_none() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "other"}, "is no schema"),
+        ({"kind": "other"}, "is not a schema"),
         ({"format": 9}, "format 9; expected 1"),
         ({"width": [30, 20]}, r"\[least, most\], received \[30, 20\]"),
         ({"brightness": {"median": 1.5, "shift": 0.1}}, "brightness.median to be 0 to 1"),
         ({"brightness": {"shift": 0.1}}, "'median' is missing"),
         ({"classes": {"a": "often"}}, "classes.a to be 0 to 1, received 'often'"),
         ({"class_shift": True}, "class_shift to be 0 to 1"),
-        ({"dtypes": None}, "cannot be meant"),
+        ({"dtypes": None}, "invalid schema"),
     ],
 )
 def test_says_what_cannot_be_meant(change: dict[str, Any], message: str) -> None:
@@ -82,5 +82,5 @@ def test_a_slip_in_a_share_is_suggested() -> None:
 
 @pytest.mark.parametrize("document", [[], None, "text", {}])
 def test_refuses_what_is_no_schema(document: Any) -> None:
-    with pytest.raises(InputError, match="is no schema"):
+    with pytest.raises(InputError, match="is not a schema"):
         read_schema(document, "x")

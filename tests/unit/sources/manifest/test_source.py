@@ -1,4 +1,4 @@
-"""Manifests: what a row says of a file, and what cannot be meant."""
+"""Manifests: what a row says of a file, and invalid rows."""
 
 from __future__ import annotations
 

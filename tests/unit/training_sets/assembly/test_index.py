@@ -1,4 +1,4 @@
-"""A query's answer as an index: order, classes, and every row that cannot be meant."""
+"""A query's answer as an index: order, classes, and every invalid row."""
 
 from __future__ import annotations
 
