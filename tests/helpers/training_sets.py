@@ -1,4 +1,4 @@
-"""Small training sets for tests, written file by file: what freeze writes, without Spark and Kudu."""
+"""Small training sets for tests, as freezing writes them, but without Spark and Kudu."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write(
     features: pa.Schema | None = None,
     shard_rows: int = 40,
 ) -> str:
-    """Writes rows, in order of (split, key), below ``root``; returns the folder."""
+    """Writes rows below ``root``, sorted by (split, key), and returns the folder."""
     schema = with_about(columns_of(about.kind, about.target, features), about)
     rows = sorted(rows, key=lambda row: (row["split"], row[key_of(about.kind)]))
     digest = hashlib.sha256(repr(rows).encode()).hexdigest()
@@ -69,7 +69,7 @@ def image_row(number: int, image: Image, split: str = "train", **more: Any) -> d
 
 
 def numbered(root: Path, count: int = 100, size: int = 4, **more: Any) -> TrainingSet:
-    """Images of one shape that carry their row number: first two samples are its digits base 256.
+    """Images of one shape; the first two pixels of each are its row number in base 256.
 
     Of 10 rows, 7 are of class ``a``, 2 of ``b`` and 1 of ``c``.
     """
@@ -82,7 +82,7 @@ def numbered(root: Path, count: int = 100, size: int = 4, **more: Any) -> Traini
 
 
 def number_of(images: Image) -> list[int]:
-    """The row numbers that `numbered` images carry."""
+    """The row numbers in images of `numbered`."""
     return [int(n) for n in images[:, 0, 0, 0].astype(int) * 256 + images[:, 0, 1, 0]]
 
 

@@ -94,18 +94,18 @@ def test_a_way_that_feeds_each_row_once_is_timed(
 
 
 @pytest.mark.parametrize(
-    ("way", "said"),
+    ("way", "message"),
     [
         ("lossy", "lossy does not feed every row once: rows 299, expected 300"),
         ("sorted", "sorted feeds two epochs in the same order"),
     ],
 )
 def test_a_way_that_makes_it_easy_for_itself_is_found_out(
-    way: str, said: str, script: str, digits: Digits, tmp_path: Path
+    way: str, message: str, script: str, digits: Digits, tmp_path: Path
 ) -> None:
     with feeder(way, script, digits, tmp_path).started(tmp_path) as contestant:
         assert contestant.warm is not None
-        with pytest.raises(RuntimeError, match=said):
+        with pytest.raises(RuntimeError, match=message):
             contestant.warm()
 
 
@@ -168,23 +168,23 @@ def test_maps_are_named_with_their_arguments() -> None:
 
 def test_feeding_is_probed_in_a_process_of_its_own(frozen: Path) -> None:
     asked = Asked(str(frozen), "numpy", batch=64, epochs=2, maps=["crop:4,4"])
-    told = probe(asked)
-    assert told["rows"] == 300
-    assert told["element"] == "uint8 (64, 4, 4, 1), int64 (64,)"
-    assert told["bytes"] == 300 * (16 + 8)
-    assert len(told["epochs"]) == 2
-    figures = summary(told)
-    first = told["epochs"][0]
+    probed = probe(asked)
+    assert probed["rows"] == 300
+    assert probed["element"] == "uint8 (64, 4, 4, 1), int64 (64,)"
+    assert probed["bytes"] == 300 * (16 + 8)
+    assert len(probed["epochs"]) == 2
+    figures = summary(probed)
+    first = probed["epochs"][0]
     assert (
         figures["samples_per_s"]["min"] <= 300 / first["seconds"] <= figures["samples_per_s"]["max"]
     )
     assert figures["all_mib"] > figures["own_mib"] > 0
 
 
-def test_what_cannot_be_fed_is_told_with_its_exit_code(frozen: Path) -> None:
-    with pytest.raises(LabelmillError, match="split") as told:
+def test_an_error_of_feeding_keeps_its_exit_code(frozen: Path) -> None:
+    with pytest.raises(LabelmillError, match="split") as raised:
         probe(Asked(str(frozen), "numpy", split="trian"))
-    assert told.value.exit_code == 2
+    assert raised.value.exit_code == 2
 
 
 def test_bench_feed_writes_what_it_shows(frozen: Path, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_what_a_step_waits_is_the_time_until_its_batch_is_there() -> None:
             return iter(())
 
     assert waiting(Slow(), None)["waited"] >= took[0], "an epoch that is slow to begin waits"
-    told = waiting([(1, 2), (3, 4)], lambda images, classes: done.append((images, classes)))
+    measured = waiting([(1, 2), (3, 4)], lambda images, classes: done.append((images, classes)))
     assert done == [(1, 2), (3, 4)]
-    assert told["steps"] == 2
-    assert 0 <= told["waited"] <= told["seconds"]
+    assert measured["steps"] == 2
+    assert 0 <= measured["waited"] <= measured["seconds"]

@@ -47,14 +47,14 @@ def test_shards_that_are_not_what_was_frozen_are_refused(tmp_path: Path) -> None
     whole = shard.read_bytes()
     changed = bytearray(whole)
     changed[len(whole) // 2] ^= 1
-    for data, told in (
+    for data, message in (
         (bytes(changed), "has SHA-256 .*…, expected"),
         (whole + b"\0", f"has {len(whole) + 1:,} bytes, expected {len(whole):,}"),
         (whole[:-1], f"has {len(whole) - 1:,} bytes"),
     ):
         shard.write_bytes(data)
         with pytest.raises(
-            ArtifactError, match=f"train-00001.arrow of .* {told}.*freeze the slice"
+            ArtifactError, match=f"train-00001.arrow of .* {message}.*freeze the slice"
         ):
             TrainingSet.open(frozen.location)
     shard.write_bytes(bytes(changed))
@@ -67,8 +67,8 @@ def test_shards_that_are_not_what_was_frozen_are_refused(tmp_path: Path) -> None
 def test_a_manifest_that_says_other_classes_than_its_shards_is_refused(tmp_path: Path) -> None:
     frozen = numbered(tmp_path)
     manifest = Path(frozen.location) / MANIFEST
-    said = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(said | {"classes": ["b", "a", "c"]}))
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(content | {"classes": ["b", "a", "c"]}))
     with pytest.raises(ArtifactError, match=r"says images, class and classes .* its shards say"):
         TrainingSet.open(frozen.location)
 

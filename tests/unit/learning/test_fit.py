@@ -104,12 +104,12 @@ def test_one_step_of_softmax_is_what_the_formulas_say() -> None:
 
 
 def test_every_epoch_is_told_with_its_metrics() -> None:
-    told: list[tuple[int, set[str]]] = []
+    reported: list[tuple[int, set[str]]] = []
     fitted = fit(
-        "softmax", {"epochs": 3}, tiny(), tiny(7), 3, lambda n, m: told.append((n, set(m)))
+        "softmax", {"epochs": 3}, tiny(), tiny(7), 3, lambda n, m: reported.append((n, set(m)))
     )
     names = {"train_loss", "train_accuracy", "validation_loss", "validation_accuracy"}
-    assert told == [(1, names), (2, names), (3, names)]
+    assert reported == [(1, names), (2, names), (3, names)]
     assert len(fitted.history) == 3
     without = fit("softmax", {"epochs": 1}, tiny(), None, 3).history[0]
     assert set(without) == {"train_loss", "train_accuracy"}

@@ -378,7 +378,7 @@ def test_a_label_outside_the_class_list_is_told_before_the_first_batch(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"batch": 0}, "batch 0; expected a whole number from 1"),
         ({"prefetch": -1}, "prefetch -1"),
@@ -389,8 +389,8 @@ def test_a_label_outside_the_class_list_is_told_before_the_first_batch(tmp_path:
         ({"split": "dev"}, "split 'dev'; expected one of"),
     ],
 )
-def test_arguments_that_cannot_be_meant(tmp_path: Path, options: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_invalid_arguments(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         numbered(tmp_path).numpy(**({"batch": 8} | options))
 
 

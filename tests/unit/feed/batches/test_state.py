@@ -32,7 +32,7 @@ def test_a_state_comes_through_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"seed": 4}, "the state is of other batches: seed 4, here 3"),
         ({"digest": "e"}, "of other batches: digest 'e'"),
@@ -42,9 +42,9 @@ def test_a_state_comes_through_json() -> None:
         ({"epoch": "1"}, "epoch '1'"),
     ],
 )
-def test_a_state_of_something_else_is_refused(change: dict[str, Any], told: str) -> None:
+def test_a_state_of_something_else_is_refused(change: dict[str, Any], message: str) -> None:
     state = state_of(IDENTITY, Position(0, 3)) | change
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         position_of(state, IDENTITY, 10)
     with pytest.raises(InputError, match="received 'nonsense'"):
         position_of("nonsense", IDENTITY, 10)  # type: ignore[arg-type]

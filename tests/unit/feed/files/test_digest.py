@@ -52,8 +52,8 @@ def test_it_is_made_by_the_written_rule() -> None:
         there, struct.pack("<qq", 1_769_860_800_000_005, 0),
         there, lengths(2, 0), b"\0\1",
     ]  # fmt: skip
-    told = b"".join(hashlib.sha256(stream).digest() for stream in streams)
-    train = struct.pack("<Q", 5) + b"train" + struct.pack("<Q", 2) + told
+    hashed = b"".join(hashlib.sha256(stream).digest() for stream in streams)
+    train = struct.pack("<Q", 5) + b"train" + struct.pack("<Q", 2) + hashed
     header = json.dumps(described, separators=(",", ":")).encode()
     expected = hashlib.sha256(header + train).hexdigest()
     assert _digest(("train", _batch(ROW, NULLS))) == expected

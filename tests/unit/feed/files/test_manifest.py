@@ -11,7 +11,7 @@ from labelmill.feed.files.manifest import read_manifest
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('{"format": 1, "digest": "ab", "rows": 3}', r"of format 1, expected 2; freeze it again"),
         ('{"format": 3}', "of format 3, expected 2"),
@@ -20,9 +20,9 @@ from labelmill.feed.files.manifest import read_manifest
         ("{", "is not a manifest"),
     ],
 )
-def test_other_formats_and_other_files(tmp_path: Path, text: str, said: str) -> None:
+def test_other_formats_and_other_files(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(InputError, match=f"(?s){said}"):
+    with pytest.raises(InputError, match=f"(?s){message}"):
         read_manifest(str(tmp_path))
 
 

@@ -36,7 +36,7 @@ def test_it_repeats_in_any_company_and_differs_by_epoch(change: ArrayMap) -> Non
     whole = change(rows(images)).inputs
     assert (change(rows(images)).inputs == whole).all()
     part = rows(images).part(slice(10, 23))
-    assert (change(part).inputs == whole[10:23]).all(), "whoever is beside it"
+    assert (change(part).inputs == whole[10:23]).all(), "whichever rows are beside it"
     listed = change(rows(list(images))).inputs
     assert (np.stack(list(listed)) == whole).all(), "also image by image"
     assert (change(rows(images, epoch=1)).inputs != whole).any()
@@ -120,7 +120,7 @@ def test_whole_numbers_stay_in_their_range_and_floats_are_not_cut_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: flip(False, False), "flip of nothing"),
         (lambda: flip(chance=2), "flip: chance 2; expected 0 to 1"),
@@ -129,8 +129,8 @@ def test_whole_numbers_stay_in_their_range_and_floats_are_not_cut_off() -> None:
         (lambda: noise(-0.1), "noise: deviation -0.1"),
     ],
 )
-def test_what_cannot_be_meant(make: Any, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_invalid_arguments(make: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         make()
     with pytest.raises(InputError, match="'flip' is for images; these rows are records"):
         flip()(RowArrays({"age": np.zeros(2)}, None, False, Draws(0, 0, np.zeros(2, np.uint64))))
