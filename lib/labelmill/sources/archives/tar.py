@@ -84,7 +84,9 @@ def members(
         stream.at += _BLOCK
         if not checksum_is_right(header):
             if header != _ZEROS:
-                what = "there is no header where one must be" if begun else "it is not a tar archive"
+                what = (
+                    "there is no header where one must be" if begun else "it is not a tar archive"
+                )
                 raise Damaged(what)
             if extended.any:
                 raise Damaged("it ends after a header that has no member")

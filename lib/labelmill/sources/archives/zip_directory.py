@@ -1,4 +1,7 @@
-"""The directory at the end of a zip archive: what members there are, read in blocks."""
+"""The central directory of a zip archive, read in blocks: a million members take one block of memory.
+
+Decision 0063 says why `zipfile`, which holds all members at once, is not used.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,13 @@ class Entry(NamedTuple):
     """One member.
 
     Attributes:
-        name: As it stands there.
+        name: As the directory has it.
         kind: ``file``, ``folder`` or ``other`` (links, devices).
         flags: Bit 0 is encryption.
-        method: How it is packed.
-        checksum: CRC-32 of the unpacked bytes.
-        packed: Bytes in the archive.
-        size: Bytes unpacked.
+        method: How it is compressed.
+        checksum: CRC-32 of the uncompressed bytes.
+        compressed: Bytes in the archive.
+        size: Uncompressed bytes.
         offset: Where its local header is, from the start of the file.
     """
 
@@ -42,13 +45,13 @@ class Entry(NamedTuple):
     flags: int
     method: int
     checksum: int
-    packed: int
+    compressed: int
     size: int
     offset: int
 
 
 class Directory:
-    """Finds the directory of a zip archive.
+    """The directory of a zip archive.
 
     Attributes:
         path: The archive.
@@ -66,13 +69,13 @@ class Directory:
         with open(path, "rb", buffering=0) as file:
             descriptor = file.fileno()
             self.length = os.fstat(descriptor).st_size
-            self._start, self._size, self._count, self._shift = _found(descriptor, self.length)
+            self._start, self._size, self._count, self._shift = _find(descriptor, self.length)
 
     def entries(self) -> Iterator[Entry]:
         """Members in the directory's order.
 
         Raises:
-            Damaged: The directory is not what it should be, or more members than the archive has bytes.
+            Damaged: The directory is malformed, or its members together are larger than the archive.
         """
         occupied = number = at = 0
         buffer, read = b"", 0
@@ -91,31 +94,31 @@ class Directory:
                     continue
                 entry = self._entry(values, buffer[at + _ENTRY.size : end])
                 number, at = number + 1, end
-                occupied += _LOCAL + entry.packed
+                occupied += _LOCAL + entry.compressed
                 if occupied > self.length:
                     raise Damaged(
-                        "its members lie over one another, as in a zip bomb: they have more bytes "
-                        "than the archive"
+                        "its members overlap, as in a zip bomb: together they have more bytes than "
+                        "the archive"
                     )
                 yield entry
-        # Archivers without zip64 count modulo 65,536.
+        # Archivers without zip64 write the count modulo 65,536.
         if at != len(buffer) or read != self._size or (number - self._count) & 0xFFFF:
             raise Damaged(
-                f"its directory lists {number:,} members that can be read, and should {self._count:,}"
+                f"its directory has {number:,} members that can be read; expected {self._count:,}"
             )
 
     def _entry(self, values: tuple[Any, ...], rest: bytes) -> Entry:
-        (signature, _, host, _, _, flags, method, _, _, checksum, packed, size) = values[:12]
+        (signature, _, host, _, _, flags, method, _, _, checksum, compressed, size) = values[:12]
         name_length, extra_length, _, disk, _, attributes, offset = values[12:]
         if signature != b"PK\x01\x02":
-            raise Damaged("its directory has something else where a member must be")
+            raise Damaged("its directory has other bytes where a member must be")
         raw = rest[:name_length]
         if extra_length:
-            extra = _fields(rest[name_length : name_length + extra_length])
-            large = iter(struct.iter_unpack("<Q", _whole(extra.get(_ZIP64, b""))))
-            size, packed, offset = (
+            extra = _extra_fields(rest[name_length : name_length + extra_length])
+            large = iter(struct.iter_unpack("<Q", _whole_numbers(extra.get(_ZIP64, b""))))
+            size, compressed, offset = (
                 next(large, (value,))[0] if value == 0xFFFFFFFF else value
-                for value in (size, packed, offset)
+                for value in (size, compressed, offset)
             )
             raw = _unicode_name(raw, extra.get(_UNICODE_NAME, b""))
         if disk not in (0, 0xFFFF):
@@ -126,15 +129,22 @@ class Directory:
         elif host in _UNIX and stat.S_IFMT(attributes >> 16) not in (0, stat.S_IFREG):
             kind = "other"
         return Entry(
-            _text(raw, flags), kind, flags, method, checksum, packed, size, offset + self._shift
+            _decode(raw, flags),
+            kind,
+            flags,
+            method,
+            checksum,
+            compressed,
+            size,
+            offset + self._shift,
         )
 
 
-_SPLIT = "it is a part of a split archive; join the parts first (zip -s 0 IN.zip --out OUT.zip)"
+_SPLIT = "it is part of a split archive; join the parts first (zip -s 0 IN.zip --out OUT.zip)"
 
 
-def _found(file: int, length: int) -> tuple[int, int, int, int]:
-    """Start, bytes and members of the directory, and what offsets of members are to be shifted by."""
+def _find(file: int, length: int) -> tuple[int, int, int, int]:
+    """Start, bytes and member count of the directory, and by how much the members' offsets are shifted."""
     tail_at = max(0, length - _END.size - _LONGEST_COMMENT)
     tail = os.pread(file, length - tail_at, tail_at)
     at = len(tail)
@@ -154,12 +164,12 @@ def _found(file: int, length: int) -> tuple[int, int, int, int]:
         _, disk, end64, disks = _LOCATOR64.unpack(locator)
         if disks > 1 or disk:
             raise Damaged(_SPLIT)
-        # Where a program stands before the archive, the place that is written is too low.
-        for place in (end - _LOCATOR64.size - _END64.size, end64):
-            record = os.pread(file, _END64.size, max(0, place))
+        # Where a program precedes the archive, the offset that is written is too low.
+        for position in (end - _LOCATOR64.size - _END64.size, end64):
+            record = os.pread(file, _END64.size, max(0, position))
             if record.startswith(b"PK\x06\x06") and len(record) == _END64.size:
                 _, _, _, _, disk, first_disk, _, count, size, offset = _END64.unpack(record)
-                end = place
+                end = position
                 break
         else:
             raise Damaged("its directory's end, for large archives, is missing")
@@ -172,7 +182,7 @@ def _found(file: int, length: int) -> tuple[int, int, int, int]:
     raise Damaged("its directory is not where its end says")
 
 
-def _fields(extra: bytes) -> dict[int, bytes]:
+def _extra_fields(extra: bytes) -> dict[int, bytes]:
     fields: dict[int, bytes] = {}
     at = 0
     while at + 4 <= len(extra):
@@ -182,20 +192,20 @@ def _fields(extra: bytes) -> dict[int, bytes]:
     return fields
 
 
-def _whole(field: bytes) -> bytes:
+def _whole_numbers(field: bytes) -> bytes:
     return field[: len(field) & ~7]
 
 
 def _unicode_name(raw: bytes, field: bytes) -> bytes:
-    """The name in UTF-8 that some archivers add; it counts when it was made for this name."""
+    """The name in UTF-8 that some archivers add; valid only if it was made for this name."""
     if field[:1] == b"\x01" and field[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
         return field[5:]
     return raw
 
 
-def _text(raw: bytes, flags: int) -> str:
+def _decode(raw: bytes, flags: int) -> str:
     if not flags & _UTF8:
-        # Many archivers write UTF-8 and do not say so; text of code page 437 hardly ever is UTF-8.
+        # Many archivers write UTF-8 without the flag; text in code page 437 is hardly ever valid UTF-8.
         try:
             return raw.decode()
         except UnicodeDecodeError:

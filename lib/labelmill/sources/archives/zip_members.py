@@ -1,4 +1,4 @@
-"""Members of a zip archive: what one is, unpacked and checked."""
+"""Members of a zip archive, decompressed and checked; a bad member does not affect the others."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _AHEAD, _ALONE = 1 << 20, 1 << 12
 def images(
     directory: Directory, uri_of_image: Callable[[str], str | None], skipped: Counter[str]
 ) -> Iterator[tuple[str, Entry]]:
-    """Members that are taken, with their uris, in the directory's order.
+    """Members to ingest, with their uris, in the directory's order.
 
     Args:
         directory: The archive's.
-        uri_of_image: From a member's name to its uri, or None when it is none of ours.
+        uri_of_image: From a member's name to its uri, or None when it is not ingested.
         skipped: Counts links and devices.
 
     Raises:
@@ -50,10 +50,10 @@ def members(
     """Files of an archive, in order; see `images`.
 
     Args:
-        cap: Bytes up to which a file is unpacked.
+        cap: Bytes up to which a file is decompressed.
 
     Yields:
-        Uri, size; the bytes, unless there are more than `cap` or they cannot be had; and
+        Uri, size; the bytes, unless there are more than `cap` or they cannot be read; and
         ``REASON: message`` of a file that is bad.
 
     Raises:
@@ -65,37 +65,37 @@ def members(
                 yield uri, entry.size, None, None
                 continue
             try:
-                data, fault = _unpacked(window, entry)
+                data, fault = _read_member(window, entry)
             except OSError as error:
                 raise Damaged(str(error)) from error
             yield uri, entry.size, data, fault
 
 
-def _unpacked(window: _Window, entry: Entry) -> tuple[bytes | None, str | None]:
-    """The bytes of one member, as far as they can be had, and what is wrong with them."""
+def _read_member(window: _Window, entry: Entry) -> tuple[bytes | None, str | None]:
+    """The bytes of one member, as far as they can be read, and what is wrong with them."""
     if entry.flags & _ENCRYPTED:
         return None, "encrypted: the member of the archive is encrypted; ingest it unpacked"
     if entry.method not in (_STORED, _DEFLATED) or entry.flags & _PATCH:
         return None, (
-            f"unsupported: the member of the archive is packed by method {entry.method} "
-            f"({_METHODS.get(entry.method, 'unknown')}); ingest it unpacked, or pack it with Deflate"
+            f"unsupported: the member of the archive is compressed by method {entry.method} "
+            f"({_METHODS.get(entry.method, 'unknown')}); ingest it unpacked, or compress it with Deflate"
         )
     header = window.read(entry.offset, _LOCAL_HEADER)
     if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
         return None, "bad_data: the member of the archive does not begin where its directory says"
     before = _LOCAL_HEADER + int.from_bytes(header[26:28], "little")
     before += int.from_bytes(header[28:30], "little")
-    # What can be packed at all is packed into little more than it is.
-    packed = window.read(entry.offset + before, min(entry.packed, 2 * entry.size + _ALONE))
-    data, whole = packed, len(packed) == entry.packed
+    # Compressed data is never much larger than the file.
+    compressed = window.read(entry.offset + before, min(entry.compressed, 2 * entry.size + _ALONE))
+    data, whole = compressed, len(compressed) == entry.compressed
     if entry.method == _DEFLATED:
-        unpack = zlib.decompressobj(-15)
+        inflate = zlib.decompressobj(-15)
         try:
-            # One byte more than promised tells a bomb; no more of it is unpacked.
-            data = unpack.decompress(packed, entry.size + 1)
+            # One byte more than promised reveals a bomb; no more of it is decompressed.
+            data = inflate.decompress(compressed, entry.size + 1)
         except zlib.error as error:
             return None, f"bad_data: the member of the archive cannot be unpacked ({error})"
-        whole = unpack.eof
+        whole = inflate.eof
     if len(data) < entry.size or (len(data) == entry.size and not whole):
         return data, (
             f"truncated: the archive holds {len(data):,} bytes of the member; its directory says "
@@ -112,7 +112,7 @@ def _unpacked(window: _Window, entry: Entry) -> tuple[bytes | None, str | None]:
 
 
 class _Window:
-    """Reads a file here and there: ahead while reads follow one another, else little more than asked."""
+    """Reads parts of a file: ahead while reads are sequential, else little more than requested."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -136,7 +136,7 @@ class _Window:
 
 
 def _read(file: int, offset: int, size: int) -> bytes:
-    # One read gives at most 2 GiB and may give less than was asked.
+    # One read returns at most 2 GiB, and may return less than requested.
     parts = []
     while size and (part := os.pread(file, size, offset)):
         parts.append(part)
