@@ -9,7 +9,7 @@ from typing import Any
 from labelmill.errors import InputError
 
 
-def unset_tensorflow() -> Any:
+def import_tensorflow() -> Any:
     """The ``tensorflow`` module with the settings of the process, for code that only makes batches.
 
     Raises:
@@ -39,7 +39,7 @@ def tensorflow() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # oneDNN picks its order of additions by what it finds at run time.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    tf = unset_tensorflow()
+    tf = import_tensorflow()
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -22,7 +22,7 @@ from labelmill.feed.maps.functions import Batched
 from labelmill.feed.tf.eager_iterator import tensors_of
 from labelmill.feed.tf.resumable_dataset import BatchCounter, dataset_class
 from labelmill.feed.tf.specs import batch_spec
-from labelmill.learning.runtime import unset_tensorflow as tensorflow
+from labelmill.learning.runtime import import_tensorflow
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ def _make(
     size: int | None,
     prefetch: int,
 ) -> Any:
-    tf = tensorflow()
+    tf = import_tensorflow()
     signature = tf.nest.map_structure(
         lambda leaf: tf.TensorSpec((None, *leaf.shape), leaf.dtype), spec
     )
@@ -130,7 +130,7 @@ def _trip(block: Block) -> Any:
 
 def _batches(*block: Any, maps: Sequence[Map], size: int | None) -> Any:
     # Here a block is one element, and nothing crosses its ends, so no batch crosses the end of an epoch.
-    tf = tensorflow()
+    tf = import_tensorflow()
     value = block if len(block) > 1 else block[0]
     made = tf.data.Dataset.from_tensor_slices(value)
     # If all batches are full, their size is known when a model is built.

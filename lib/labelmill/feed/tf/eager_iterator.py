@@ -21,7 +21,7 @@ import numpy.typing as npt
 from labelmill.array_pool import ALIGNED, empty
 from labelmill.feed.batches.blocks import Block
 from labelmill.feed.maps.elements import map_arrays, stack_elements
-from labelmill.learning.runtime import unset_tensorflow as tensorflow
+from labelmill.learning.runtime import import_tensorflow
 
 _SHARED = "iuf"
 """Kinds of dtypes whose memory TensorFlow can take over: integers, unsigned integers, floats."""
@@ -60,6 +60,7 @@ class EagerIterator:
 
     def __init__(self, dataset: EagerDataset) -> None:
         _register()
+        self._tensorflow = import_tensorflow()
         self._dataset, self._blocks = dataset, dataset.blocks()
         self._block: Iterator[Any] = iter(())  # what is left of the current block
         self._begun = False
@@ -78,7 +79,7 @@ class EagerIterator:
             TypeError: Within a ``tf.function`` that the iterator is no argument of. AutoGraph would
                 run the loop in Python, while it traces, without end.
         """
-        if not tensorflow().executing_eagerly():
+        if not self._tensorflow.executing_eagerly():
             raise TypeError(
                 "a loop in a tf.function over an iterator that was made outside of it; expected the "
                 "iterator as an argument of the function, or a loop over the dataset"
@@ -91,7 +92,7 @@ class EagerIterator:
         Raises:
             StopIteration: There is none.
         """
-        if self._successor is None and tensorflow().executing_eagerly():
+        if self._successor is None and self._tensorflow.executing_eagerly():
             with self._lock:
                 if self._successor is None:
                     return self._take()
@@ -103,7 +104,7 @@ class EagerIterator:
         Raises:
             tf.errors.OutOfRangeError: There is none.
         """
-        tf = tensorflow()
+        tf = self._tensorflow
         if not tf.executing_eagerly():
             return self._hand_over().get_next()
         try:
@@ -117,7 +118,7 @@ class EagerIterator:
 
     def __tf_tracing_type__(self, context: object) -> Any:
         """A ``tf.function`` is traced as for any iterator of such batches."""
-        return tensorflow().data.IteratorSpec(self.element_spec)
+        return self._tensorflow.data.IteratorSpec(self.element_spec)
 
     def __getattr__(self, name: str) -> Any:
         # What TensorFlow breaks an iterator down into, its own iterator has.
@@ -137,7 +138,7 @@ class EagerIterator:
     def _hand_over(self) -> Any:
         """TensorFlow's own iterator over what is left of the pass."""
         if self._successor is None:
-            with self._lock, tensorflow().init_scope():
+            with self._lock, self._tensorflow.init_scope():
                 if self._successor is None:
                     # The same pass, whatever others were begun or restored since.
                     trips = functools.partial(_remaining, weakref.ref(self))
@@ -148,12 +149,12 @@ class EagerIterator:
 @functools.cache
 def _register() -> None:
     # Keras hands an iterator to a `tf.function` only where it is one of these.
-    tensorflow().data.Iterator.register(EagerIterator)
+    import_tensorflow().data.Iterator.register(EagerIterator)
 
 
 def tensors_of(block: Block) -> list[Any]:
     """The batches of a block as tensors in main memory, which share the block's memory."""
-    tf = tensorflow()
+    tf = import_tensorflow()
     columns: list[Any] = []
 
     def column(leaf: npt.NDArray[Any]) -> int:
@@ -174,7 +175,7 @@ def _batch(columns: Sequence[Any], number: int, column: int) -> Any:
 
 
 def _tensor(leaf: npt.NDArray[Any]) -> Any:
-    tf = tensorflow()
+    tf = import_tensorflow()
     if leaf.dtype.kind not in _SHARED or not leaf.dtype.isnative or not leaf.size:
         return tf.constant(leaf)
     # TensorFlow aborts the process when memory that it takes over is not aligned.

@@ -10,7 +10,7 @@ from typing import Any
 
 from labelmill.feed.batches.state import Passes, Resumable
 from labelmill.feed.tf.eager_iterator import EagerIterator
-from labelmill.learning.runtime import unset_tensorflow as tensorflow
+from labelmill.learning.runtime import import_tensorflow
 
 UNKNOWN = -2
 """Length of a dataset that ends, but not after a known number of batches (TensorFlow's constant for it)."""
@@ -47,14 +47,14 @@ def _run_outside(make: Callable[[], Any]) -> Any:
 
 
 def _counter() -> Any:
-    tf = tensorflow()
+    tf = import_tensorflow()
     with tf.device("/CPU:0"):
         return tf.Variable(0, dtype=tf.int64, trainable=False)
 
 
 def _counted(made: Any, counter: Any) -> Any:
     """The dataset's variant tensor with a count of its batches, behind everything that reads ahead."""
-    tf = tensorflow()
+    tf = import_tensorflow()
 
     def count(*batch: Any) -> Any:
         counter.assign_add(1)
@@ -79,7 +79,7 @@ def _counted(made: Any, counter: Any) -> Any:
 @functools.cache
 def dataset_class() -> Any:
     """`ResumableDataset`. A function, so that TensorFlow is imported only when it is needed."""
-    tf = tensorflow()
+    tf = import_tensorflow()
 
     class ResumableDataset(Resumable, tf.data.Dataset):  # type: ignore[misc, name-defined]
         """Batches of a training set: a ``tf.data.Dataset`` that knows how far it was read.

@@ -9,7 +9,7 @@ import numpy as np
 from labelmill.feed.maps.elements import map_arrays, mixed_error
 from labelmill.feed.rows.pixels import PixelColumn
 from labelmill.feed.rows.split import SplitRows
-from labelmill.learning.runtime import unset_tensorflow as tensorflow
+from labelmill.learning.runtime import import_tensorflow
 
 
 def row_spec(rows: SplitRows) -> Any:
@@ -37,7 +37,7 @@ def batch_spec(row: Any, size: int | None) -> Any:
 
 
 def _specs(element: Any, before: tuple[int | None, ...]) -> Any:
-    spec = tensorflow().TensorSpec
+    spec = import_tensorflow().TensorSpec
     return map_arrays(element, lambda leaf: spec((*before, *leaf.shape[1:]), _dtype(leaf)))
 
 
@@ -48,11 +48,11 @@ def _image_spec(column: PixelColumn) -> Any:
     ]
     if sides[3] is None:
         raise mixed_error("mixed dtypes")
-    return tensorflow().TensorSpec(sides[:3], sides[3])
+    return import_tensorflow().TensorSpec(sides[:3], sides[3])
 
 
 def _dtype(leaf: Any) -> Any:
     if isinstance(leaf, list):
         raise mixed_error("mixed shapes")
-    tf = tensorflow()
+    tf = import_tensorflow()
     return tf.string if leaf.dtype == np.object_ else tf.as_dtype(leaf.dtype)
