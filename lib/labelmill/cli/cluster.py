@@ -66,7 +66,7 @@ def up(
             f"Started {', '.join(started)} in {seconds:.1f} s.", highlight=False, soft_wrap=True
         )
     else:
-        console.print("Everything runs already.")
+        console.print("All servers are already running.")
     _show_addresses(console, cluster)
 
 
@@ -88,7 +88,7 @@ def status(
         wrong = [finding.text for finding in checked if not finding.ok]
         if wrong:
             raise ClusterError(f"{'; '.join(wrong)}. Check the addresses, servers and firewall.")
-        console.print("They answer.")
+        console.print("The servers answer.")
         return
     servers = DevCluster(settings.home).status()
     if as_json:

@@ -80,7 +80,7 @@ def test_a_home_from_first_start_to_last_stop(home: Path) -> None:
     outcomes = [finished(process) for process in both]
     assert [(code, err) for code, _, err in outcomes] == [(0, ""), (0, "")], outcomes
     assert sum("Started" in out for _, out, _ in outcomes) == 1, "two at once start one set"
-    assert sum("Everything runs already" in out for _, out, _ in outcomes) == 1
+    assert sum("All servers are already running" in out for _, out, _ in outcomes) == 1
     first = pids(home)
     assert list(first) == ALL_OF_ONE
     assert len(servers_of(home)) == len(ALL_OF_ONE)
@@ -101,7 +101,7 @@ def test_a_home_from_first_start_to_last_stop(home: Path) -> None:
     wait_for(lambda: cluster.status()[1].pid is None)
     code, out, err = run("status", "--home", home)
     assert code == 9
-    assert "kudu-tserver-1 is down; `labelmill up` starts it again" in err
+    assert "kudu-tserver-1 is down; `labelmill up` restarts it" in err
     code, out, err = run("up", "--home", home)
     assert code == 0, (out, err)
     assert "Started kudu-tserver-1 in" in out

@@ -114,7 +114,7 @@ def measure_versions(
         fill_report(report, model, text, judged)
         if max_error is not None:
             accepted = [c for c, _, given in judged if given.accepted]
-            _promote(report, client, model, accepted, max_error, alias if promote else None)
+            _apply_verdicts(report, client, model, accepted, max_error, alias if promote else None)
         return report, judged
     finally:
         client.close()
@@ -140,7 +140,7 @@ def _count_confusion(
     return counted
 
 
-def _promote(
+def _apply_verdicts(
     report: Report,
     client: RowClient,
     model: str,
@@ -160,10 +160,10 @@ def _promote(
         aliases.move(client, model, alias, best.version)
         report.put("promoted", {"alias": alias, "version": best.version})
         report.note(
-            f"{alias} → version {best.version}, the accepted version with the "
+            f"{alias} → version {best.version}, the accepted version "
             + (
-                "best metric of its sweep"
+                "that ranks first by its sweep's metric"
                 if best.metric is not None
-                else "highest number (no version has a sweep's metric)"
+                else "with the highest number (none has a sweep's metric)"
             )
         )
