@@ -1,4 +1,4 @@
-"""Items of an iterator made ready while the ones before are in use."""
+"""Reads an iterator ahead in a thread."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ T = TypeVar("T")
 
 
 def read_ahead(items: Iterator[T], most: int = 1) -> Iterator[T]:
-    """The same items; a thread reads ahead.
+    """The same items, read ahead by a thread.
 
-    At most two more than `most` are alive at once: in use, `most` waiting, being read. Whoever stops early closes the
-    generator, and the thread ends before its next item.
+    At most ``most`` + 2 items are alive at once: one in use, ``most`` waiting, one being read. A consumer
+    that stops early closes the generator, and the thread ends before its next item.
+
+    Args:
+        items: Read by the thread only.
+        most: Items that wait at most, ≥ 1.
 
     Raises:
-        Exception: What `items` raises, after the items before.
+        Exception: An exception of `items`, after the items before it.
+
+    Example:
+        >>> list(read_ahead(iter([1, 2, 3])))
+        [1, 2, 3]
     """
     waiting: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(most)
     stopped = threading.Event()

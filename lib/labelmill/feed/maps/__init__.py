@@ -1,1 +1,1 @@
-"""What is done to batches on their way: preparation, augmentation."""
+"""Maps over rows: preparation, augmentation, a user's functions."""
