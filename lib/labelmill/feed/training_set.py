@@ -270,14 +270,14 @@ class TrainingSet(ShardReader):
             >>> dataset.state()["batch"]
             2
         """
-        from labelmill.feed.tf.dataset import dataset
+        from labelmill.feed.tf.dataset import make_dataset
 
         feeding = Feeding(
             batch, split, shuffle, seed, balance, cache, map, repeat, drop_remainder, prefetch
         )
         on_arrays, functions = in_tensorflow(feeding.maps)
         blocks = blocks_of(feeding, self.split_rows(split), self._shard, on_arrays)
-        return dataset(blocks, feeding.identity(self.digest, self._shard), feeding, functions)
+        return make_dataset(blocks, feeding.identity(self.digest, self._shard), feeding, functions)
 
     def numpy(
         self,

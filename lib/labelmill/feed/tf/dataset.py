@@ -39,7 +39,7 @@ class BlockSource(Protocol):
         """Blocks from where the progress begins to where it ends, changed, some made ahead."""
 
 
-def dataset(
+def make_dataset(
     blocks: Blocks, identity: Mapping[str, Any], feeding: Feeding, maps: Sequence[Map]
 ) -> Any:
     """Batches of a training set as a ``tf.data.Dataset`` with ``state()`` and ``restore(state)``.
@@ -56,10 +56,10 @@ def dataset(
     def progress(read: Callable[[], int]) -> Progress:
         return Progress(identity, blocks.per_epoch, epochs, read)
 
-    return resumable(blocks, progress, feeding, maps, length)
+    return make_resumable_dataset(blocks, progress, feeding, maps, length)
 
 
-def resumable(
+def make_resumable_dataset(
     blocks: BlockSource,
     progress_of: Callable[[Callable[[], int]], Passes],
     feeding: Feeding,

@@ -126,7 +126,7 @@ class StreamBatches:
         Waits for the first good message, which determines the shape of images. Arguments and errors
         as for `numpy`.
         """
-        from labelmill.feed.tf.dataset import resumable
+        from labelmill.feed.tf.dataset import make_resumable_dataset
         from labelmill.feed.tf.resumable_dataset import UNKNOWN
 
         feeding = Feeding(
@@ -135,7 +135,7 @@ class StreamBatches:
         on_arrays, functions = in_tensorflow(feeding.maps)
         blocks = self._blocks(feeding, on_arrays)
         length = UNKNOWN if self.end else None
-        return resumable(blocks, blocks.counting, feeding, functions, length)
+        return make_resumable_dataset(blocks, blocks.counting, feeding, functions, length)
 
     def _blocks(self, feeding: Feeding, maps: Sequence[ArrayMap]) -> StreamBlocks:
         return StreamBlocks(self, feeding, maps)

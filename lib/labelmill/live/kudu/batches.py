@@ -219,12 +219,12 @@ class KuduBatches:
             InputError: Invalid arguments; mixed shapes that no map makes equal.
             NoData: There is not one batch of that size.
         """
-        from labelmill.feed.tf.dataset import dataset
+        from labelmill.feed.tf.dataset import make_dataset
 
         feeding = _feeding(batch, shuffle, seed, map, repeat, drop_remainder, prefetch)
         on_arrays, functions = in_tensorflow(feeding.maps)
         blocks = self._blocks(feeding, on_arrays, window_bytes, patience_seconds)
-        return dataset(blocks, self._identity(feeding, window_bytes), feeding, functions)
+        return make_dataset(blocks, self._identity(feeding, window_bytes), feeding, functions)
 
     def numpy(
         self,
