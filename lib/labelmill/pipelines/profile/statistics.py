@@ -69,7 +69,7 @@ def describe_collection(
     fields = {
         "images": total["images"],
         "bytes": total["bytes"],
-        "file_bytes": _file_sizes(total, counts["file_bytes"]),
+        "file_bytes": file_sizes(total, counts["file_bytes"]),
         "width": spread(counts["width"]),
         "height": spread(counts["height"]),
         "shapes": count_shapes(described),
@@ -87,7 +87,7 @@ def describe_collection(
         "unreadable": total["images"] - total["readable"],
         "quarantined": quarantined,
         "attributes": count_attributes(described) if total["with_attributes"] else {},
-        "source_time": _source_time(total),
+        "source_time": time_range(total),
     }
     return CollectionStatistics(total, counts, fields, means)
 
@@ -105,7 +105,7 @@ def _splits(counts: Mapping[int, int]) -> dict[str, int]:
     return {names[position]: images for position, images in sorted(counts.items(), reverse=True)}
 
 
-def _file_sizes(total: Mapping[str, Any], counts: Mapping[int, int]) -> Spread:
+def file_sizes(total: Mapping[str, Any], counts: Mapping[int, int]) -> Spread:
     """Quantiles to an eighth of a doubling; the extremes and the mean are exact."""
     seen = spread(counts)
     least, most = float(total["least_bytes"]), float(total["most_bytes"])
@@ -121,14 +121,15 @@ def _quantity(counts: Mapping[int, int]) -> Quantity:
     return Quantity(spread(counts, 1 / STEPS), bars(counts, STEPS // 20, 20))
 
 
-def _source_time(total: Mapping[str, Any]) -> dict[str, Any] | None:
+def time_range(total: Mapping[str, Any]) -> dict[str, Any] | None:
+    """First and last ``source_time``, ISO 8601, and how many images have one; None: none has."""
     if not total["with_time"]:
         return None
-    first, last = (_moment(total[name]) for name in ("first_time", "last_time"))
+    first, last = (_isoformat(total[name]) for name in ("first_time", "last_time"))
     return {"first": first, "last": last, "images": total["with_time"]}
 
 
-def _moment(micros: int) -> str:
+def _isoformat(micros: int) -> str:
     seconds, rest = divmod(micros, 1_000_000)
     whole = datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest)
     return whole.isoformat()

@@ -65,11 +65,11 @@ class RowParser:
     roots: tuple[str, ...]
     texts: bool
 
-    def file_of(self, place: str, row: dict[str, Any]) -> dict[str, Any]:
+    def file_of(self, position: str, row: dict[str, Any]) -> dict[str, Any]:
         """The row of `labelmill.sources.base.FILES`.
 
         Args:
-            place: The row's position, for errors.
+            position: Of the row, for errors, such as ``line 7``.
             row: Column → value; text for CSV.
 
         Raises:
@@ -91,7 +91,7 @@ class RowParser:
                 _parse_time(_cell(row, columns.time)),
             )
         except ValueError as error:
-            raise InputError(f"{self.source}, {place}: {error}") from None
+            raise InputError(f"{self.source}, {position}: {error}") from None
         uri = next(
             (p for p in (path_inside(root, path) for root in self.roots) if p is not None), None
         )

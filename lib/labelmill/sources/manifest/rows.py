@@ -64,13 +64,13 @@ def is_parquet(source: str) -> bool:
 def _csv_rows(source: str) -> Iterator[Row]:
     lines = _csv_lines(source)
     _, names = next(lines)
-    for place, cells in lines:
+    for position, cells in lines:
         if len(cells) != len(names):
             raise InputError(
-                f"{source}, {place}: {len(cells)} cells, expected {len(names)} ({_list_names(names)}); "
+                f"{source}, {position}: {len(cells)} cells, expected {len(names)} ({_list_names(names)}); "
                 "a cell with the separator or a line break must be in double quotes"
             )
-        yield place, {name: cell or None for name, cell in zip(names, cells, strict=True)}
+        yield position, {name: cell or None for name, cell in zip(names, cells, strict=True)}
 
 
 def _csv_lines(source: str) -> Iterator[tuple[str, list[str]]]:
@@ -82,15 +82,15 @@ def _csv_lines(source: str) -> Iterator[tuple[str, list[str]]]:
             reader = csv.reader(_prepend(first, text), delimiter=_separator(source, first), strict=True)  # fmt: skip
             while True:
                 # A quoted cell may span lines; the row's position is where it begins.
-                place = f"line {reader.line_num + 1:,}"
+                position = f"line {reader.line_num + 1:,}"
                 try:
                     cells = next(reader)
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    raise InputError(f"{source}, {place}: {error}") from None
+                    raise InputError(f"{source}, {position}: {error}") from None
                 if cells:
-                    yield place, cells
+                    yield position, cells
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{source} is damaged: {error}") from None
     except OSError as error:

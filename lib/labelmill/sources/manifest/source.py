@@ -58,8 +58,8 @@ class ManifestSource:
             yield wave.take()
 
     def _files(self) -> Iterator[dict[str, Any]]:
-        for place, row in islice(rows(self.name), self._limit):
-            yield self._parser.file_of(place, row)
+        for position, row in islice(rows(self.name), self._limit):
+            yield self._parser.file_of(position, row)
 
 
 def _columns(options: SourceOptions) -> Columns:
