@@ -1,0 +1,140 @@
+"""Labels one micro-batch of a stream, on Spark's driver."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from functools import partial
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from labelmill.bus.topics import MESSAGE_OVERHEAD
+from labelmill.pipelines.label.control import Stop, StopRequested
+from labelmill.pipelines.label.messages import LabelTask
+from labelmill.pipelines.label.plan import StreamPlan
+from labelmill.pipelines.label.report import StreamTotals
+from labelmill.pipelines.label.version_pins import ServedVersion, VersionPins
+from labelmill.pipelines.label.worker import (
+    LABEL_COLUMNS,
+    ROW_SCHEMA,
+    label_batches,
+    records_at_once,
+)
+from labelmill.pipelines.predict.labels import broadcast_bytes
+from labelmill.settings import Settings
+from labelmill.spark.arrow import struct_type
+from labelmill.store.client import RowClient
+from labelmill.store.records import batches
+from labelmill.store.schema.tables import LABELS
+from labelmill.store.spark import frames
+
+
+class MicroBatch:
+    """The ``foreachBatch`` function of the stream.
+
+    Args:
+        settings: Where Kudu and Kafka are.
+        client: Open client.
+        plan: What the stream does.
+        pins: Chooses the version of each micro-batch.
+        limits: From `message_caps`.
+        totals: Counts what is done.
+        stop: The request to stop.
+
+    Attributes:
+        error: The exception that ended the stream, when a micro-batch raised it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: RowClient,
+        plan: StreamPlan,
+        pins: VersionPins,
+        limits: tuple[int, int, int],
+        totals: StreamTotals,
+        stop: Stop,
+    ) -> None:
+        self._settings, self._client, self._plan, self._pins = settings, client, plan, pins
+        self._input_cap, self._output_cap, self._dead_cap = limits
+        self._totals, self._stop = totals, stop
+        self.error: BaseException | None = None
+
+    def __call__(self, messages: DataFrame, batch_id: int) -> None:
+        """Labels one micro-batch, from its messages to its row in ``stream_batches``.
+
+        Raises:
+            StopRequested: A stop was requested before the micro-batch did anything.
+        """
+        if self._stop.closing:
+            raise StopRequested
+        try:
+            self._label(messages, batch_id)
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def _label(self, messages: DataFrame, batch_id: int) -> None:
+        started = time.monotonic()
+        served, replay = self._pins.pin(batch_id)
+        task = LabelTask(
+            self._plan.model, served.version, served.sha256, self._plan.query, batch_id,
+            self._plan.collection, self._plan.threshold, self._settings.pixel_cap,
+            self._output_cap, self._dead_cap,
+        )  # fmt: skip
+        labelling = partial(
+            label_batches, task=task, artifact=partial(broadcast_bytes, served.artifact)
+        )
+        # The query runs in its own clone of the session, so the setting affects nothing else.
+        messages.sparkSession.conf.set(
+            "spark.sql.execution.arrow.maxRecordsPerBatch", str(records_at_once(self._input_cap))
+        )
+        rows = messages.mapInArrow(labelling, struct_type(ROW_SCHEMA)).persist(
+            StorageLevel.MEMORY_AND_DISK
+        )
+        try:
+            # Counting computes the stage first, so that the Kudu write only writes (KUDU-3790).
+            counted = rows.agg(F.count("*"), F.collect_list("reason")).head()
+            assert counted is not None
+            total, reasons = int(counted[0]), list(counted[1])
+            labelled = total - len(reasons)
+            if labelled:
+                self._write_labels(rows, served, batch_id)
+            if total:
+                self._send(rows)
+        finally:
+            rows.unpersist()
+        milliseconds = round(1000 * (time.monotonic() - started))
+        batches.finish(
+            self._client, self._plan.query, batch_id, labelled, len(reasons), milliseconds
+        )
+        self._totals.add(batch_id, served.version, labelled, reasons, milliseconds, replay)
+
+    def _write_labels(self, rows: DataFrame, served: ServedVersion, batch_id: int) -> None:
+        now = datetime.now(timezone.utc)
+        labels = rows.where("reason is null").select(
+            *LABEL_COLUMNS,
+            F.lit(self._plan.model).alias("model"),
+            F.lit(served.version).alias("version"),
+            F.lit(self._plan.query).alias("query"),
+            F.lit(batch_id).cast("bigint").alias("batch_id"),
+            F.lit(now).alias("labelled_at"),
+        )
+        frames.write(labels, self._settings, LABELS, "upsert")
+
+    def _send(self, rows: DataFrame) -> None:
+        plan, settings = self._plan, self._settings
+        topic = F.when(F.col("reason").isNull(), plan.output).otherwise(plan.dead)
+        cap = max(self._output_cap, self._dead_cap) + MESSAGE_OVERHEAD
+        (
+            rows.select(topic.alias("topic"), "key", "value")
+            .write.format("kafka")
+            .option("kafka.bootstrap.servers", settings.brokers())
+            .option("kafka.acks", "all")
+            .option("kafka.max.request.size", str(cap))
+            .option("kafka.delivery.timeout.ms", str(int(settings.timeout_seconds * 1000)))
+            .option("kafka.request.timeout.ms", str(int(settings.timeout_seconds * 500)))
+            .save()
+        )
