@@ -10,21 +10,27 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
 from zipimport import zipimporter
 
 _TUNED: list[int] = []
 """Id of the process that is tuned."""
 
 
-def tune() -> None:
+def tune(separate_collectors: Callable[[], None]) -> None:
     """Makes this worker's tasks cheaper, once; call it when its client is open.
 
     A full collection takes 40 ms, mostly over modules and the JVM's bridge, and Spark asks for one
-    after every task. What is there now stays for the life of the process.
+    after every task. Objects that exist now stay for the life of the process.
+
+    Args:
+        separate_collectors: `labelmill.store.connect.separate_collectors`, which this package may
+            not import.
     """
     if os.getpid() in _TUNED:
         return
     _TUNED[:] = [os.getpid()]
+    separate_collectors()
     gc.collect()
     gc.freeze()
     keep_unchanged()

@@ -39,6 +39,16 @@ def shared_client(settings: Settings) -> RowClient:
     return _SHARED[key]
 
 
+def separate_collectors() -> None:
+    """Takes a driver's hooks out of Python's garbage collector, for good.
+
+    Process-wide: only for `labelmill.spark.worker_process.tune`, in workers that we start.
+    """
+    from labelmill.store.drivers.java import jvm
+
+    jvm.separate_collectors()
+
+
 _SHARED: dict[tuple[int, str, str, str], RowClient] = {}
 
 

@@ -1,4 +1,4 @@
-"""Errors of a Kudu that does not answer or refuses rows: the same words from every driver."""
+"""Errors of a Kudu that does not answer or refuses rows, worded alike for every driver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SILENT = ("Timed out", "Network error", "Service unavailable", "TIMED_OUT")
 def unreachable(
     doing: str, masters: str, timeout_seconds: float | None, reason: str
 ) -> StoreUnreachable:
-    """The error for masters that do not answer; ``None`` when the route has its own timeout."""
+    """The error for masters that do not answer; ``None``: the timeout is not ours to name."""
     within = "" if timeout_seconds is None else f" within {timeout_seconds:g} s"
     return StoreUnreachable(
         f"{doing}: Kudu at {masters} did not answer{within} ({short(reason)}). "
@@ -26,10 +26,10 @@ def unreachable(
 
 
 def expired(doing: str, masters: str) -> ScannerExpired:
-    """The error for a scanner that the server has forgotten."""
+    """The error for a scanner that Kudu has closed."""
     return ScannerExpired(
-        f"{doing} at {masters}: nothing was read for so long that the server forgot the scan (60 s "
-        "unless its --scanner_ttl_ms says otherwise). Read to the end before long work, or scan again"
+        f"{doing} at {masters}: nothing was read for so long that Kudu closed the scanner (after 60 s "
+        "by default, --scanner_ttl_ms). Read to the end before long work, or scan again"
     )
 
 
@@ -42,17 +42,17 @@ def missing(doing: str, masters: str, text: str) -> StoreError:
 
 
 def is_expired(text: str) -> bool:
-    """Whether Kudu's words for something that it does not find mean a scanner."""
+    """Whether Kudu's message for something that it does not find means a scanner."""
     return "canner" in text and "expired" in text
 
 
 def is_forgotten(text: str) -> bool:
-    """Whether Kudu's words mean a snapshot that it does not remember."""
+    """Whether Kudu's message means a snapshot that is older than its history."""
     return "ancient history mark" in text
 
 
 def forgotten(doing: str, masters: str) -> InputError:
-    """The error for a snapshot that Kudu has forgotten."""
+    """The error for a snapshot that is older than Kudu's history."""
     return InputError(
         f"{doing}: the snapshot is older than Kudu at {masters} keeps history (7 days by "
         "default, --tablet_history_max_age_sec); read at a later time, or use the training set "
@@ -61,7 +61,7 @@ def forgotten(doing: str, masters: str) -> InputError:
 
 
 def short(text: str) -> str:
-    """Kudu's own words on one line, without its client's traces, at most 300 characters."""
+    """Kudu's own message on one line, without its client's traces, at most 300 characters."""
     line = " ".join(text.split(", TimeoutTracker")[0].split())
     return line if len(line) <= 300 else line[:300] + "…"
 
@@ -72,11 +72,11 @@ def refused(
     """The error for refused rows.
 
     Args:
-        table: Where they were to go.
+        table: Table of the write.
         samples: Row (or its key) and Kudu's status, at most `SAMPLES`.
         count: Rows refused.
         total: Rows sent.
-        operation: What was to be done.
+        operation: What the write was to do.
     """
     shown = "; ".join(f"{row}: {status}" for row, status in samples)
     message = f"Kudu refused {count} of {total} rows ({operation} into {table.name}): {shown}"
@@ -85,7 +85,7 @@ def refused(
             f"{message}. Are the tablet servers running (`kudu cluster ksck`)? "
             "Writing the same rows again is safe with upsert and the *_ignore operations."
         )
-    mend = ""
+    hint = ""
     if any("lready present" in status for _, status in samples):
-        mend = ". Rows with these keys exist: use upsert to replace or insert_ignore to keep them"
-    return RowsRefused(message + mend)
+        hint = ". Rows with these keys exist: use upsert to replace or insert_ignore to keep them"
+    return RowsRefused(message + hint)

@@ -1,4 +1,4 @@
-"""What a scan will read: rows as dicts, or Arrow columns; here, or in pieces elsewhere."""
+"""Requests and results of scans: rows as dicts or Arrow columns, read here or by tokens elsewhere."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What a driver is asked to read, checked.
+    """A checked request to a driver.
 
     Attributes:
         table: Declared table.
-        columns: To read, in order.
-        conditions: That all must hold.
+        columns: Columns to read, in order.
+        conditions: All must hold.
         snapshot_ms: See `RowClient.scan`.
-        token: Instead of conditions and snapshot.
+        token: Replaces conditions and snapshot.
     """
 
     table: Table
@@ -34,13 +34,13 @@ class Request:
     token: bytes | None
 
     def check_token(self, found: Sequence[str]) -> None:
-        """Whether the token reads what is asked for.
+        """Checks that the token reads the requested columns.
 
         Args:
             found: Names of the columns that it reads.
 
         Raises:
-            InputError: Others are expected.
+            InputError: It reads others.
         """
         expected = [column.name for column in self.columns]
         if list(found) != expected:
@@ -57,32 +57,31 @@ def request_of(
     snapshot_ms: int | None,
     token: bytes | None,
 ) -> Request | None:
-    """The arguments of `RowClient.scan`, checked; ``None`` when no row can be meant.
+    """Checks the arguments of `RowClient.scan`; ``None`` when no row can match.
 
     Raises:
         UnknownName: A column that the table does not have.
         InputError: A value of another type than its column's; a token beside what it carries.
     """
-    wanted, conditions = checked_columns(table, columns), conditions_of(table, where or {})
+    selected, conditions = checked_columns(table, columns), conditions_of(table, where or {})
     if token is not None and (where or snapshot_ms is not None):
         raise InputError(
             "a scan token carries its own where and snapshot; give either the token or those"
         )
     if conditions is None:
         return None
-    return Request(table, wanted, tuple(conditions), snapshot_ms, token)
+    return Request(table, selected, tuple(conditions), snapshot_ms, token)
 
 
 @dataclass
 class Scan(Iterator[dict[str, object]]):
-    """A scan that has not begun; iterate it once, or ask for its columns or its tokens.
+    """A scan that has not started; iterate over its rows once, or read its batches or its tokens.
 
-    Read to the end soon, whatever you read: the server forgets a scanner that is left alone for
-    60 s (`ScannerExpired`).
+    Read to the end soon: Kudu closes a scanner that is idle for 60 s (`ScannerExpired`).
 
     Args:
-        read_rows: Begins to read rows.
-        read_batches: Begins to read columns.
+        read_rows: Starts to read rows.
+        read_batches: Starts to read columns.
         cut: Makes the tokens.
     """
 
@@ -98,26 +97,26 @@ class Scan(Iterator[dict[str, object]]):
         return next(self._rows)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows as Arrow columns, no Python object for any cell.
+        """Reads the rows as Arrow columns, without a Python object per cell.
 
         Types are those of `labelmill.store.schema.columns.schema_of`; a batch holds about 8 MiB, may be
-        a view of what the server sent, and is never empty.
+        a view of Kudu's answer, and is never empty.
 
         Raises:
             ScannerExpired: Nothing was read for 60 s.
-            StoreError: The table is not there.
+            StoreError: The table does not exist.
             StoreUnreachable: Kudu did not answer in time.
         """
         return self.read_batches()
 
     def tokens(self) -> list[bytes]:
-        """The scan in pieces, one a tablet: each row is in exactly one.
+        """Cuts the scan into tokens, one per tablet: each row is in exactly one.
 
-        ``RowClient.scan(table, columns, token=…)`` reads one, in any process and by any driver.
+        ``RowClient.scan(table, columns, token=…)`` reads one, in any process, with any driver.
         With a ``snapshot_ms`` a token gives the same rows each time.
 
         Raises:
-            StoreError: The table is not there.
+            StoreError: The table does not exist.
             StoreUnreachable: Kudu did not answer in time.
         """
         return self.cut()

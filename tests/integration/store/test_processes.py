@@ -22,12 +22,12 @@ CHILD = """
 import gc, os, signal, sys, time
 from labelmill.errors import StoreError
 from labelmill.settings import load
-from labelmill.store.connect import open_client
+from labelmill.store.connect import open_client, separate_collectors
 from labelmill.store.drivers.java import jvm
 from labelmill.testing.store_contract.samples import PLAIN
 
 what = sys.argv[1]
-if what == "terminate":  # set before the Java machine starts, which would take it over
+if what == "terminate":  # set before the JVM starts, which would take it over
     signal.signal(signal.SIGTERM, lambda *_: print("terminated", flush=True))
 client = open_client(load())
 print("rows", len(list(client.scan(PLAIN))), flush=True)
@@ -45,7 +45,8 @@ if what == "interrupt":
         signal.pause()
     except KeyboardInterrupt:
         print("interrupted", flush=True)
-if what == "collect":
+if what == "collect":  # as workers that we start do
+    separate_collectors()
     def collected():
         jvm.java("java.lang.System").gc()
         time.sleep(0.5)  # Java tells jpype in a thread of its own

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from labelmill.feed.order.permutation import RowIndex
 from labelmill.live.kudu.requests import ImageRequest, Sink, put_pixels
 from labelmill.live.kudu.scans import SnapshotScans
-from labelmill.store.reading.id_index import Ids
+from labelmill.store.reading.id_index import IdIndex
 from labelmill.store.schema.tables import IMAGE_CHUNKS
 
 CHUNKS_BYTES = 8 << 20
@@ -50,7 +50,7 @@ def read_chunks(
 def _read_group(scans: SnapshotScans, request: ImageRequest, group: RowIndex, sink: Sink) -> bool:
     """Reads some images; whether there were any chunks of them."""
     chosen = request.ids.take(pa.array(group))
-    ids, columns = Ids(chosen), ("image_id", "chunk", "data")
+    ids, columns = IdIndex(chosen), ("image_id", "chunk", "data")
     batches: list[pa.RecordBatch] = []
     scans.run(
         partial(scans.by_id, IMAGE_CHUNKS, columns, request.collection, chosen),
@@ -60,7 +60,7 @@ def _read_group(scans: SnapshotScans, request: ImageRequest, group: RowIndex, si
     if not batches:
         return False
     chunks = pa.Table.from_batches(batches).combine_chunks()
-    owners = ids.places(chunks["image_id"].combine_chunks())
+    owners = ids.positions(chunks["image_id"].combine_chunks())
     order = np.lexsort((chunks["chunk"].to_numpy(), owners))
     data = pc.take(chunks["data"].combine_chunks(), pa.array(order))
     # Once sorted, an image's chunks are adjacent in memory: only the offsets between images remain.

@@ -20,7 +20,7 @@ from labelmill.errors import MissingRow
 from labelmill.live.kudu.chunks import read_chunks
 from labelmill.live.kudu.requests import ImageRequest, Sink, put_pixels
 from labelmill.live.kudu.scans import SnapshotScans
-from labelmill.store.reading.id_index import Ids
+from labelmill.store.reading.id_index import IdIndex
 from labelmill.store.scans import Scan
 from labelmill.store.schema.tables import IMAGES
 
@@ -84,7 +84,7 @@ class _Progress(NamedTuple):
 
     request: ImageRequest
     sink: Sink
-    ids: Ids
+    ids: IdIndex
     seen: npt.NDArray[np.bool_]
     large: npt.NDArray[np.bool_]
 
@@ -134,14 +134,14 @@ class _SharedRead:
                 request, sink = self._open_request()
                 count = len(request.ids)
                 seen, large = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
-                self._progress = _Progress(request, sink, Ids(request.ids), seen, large)
+                self._progress = _Progress(request, sink, IdIndex(request.ids), seen, large)
             return self._progress
 
     def _take(self, batch: pa.RecordBatch, key: BatchKey | None) -> None:
         request, sink, ids, seen, large = self._opened()
         known, pixels = self._reader.positions, batch.column(1)
         guess = None if key is None else known.get(key)
-        positions = ids.places(batch.column(0), guess)
+        positions = ids.positions(batch.column(0), guess)
         keep = positions >= 0
         if key is not None and positions is not guess and keep.all():
             known[key] = positions.astype(np.int32)

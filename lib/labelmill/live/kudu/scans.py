@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from labelmill.store.client import RowClient
-from labelmill.store.reading.scan_retry import steadily
+from labelmill.store.reading.scan_retry import read_with_retry
 from labelmill.store.scans import Scan
 from labelmill.store.schema.types import Table
 
@@ -41,5 +41,5 @@ class SnapshotScans:
         take: Callable[[pa.RecordBatch], object],
         again: Callable[[], object] = lambda: None,
     ) -> None:
-        """Runs a scan and starts it again after outages; see `scan_retry.steadily`."""
-        steadily(scan, take, self.patience_s, self.stop, again)
+        """Runs a scan and starts it again after outages; see `scan_retry.read_with_retry`."""
+        read_with_retry(scan, take, self.patience_s, self.stop, again)

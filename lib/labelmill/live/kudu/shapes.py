@@ -15,7 +15,7 @@ from labelmill.feed.files.columns import SHAPE
 from labelmill.feed.rows.pixels import ShapeOf, other_size
 from labelmill.live.kudu.plan import size_of
 from labelmill.store.client import RowClient
-from labelmill.store.reading.id_index import Ids
+from labelmill.store.reading.id_index import IdIndex
 from labelmill.store.schema.tables import IMAGES
 
 
@@ -99,7 +99,7 @@ def add_mask_shapes(
         named = rows["mask_id"].take(pa.array(own)).combine_chunks()
         ids = pc.unique(named).sort()
         found, _ = _look_up(client, collection, ids, snapshot_ms, shapes)
-        codes[own] = found[Ids(ids).places(named)]
+        codes[own] = found[IdIndex(ids).positions(named)]
     _require_found(codes, rows["mask_collection"], rows["mask_id"], snapshot_ms)
     rows = rows.append_column("mask_shape", pa.array(codes))
     _require_same_size(rows, shapes.found)
@@ -119,11 +119,11 @@ def _look_up(
     client: RowClient, collection: str, ids: pa.Array, snapshot_ms: int, shapes: ShapeCodes
 ) -> tuple[npt.NDArray[np.int32], int]:
     """Numbers of the images' shapes (-1: not found), and how many images the collection has."""
-    codes, total, index = np.full(len(ids), -1, np.int32), 0, Ids(ids)
+    codes, total, index = np.full(len(ids), -1, np.int32), 0, IdIndex(ids)
     scan = client.scan(IMAGES, ["image_id", *SHAPE], {"collection": collection}, snapshot_ms)
     for batch in scan.batches():
         total += len(batch)
-        positions = index.places(batch.column("image_id"))
+        positions = index.positions(batch.column("image_id"))
         wanted = np.flatnonzero(positions >= 0)
         codes[positions[wanted]] = shapes.encode(batch)[wanted]
     return codes, total

@@ -20,7 +20,7 @@ from labelmill.pipelines.export.output_folder import Claim, OutputFolder, explai
 from labelmill.pipelines.export.pixels import encode, fetch_pixels
 from labelmill.settings import Settings
 from labelmill.spark import worker_process
-from labelmill.store.connect import shared_client
+from labelmill.store.connect import separate_collectors, shared_client
 
 BATCH_IMAGES, BATCH_BYTES = 512, 16 << 20
 """A worker holds about this many pixels at once, or one image."""
@@ -126,7 +126,7 @@ class _Writer:
         """Writes the files of the rows so far."""
         wanted = [row for row in self.rows if row["width"] is not None and not self._failed]
         client = shared_client(self._task.settings)
-        worker_process.tune()
+        worker_process.tune(separate_collectors)
         pixels = fetch_pixels(client, wanted, self._task.claim.snapshot_ms)
         for row in self.rows:
             self._export(row, pixels.get((row["collection"], row["image_id"])))

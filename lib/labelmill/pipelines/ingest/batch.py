@@ -25,7 +25,7 @@ from labelmill.sources.file_reader import Reader, too_large
 from labelmill.sources.metadata import merge_attributes
 from labelmill.spark import worker_process
 from labelmill.store.client import RowClient
-from labelmill.store.connect import shared_client
+from labelmill.store.connect import separate_collectors, shared_client
 from labelmill.store.schema.tables import ANNOTATIONS, CELL_BYTES, IMAGE_CHUNKS, IMAGES, QUARANTINE
 
 BATCH_FILES, BATCH_BYTES = 2000, 16 << 20
@@ -140,7 +140,7 @@ class Batch:
             rows = self._rows.take()
             built = time.perf_counter()
             client = shared_client(self._task.settings)
-            worker_process.tune()
+            worker_process.tune(separate_collectors)
             self._store(client, rows)
         self._decode += built - began
         self._write = time.perf_counter() - built

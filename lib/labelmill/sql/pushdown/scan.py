@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from labelmill.sql.pushdown.match import TRUTH, StoreQuery
 from labelmill.store.client import RowClient
-from labelmill.store.reading.id_index import Ids
+from labelmill.store.reading.id_index import IdIndex
 from labelmill.store.reading.parallel_scan import read
 from labelmill.store.schema.columns import schema_of
 from labelmill.store.schema.tables import ANNOTATIONS, IMAGES, TABLES
@@ -54,7 +54,7 @@ def scan_query(client: RowClient, query: StoreQuery, snapshot_ms: int, max_bytes
         images = joined.result() if joined else rows
     if joined:
         images = images.take(pc.sort_indices(images["image_id"]))
-        positions = Ids(images["image_id"]).places(rows["image_id"].combine_chunks())
+        positions = IdIndex(images["image_id"]).positions(rows["image_id"].combine_chunks())
         matched = np.flatnonzero(positions >= 0)
         rows, images = rows.take(pa.array(matched)), images.take(pa.array(positions[matched]))
     collection = pa.repeat(pa.scalar(query.equal["collection"], pa.string()), len(rows))

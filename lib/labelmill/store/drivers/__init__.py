@@ -1,1 +1,1 @@
-"""One driver a file, each a way to reach Kudu's rows; `labelmill.store.client` chooses."""
+"""Row drivers, one folder each; `labelmill.store.connect` chooses one."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 FLUSH_ROWS = 1000
 FLUSH_BYTES = 4 << 20
 """Bounds of one flush: the Java session counts rows only, and the server refuses frames above
-50 MiB. What is copied from hand to hand should stay in the processor's cache: 8 MiB took an eighth more
-time in client and server alike."""
+50 MiB. Data that is copied several times should stay in the processor's cache: 8 MiB took an eighth
+more time, in client and server alike."""
 
 
 def flushes(rows: Sequence[Mapping[str, object]]) -> Iterator[Sequence[Mapping[str, object]]]:
@@ -27,12 +27,12 @@ def flushes(rows: Sequence[Mapping[str, object]]) -> Iterator[Sequence[Mapping[s
 
 
 def cuts(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Begin and end of flushes of rows of so many bytes each; the same bounds."""
-    upto = np.cumsum(sizes)
+    """Yields begin and end of each flush of rows of these sizes in bytes; the same bounds."""
+    totals = np.cumsum(sizes)
     start = 0
     while start < len(sizes):
-        before = int(upto[start - 1]) if start else 0
-        fits = int(np.searchsorted(upto, before + FLUSH_BYTES, side="right"))
+        before = int(totals[start - 1]) if start else 0
+        fits = int(np.searchsorted(totals, before + FLUSH_BYTES, side="right"))
         end = min(max(fits, start + 1), start + FLUSH_ROWS, len(sizes))
         yield start, end
         start = end

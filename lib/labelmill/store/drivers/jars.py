@@ -1,4 +1,4 @@
-"""Where Kudu's Java client lies: the connector's jar and slf4j beside it."""
+"""Where Kudu's Java client is: the connector's jar, and slf4j beside it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SLF4J = "*slf4j-api-*.jar"
 
 
 def kudu_jar(settings: Settings) -> list[Path]:
-    """Class path of the Java client: the connector jar (its Kudu is shaded) and slf4j-api.
+    """Returns the class path of the Java client: the connector jar (its Kudu is shaded) and slf4j-api.
 
-    Looked for in this order: ``settings.kudu_jar``, the files of a running Spark application
+    Searched in this order: ``settings.kudu_jar``, the files of a running Spark application
     (on executors, what ``spark.jars`` shipped), ``home``/jars/spark, the cache that
     ``spark.jars.packages`` fills, and Spark's own jars.
 
     Raises:
-        StoreError: There is none; says where it was looked for.
+        StoreError: There is none; the message says where it was searched for.
     """
     if settings.kudu_jar:
         connector = Path(settings.kudu_jar)
@@ -44,7 +44,7 @@ def kudu_jar(settings: Settings) -> list[Path]:
 
 
 def _folders(settings: Settings) -> Iterator[Path]:
-    # Only asks a pyspark that is loaded already: rows need no Spark.
+    # Only if pyspark is loaded already: rows need no Spark.
     files = getattr(sys.modules.get("pyspark.files"), "SparkFiles", None)
     context = getattr(sys.modules.get("pyspark.context"), "SparkContext", None)
     if files is not None and (
@@ -61,15 +61,15 @@ def _beside(folder: Path) -> list[Path]:
 
 
 def spark_jars(pattern: str) -> list[Path]:
-    """The jar of this name among Spark's own; empty when there is none.
+    """Returns the first of Spark's own jars that matches; empty when there is none.
 
     Beside the package (``pip install pyspark``), above it (``SPARK_HOME/python``, or the
-    ``pyspark.zip`` below it that executors are given), or in ``SPARK_HOME``.
+    ``pyspark.zip`` below it that executors receive), or in ``SPARK_HOME``.
     """
     spec = find_spec("pyspark")
-    above = list(Path(spec.origin).parents)[:5] if spec and spec.origin else []
+    parents = list(Path(spec.origin).parents)[:5] if spec and spec.origin else []
     home = os.environ.get("SPARK_HOME")
-    for folder in [*above, *([Path(home)] if home else [])]:
+    for folder in [*parents, *([Path(home)] if home else [])]:
         if found := sorted((folder / "jars").glob(pattern)):
             return found[:1]
     return []

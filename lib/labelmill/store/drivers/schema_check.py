@@ -1,4 +1,4 @@
-"""Is the table in Kudu the one that is declared? Column by column, and by recorded version."""
+"""Compares tables in Kudu with their declarations: column by column, and by recorded version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from labelmill.store.client import RowClient
 
 Described = tuple[str, str, bool, bool]
-"""One column as Kudu has it: name, type (our word), part of the key, nullable."""
+"""One column as Kudu has it: name, type (ours), part of the key, nullable."""
 
 KUDU_TYPES: Mapping[str, str] = {
     "string": "STRING",
@@ -27,17 +27,17 @@ KUDU_TYPES: Mapping[str, str] = {
     "bool": "BOOL",
     "timestamp": "UNIXTIME_MICROS",
 }
-"""Our type words → Kudu's."""
+"""Our types → Kudu's."""
 
-TYPE_WORDS: Mapping[str, str] = {kudu: ours for ours, kudu in KUDU_TYPES.items()}
-"""Kudu's type words → ours."""
+OUR_TYPES: Mapping[str, str] = {kudu: ours for ours, kudu in KUDU_TYPES.items()}
+"""Kudu's types → ours."""
 
 
 def check_columns(table: Table, full_name: str, found: Sequence[Described]) -> None:
     """Compares the columns in Kudu with the declared ones.
 
     Raises:
-        SchemaMismatch: They differ; says how.
+        SchemaMismatch: They differ; the message says how.
     """
     expected = [(c.name, c.type, c.key, c.nullable) for c in table.columns]
     if list(found) == expected:
@@ -46,18 +46,18 @@ def check_columns(table: Table, full_name: str, found: Sequence[Described]) -> N
     differences = [f"{name} is missing" for name in want if name not in have]
     differences += [f"{name} is not declared" for name in have if name not in want]
     differences += [
-        f"{name} is {_words(have[name])}, expected {_words(want[name])}"
+        f"{name} is {_describe(have[name])}, expected {_describe(want[name])}"
         for name in want
         if name in have and have[name] != want[name]
     ]
     raise SchemaMismatch(
         f"table {full_name} has other columns than version {table.version} of {table.name}: "
-        f"{'; '.join(differences) or 'they are in another order'}. {_MEND}"
+        f"{'; '.join(differences) or 'they are in another order'}. {_FIX}"
     )
 
 
 def check_version(client: RowClient, table: Table, full_name: str) -> None:
-    """Records the version of a table that has none yet, and compares.
+    """Records the version of a table that has none yet, and compares it.
 
     Raises:
         SchemaMismatch: Another version is recorded.
@@ -67,7 +67,7 @@ def check_version(client: RowClient, table: Table, full_name: str) -> None:
     client.ensure(SCHEMA_VERSIONS)
     version = _recorded(client, table)
     if version is None:
-        # A new table, or one whose creator stopped before this line: its columns were compared.
+        # A new table, or one whose creator was stopped before this line.
         row = {
             "table_name": table.name,
             "version": table.version,
@@ -78,7 +78,7 @@ def check_version(client: RowClient, table: Table, full_name: str) -> None:
     if version != table.version:
         raise SchemaMismatch(
             f"table {full_name} was created with schema version {version}, this labelmill expects "
-            f"version {table.version}. {_MEND}"
+            f"version {table.version}. {_FIX}"
         )
 
 
@@ -87,12 +87,12 @@ def _recorded(client: RowClient, table: Table) -> object:
     return rows[0]["version"] if rows else None
 
 
-def _words(column: Described) -> str:
+def _describe(column: Described) -> str:
     _, type_, key, nullable = column
     return f"{type_}{' key' if key else ''}{' nullable' if nullable else ''}"
 
 
-_MEND = (
+_FIX = (
     "Use the labelmill release that created it, put this one's tables beside it with another "
-    "LABELMILL_TABLE_PREFIX, or drop the table if its rows can be made again."
+    "LABELMILL_TABLE_PREFIX, or drop the table if its rows can be recreated."
 )

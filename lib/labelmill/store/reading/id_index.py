@@ -1,4 +1,4 @@
-"""Ids of images as numpy sees them, and where some stand among others."""
+"""Sorted ids of images as numpy arrays, for fast lookups of many ids at a time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import numpy.typing as npt
 import pyarrow as pa
 
 BY_ID_ROWS = 2_000
-"""Images that are asked for by id at once: their ids travel with each request."""
+"""Images per request by id: the ids are sent with each request."""
 
 DENSE = 0.25
-"""Share of a collection from which on all of its images are read and the others dropped."""
+"""From this share of a collection on, all of its images are read and the others dropped."""
 
 
-class Ids:
-    """Ids in order, and where each of some others stands among them.
+class IdIndex:
+    """Finds the positions of ids among sorted ones.
 
     Args:
-        ids: Ascending, none twice; text.
+        ids: Text, ascending, without duplicates.
+
+    Example:
+        >>> IdIndex(pa.array(["a", "b", "d"])).positions(pa.array(["d", "c", "a"])).tolist()
+        [2, -1, 0]
     """
 
     def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
@@ -31,17 +35,17 @@ class Ids:
         return _heads(self._ids)
 
     def __len__(self) -> int:
-        """How many."""
+        """Number of ids."""
         return len(self._ids)
 
-    def places(
+    def positions(
         self, others: pa.Array, guess: npt.NDArray[np.int32] | None = None
     ) -> npt.NDArray[Any]:
-        """``(N,)``: the place of each; -1 where it is none of these.
+        """Returns the position of each id, ``(N,)`` integers; -1 where it is not in the index.
 
         Args:
             others: Text.
-            guess: Places of these that may be theirs: to see that they are is faster than to search.
+            guess: Positions that are probably right: checking them is faster than searching.
         """
         wanted = _fixed(others)
         if not len(self._ids):
@@ -49,32 +53,32 @@ class Ids:
         if guess is not None and len(guess) == len(wanted) and self._all_at(guess, wanted):
             return guess
         # By their first eight letters, which is many times faster and nearly always enough for hashes.
-        places = np.searchsorted(self._heads, _heads(wanted))
-        places[places == len(self._ids)] = 0
-        if self._all_at(places, wanted):
-            return places.astype(np.int64, copy=False)
-        other = np.flatnonzero(self._ids[places] != wanted)
+        found = np.searchsorted(self._heads, _heads(wanted))
+        found[found == len(self._ids)] = 0
+        if self._all_at(found, wanted):
+            return found.astype(np.int64, copy=False)
+        other = np.flatnonzero(self._ids[found] != wanted)
         if len(other):
             again = np.searchsorted(self._ids, wanted[other])
             again[again == len(self._ids)] = 0
-            places[other] = np.where(self._ids[again] == wanted[other], again, -1)
-        return places.astype(np.int64, copy=False)
+            found[other] = np.where(self._ids[again] == wanted[other], again, -1)
+        return found.astype(np.int64, copy=False)
 
-    def _all_at(self, places: npt.NDArray[Any], wanted: npt.NDArray[np.bytes_]) -> bool:
-        """Whether all of these are where they are expected; for ids of one width that fill words."""
+    def _all_at(self, positions: npt.NDArray[Any], wanted: npt.NDArray[np.bytes_]) -> bool:
+        """Whether all ids are at these positions; only for ids of one width that fill words."""
         width = self._ids.dtype.itemsize
         if wanted.dtype.itemsize != width or width % 8:
             return False
-        # Numpy compares text letter by letter, row by row; here eight letters are taken as a number, and
-        # all of them are compared as bytes, because what Kudu sent begins anywhere.
+        # Numpy compares text letter by letter. Here eight letters are read as one number; the result is
+        # compared as bytes, because Kudu's buffer need not be aligned.
         own = np.take(
-            self._ids.view(np.uint64).reshape(-1, width // 8), places, axis=0, mode="clip"
+            self._ids.view(np.uint64).reshape(-1, width // 8), positions, axis=0, mode="clip"
         )
         return np.array_equal(own.view(np.uint8).reshape(-1), wanted.view(np.uint8))
 
 
 def _heads(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64]:
-    """The first eight bytes of each as a number, in the same order."""
+    """Returns the first eight bytes of each id as a number that sorts alike."""
     width = ids.dtype.itemsize
     if width < 8:
         ids, width = ids.astype("S8"), 8
@@ -83,7 +87,7 @@ def _heads(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64]:
 
 
 def _fixed(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
-    """Text as numpy's bytes of one width; where all are as long (hashes are), a view."""
+    """Returns text as numpy bytes of one width: a view where all are equally long, as hashes are."""
     array = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
     if not len(array):
         return np.zeros(0, "S1")

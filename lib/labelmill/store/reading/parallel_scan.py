@@ -1,4 +1,4 @@
-"""A scan by the row client, several of its tablets at a time."""
+"""A scan by the row client that reads several tablets at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.schema.types import Table
 
 READERS = 4
-"""Scans at once: one waits for Kudu while another puts down what it got."""
+"""Scans at a time: one waits for Kudu while another copies what it received."""
 
 
 def read(
@@ -24,7 +24,7 @@ def read(
     put: Callable[[pa.RecordBatch], object],
     stop: threading.Event | None = None,
 ) -> None:
-    """Reads a scan by its tokens; the first error ends all.
+    """Reads a scan by its tokens, in parallel; the first error ends all of them.
 
     Args:
         client: Open client.
@@ -32,8 +32,8 @@ def read(
         columns: As for `RowClient.scan`.
         where: As for `RowClient.scan`.
         snapshot_ms: What to read at.
-        put: Is given each batch, by several threads, in no order.
-        stop: Set by who wants no more; what has come by then is given.
+        put: Receives each batch, from several threads, in no order.
+        stop: Set by a caller that needs no more; batches that arrived before are delivered.
     """
     stop = stop or threading.Event()
 

@@ -1,4 +1,4 @@
-"""A scan of Kudu read to its end, through outages."""
+"""Scans of Kudu that continue after outages."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-# Seconds before a lost scan is begun again: doubled each time, up to the longest.
+# Seconds before a lost scan starts again: doubled each time, up to the longest.
 
 
 class Stopped(Exception):
-    """Nobody waits for these rows any more."""
+    """The consumer no longer waits for these rows."""
 
 
-def steadily(
+def read_with_retry(
     scan: Callable[[], Scan],
     take: Callable[[pa.RecordBatch], object],
     patience_s: float,
     stop: threading.Event,
     again: Callable[[], object] = lambda: None,
 ) -> None:
-    """Reads a scan to its end; begins again after an outage, while it does not last too long.
+    """Reads a scan to its end; starts it again after an outage that does not last too long.
 
     Args:
-        scan: Makes it.
-        take: Is given each batch; the same rows again after a new beginning.
-        patience_s: For how long nothing may arrive before an outage is an error.
+        scan: Makes the scan.
+        take: Receives each batch; the same rows again after a restart.
+        patience_s: Seconds without any batch after which an outage is an error.
         stop: Set when the consumer has gone.
-        again: Called before a new beginning.
+        again: Called before each restart.
 
     Raises:
         StoreUnreachable: Kudu did not answer for too long.
-        ScannerExpired: Its scanners were forgotten for too long.
+        ScannerExpired: Kudu closed the scanners, again and again for too long.
         StoreError: Kudu refused.
-        Stopped: Nobody waits any more.
+        Stopped: `stop` was set.
     """
-    heard, pause = time.monotonic(), _FIRST_PAUSE
+    last_batch, pause = time.monotonic(), _FIRST_PAUSE
     while True:
         try:
             for batch in scan().batches():
                 if stop.is_set():
                     raise Stopped
                 take(batch)
-                heard, pause = time.monotonic(), _FIRST_PAUSE
+                last_batch, pause = time.monotonic(), _FIRST_PAUSE
             return
         except (StoreUnreachable, ScannerExpired):
-            if time.monotonic() - heard > patience_s:
+            if time.monotonic() - last_batch > patience_s:
                 raise
         if stop.wait(pause):
             raise Stopped

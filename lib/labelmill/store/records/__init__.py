@@ -1,1 +1,1 @@
-"""Rows with a meaning of their own: models, aliases, micro-batches, profiles."""
+"""Rows of one kind each: models, aliases, reservations, micro-batches, profiles; digests of tables."""

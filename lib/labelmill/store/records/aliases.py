@@ -11,10 +11,10 @@ from labelmill.store.schema.tables import ALIASES
 
 
 def resolve(client: RowClient, model: str, alias: str) -> int:
-    """The version that the alias points to now.
+    """Returns the version that the alias points to now.
 
     Raises:
-        MissingRow: No such alias; says which aliases and versions the model has.
+        MissingRow: No such alias; the message lists the model's aliases and versions.
     """
     known = {
         str(row["alias"]): int(str(row["version"]))
@@ -38,7 +38,7 @@ def move(client: RowClient, model: str, alias: str, version: int) -> None:
     """
     if version not in models.versions(client, model):
         raise MissingRow(
-            f"model {model!r} has no version {version}, so alias {alias!r} stays where it is; "
+            f"model {model!r} has no version {version}, so alias {alias!r} was not moved; "
             f"versions: {_versions(client, model)}"
         )
     row = {

@@ -1,4 +1,4 @@
-"""The model version pinned for each micro-batch, so that a replay labels identically."""
+"""Model versions pinned per micro-batch, so that a replay gives the same labels."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from labelmill.store.schema.tables import STREAM_BATCHES
 
 
 def pin(client: RowClient, query: str, batch_id: int, model: str, version: int) -> int:
-    """Pins a version for a micro-batch, or finds the one that an earlier run pinned.
+    """Pins a version for a micro-batch, or returns the one that an earlier run pinned.
 
     Args:
         client: Open client.
         query: Name of the stream.
         batch_id: Micro-batch.
         model: Model name.
-        version: Version to pin when none is.
+        version: Version to pin if none is pinned yet.
 
     Returns:
-        The pinned version; ``version`` unless the micro-batch was seen before.
+        The pinned version: `version`, unless the micro-batch was pinned before.
     """
     row: dict[str, object] = {
         "query": query,

@@ -1,4 +1,4 @@
-"""Digests of what tables hold, for comparing runs: same rows, same digest, in any order."""
+"""Digests of rows, to compare runs: the same rows have the same digest, in any order."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES
 from labelmill.store.schema.types import Table
 
 CATALOGUE = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS)
-"""Tables that a collection's images and their truth live in."""
+"""Tables that hold a collection's images and their truth."""
 
 
-_OF_A_FILE = ("uri", "split", "attributes")
+_FILE_COLUMNS = ("uri", "split", "attributes")
 
 
 def collection_digest(client: RowClient, collection: str, snapshot_ms: int | None = None) -> str:
-    """Digest of a collection's images and annotations.
+    """Computes the digest of a collection's images and annotations.
 
-    Over ids, pixels, and classes by source. What the first of several files with the same bytes says
-    of itself (uri, split, attributes) does not count, nor do times.
+    Covers ids, pixels, and classes by source. Columns that depend on which of several equal files came
+    first (uri, split, attributes) do not count, nor do times.
 
     Args:
         client: Open client.
         collection: Name; one that does not exist has the digest of no rows.
-        snapshot_ms: Read at this time; newest when ``None``.
+        snapshot_ms: Read at this time; ``None``: the newest rows.
 
     Returns:
         64 hex digits.
@@ -35,7 +35,7 @@ def collection_digest(client: RowClient, collection: str, snapshot_ms: int | Non
         table_digest(
             client,
             table,
-            [c.name for c in table.columns if c.type == "timestamp" or c.name in _OF_A_FILE],
+            [c.name for c in table.columns if c.type == "timestamp" or c.name in _FILE_COLUMNS],
             {"collection": collection},
             snapshot_ms,
         )
@@ -51,7 +51,7 @@ def table_digest(
     where: Mapping[str, object] | None = None,
     snapshot_ms: int | None = None,
 ) -> str:
-    """Digest of a table's rows.
+    """Computes the digest of a table's rows.
 
     Args:
         client: Open client.
@@ -59,7 +59,7 @@ def table_digest(
         leave_out: Columns that do not count; ``None``: every ``timestamp``, since two runs write
             the same rows at other times.
         where: Only these rows; see `RowClient.scan`.
-        snapshot_ms: Read at this time; newest when ``None``.
+        snapshot_ms: Read at this time; ``None``: the newest rows.
 
     Returns:
         64 hex digits.

@@ -16,7 +16,7 @@ from labelmill.errors import ArtifactError, MissingRow, RowsRefused, StoreError
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import MODEL_CHUNKS, MODELS, SWEEPS, VERSION_RESERVATIONS
 
-_MEND = (
+_FIX = (
     "Publish this version again (run its sweep again with --retry-failed, or `models.publish` with "
     "the same artifact): chunks are written again under the same names. Until then move the alias "
     "to another version."
@@ -38,10 +38,10 @@ def publish(
         client: Open client.
         model: Name.
         version: Immutable number; publishing the same artifact under it again is fine.
-        artifact: What is stored.
-        training_set: Digest of the training set it learned from.
-        trial_id: Trial it came from.
-        parent: Version it went on from.
+        artifact: The artifact to store.
+        training_set: Digest of the training set that it was trained on.
+        trial_id: Trial that it came from.
+        parent: Version that training continued from.
 
     Returns:
         SHA-256 (hex) of the artifact's bytes.
@@ -83,7 +83,7 @@ def publish_bytes(
     sha256 = sha256_of(data)
     _refuse_other(client, model, version, sha256)
     chunks = chunks_of(data)
-    # Upsert, not insert-ignore: publishing again also mends a chunk that was altered.
+    # Upsert, not insert-ignore: publishing again also repairs an altered chunk.
     client.write(
         MODEL_CHUNKS,
         [
@@ -114,11 +114,11 @@ def publish_bytes(
 
 
 def load(client: RowClient, model: str, version: int) -> tuple[dict[str, object], bytes]:
-    """The header row and the verified artifact bytes of a version.
+    """Returns the header row and the verified artifact bytes of a version.
 
     Raises:
         MissingRow: No such version.
-        ArtifactError: A chunk is missing or altered; names it and how to mend it.
+        ArtifactError: A chunk is missing or altered; the message names it and says how to fix it.
     """
     row = header_of(client, model, version)
     if row is None:
@@ -131,54 +131,54 @@ def load(client: RowClient, model: str, version: int) -> tuple[dict[str, object]
         number, data = int(str(chunk["chunk"])), chunk["data"]
         assert isinstance(data, bytes)
         if hashlib.sha256(data).hexdigest() != chunk["data_sha256"]:
-            raise ArtifactError(f"{what}: chunk {number} of {expected} is altered. {_MEND}")
+            raise ArtifactError(f"{what}: chunk {number} of {expected} is altered. {_FIX}")
         chunks[number] = data
     for number in range(expected):
         if number not in chunks:
-            raise ArtifactError(f"{what}: chunk {number} of {expected} is missing. {_MEND}")
+            raise ArtifactError(f"{what}: chunk {number} of {expected} is missing. {_FIX}")
     if extra := sorted(set(chunks) - set(range(expected))):
-        raise ArtifactError(f"{what}: chunk {extra[0]} is beyond the {expected} expected. {_MEND}")
+        raise ArtifactError(f"{what}: chunk {extra[0]} is beyond the {expected} expected. {_FIX}")
     data = b"".join(chunks[number] for number in range(expected))
     if sha256_of(data) != sha256:
-        raise ArtifactError(f"{what}: the {expected} chunks add up to other bytes. {_MEND}")
+        raise ArtifactError(f"{what}: the {expected} chunks together are not the published bytes. {_FIX}")
     return row, data
 
 
 def header_of(client: RowClient, model: str, version: int) -> dict[str, object] | None:
-    """The header row of a version; ``None`` when there is none."""
+    """Returns the header row of a version; ``None`` if there is none."""
     rows = list(client.scan(MODELS, where={"model": model, "version": version}))
     return rows[0] if rows else None
 
 
 def versions(client: RowClient, model: str) -> list[int]:
-    """Existing versions, ascending."""
+    """Returns the existing versions, ascending."""
     return sorted(
         int(str(r["version"])) for r in client.scan(MODELS, ["version"], {"model": model})
     )
 
 
 def next_version(client: RowClient, model: str) -> int:
-    """The first version that neither a model nor a sweep (by its reserved range) has taken.
+    """Returns the first version that no model has and no sweep has reserved.
 
-    To take it, see `labelmill.store.records.reservations`: another may read the same answer.
+    Another process may read the same number; to reserve it: `labelmill.store.records.reservations`.
     """
     client.ensure(MODELS)
     client.ensure(SWEEPS)
     client.ensure(VERSION_RESERVATIONS)
-    taken = versions(client, model)
+    used = versions(client, model)
     for held in client.scan(VERSION_RESERVATIONS, ["first_version", "versions"], {"model": model}):
-        taken.append(int(str(held["first_version"])) + int(str(held["versions"])) - 1)
-    # Sweeps of releases that kept no reservations.
+        used.append(int(str(held["first_version"])) + int(str(held["versions"])) - 1)
+    # Sweeps of releases that had no reservations.
     for sweep in client.scan(SWEEPS, ["first_version", "trials"], {"model": model}):
-        taken.append(int(str(sweep["first_version"])) + int(str(sweep["trials"])) - 1)
-    return max(taken, default=0) + 1
+        used.append(int(str(sweep["first_version"])) + int(str(sweep["trials"])) - 1)
+    return max(used, default=0) + 1
 
 
 def _refuse_other(client: RowClient, model: str, version: int, sha256: str) -> None:
     row = header_of(client, model, version)
     if row is not None and row["sha256"] != sha256:
         raise StoreError(
-            f"model {model!r} version {version} is stored already with other bytes "
+            f"model {model!r} version {version} is already stored with other bytes "
             f"(sha256 {str(row['sha256'])[:12]}…, now {sha256[:12]}…). Versions are immutable: "
             f"publish as version {next_version(client, model)}."
         )

@@ -1,4 +1,4 @@
-"""Profiles of collections: rows of ``profiles``, whatever their size."""
+"""Profiles of collections: stored as rows of ``profiles``, cut into parts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import PROFILES
 
 PART_CHARACTERS = 48_000
-"""Kudu's cell limit is 65,536 bytes; JSON is written in ASCII, one byte a character."""
+"""Kudu's cell limit is 65,536 bytes; JSON is written in ASCII, one byte per character."""
 
 MOST_DEVIATIONS = 100
-"""The worst come first."""
+"""Deviations stored per profile; the worst come first."""
 
 LATEST = "latest"
 
@@ -34,15 +34,15 @@ def save(
     deviations: Sequence[Deviation],
     accepted: bool | None,
 ) -> None:
-    """Writes a profile. One that is there already is only found again.
+    """Writes a profile. One that exists already only gets a new ``created_at``.
 
     Args:
         client: Open client.
         profile: The profile.
-        snapshot_ms: Moment it was read at, milliseconds since 1970 UTC.
+        snapshot_ms: Snapshot that was read, milliseconds since 1970 UTC.
         against: What it was compared with; None: with nothing.
-        deviations: What was found.
-        accepted: The verdict; None leaves the one that the same figures had before.
+        deviations: Deviations that were found.
+        accepted: The verdict; None keeps an earlier verdict on the same profile.
     """
     client.ensure(PROFILES)
     row: dict[str, Any] = {
@@ -75,26 +75,26 @@ def save(
 
 
 def accepted(client: RowClient, collection: str, digest: str) -> bool:
-    """Whether this profile is there and was accepted."""
+    """Whether this profile exists and was accepted."""
     where = {"collection": collection, "digest": digest, "part": 0}
     return any(row["accepted"] is True for row in client.scan(PROFILES, ["accepted"], where))
 
 
 def find(client: RowClient, collection: str, named: str) -> tuple[Schema, str] | None:
-    """The schema that new images are compared with.
+    """Finds the schema that new images are compared with.
 
     Args:
         client: Open client.
-        collection: Whose images are profiled.
-        named: ``latest``: the newest profile of this collection that was accepted; while none was,
-            the newest that was compared with nothing;
-            letters of a digest: that profile; else another collection's name: its latest.
+        collection: Collection that is profiled.
+        named: ``latest``: the newest accepted profile of this collection or, if none is accepted,
+            the newest that was compared with nothing; the beginning of a digest: that profile;
+            another collection's name: its latest profile.
 
     Returns:
-        The schema and what it is called; None when ``latest`` and there is none yet.
+        The schema and its name; None for ``latest`` if there is none yet.
 
     Raises:
-        MissingRow: No such profile; says which there are.
+        MissingRow: No such profile; the message lists those that exist.
     """
     client.ensure(PROFILES)
     columns = ["collection", "digest", "accepted", "created_at"]
@@ -115,7 +115,7 @@ def find(client: RowClient, collection: str, named: str) -> tuple[Schema, str] |
         known = sorted({f"{r['collection']} {str(r['digest'])[:12]}" for r in rows})
         raise MissingRow(
             f"no profile {named!r}; expected {LATEST}, a collection that has an accepted profile, "
-            f"six letters or more of a digest, or a schema's FILE.json. There are: "
+            f"six letters or more of a digest, or a schema's FILE.json. Profiles: "
             f"{', '.join(known[-10:]) or 'none'}"
         )
     newest = max(fitting, key=lambda r: (r["created_at"], r["digest"]))
@@ -124,10 +124,10 @@ def find(client: RowClient, collection: str, named: str) -> tuple[Schema, str] |
 
 
 def load(client: RowClient, collection: str, digest: str) -> Mapping[str, Any]:
-    """The JSON of one profile: ``profile`` and ``schema``.
+    """Returns the JSON of one profile: ``profile`` and ``schema``.
 
     Raises:
-        MissingRow: It is not there, or not whole.
+        MissingRow: It does not exist, or parts are missing.
     """
     where = {"collection": collection, "digest": digest}
     rows = sorted(
@@ -136,7 +136,7 @@ def load(client: RowClient, collection: str, digest: str) -> Mapping[str, Any]:
     )
     if not rows or len(rows) < int(str(rows[0]["parts"])):
         raise MissingRow(
-            f"profile {digest[:12]} of {collection!r} is not whole; profile the collection again"
+            f"profile {digest[:12]} of {collection!r} is incomplete; profile the collection again"
         )
     document: Mapping[str, Any] = json.loads("".join(str(r["profile"]) for r in rows))
     return document

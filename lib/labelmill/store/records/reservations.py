@@ -1,8 +1,8 @@
-"""Ranges of versions that sweeps have taken before they train anything.
+"""Ranges of versions that sweeps reserve before they train anything.
 
-Kudu has no transaction, but it refuses a second row with the same key. Reservations of a model are
-numbered without gaps, so whoever writes number *n* has seen those before it, and of two who saw the
-same ones only the first succeeds; the other looks again.
+Kudu has no transactions, but it refuses a second row with the same key. Reservations of a model are
+numbered without gaps, so a sweep that writes number *n* has read all before it. If two sweeps have read
+the same ones, only the first succeeds; the other tries again.
 """
 
 from __future__ import annotations
@@ -15,31 +15,34 @@ from labelmill.store.records import models
 from labelmill.store.schema.tables import VERSION_RESERVATIONS
 
 _TRIES = 20
-"""Each refusal means that somebody else has succeeded; more than this many at once is no accident."""
+"""Each refusal means that another sweep has succeeded; this many in a row are no coincidence."""
 
 
 def reserve(client: RowClient, model: str, sweep_id: str, count: int) -> int:
-    """The first of `count` versions that are this sweep's alone; the same one each time it asks.
+    """Reserves versions for a sweep; returns its earlier reservation if there is one.
 
     Args:
         client: Open client.
         model: Name.
-        sweep_id: Who takes them.
-        count: How many.
+        sweep_id: The sweep.
+        count: Number of versions.
+
+    Returns:
+        The first of `count` consecutive versions.
 
     Raises:
-        StoreError: Others were always quicker.
+        StoreError: Other sweeps were quicker each time.
     """
     client.ensure(VERSION_RESERVATIONS)
     for _ in range(_TRIES):
-        taken = list(client.scan(VERSION_RESERVATIONS, where={"model": model}))
-        for row in taken:
+        reserved = list(client.scan(VERSION_RESERVATIONS, where={"model": model}))
+        for row in reserved:
             if row["sweep_id"] == sweep_id:
                 return int(str(row["first_version"]))
         first = models.next_version(client, model)
         row = {
             "model": model,
-            "number": max((int(str(row["number"])) for row in taken), default=-1) + 1,
+            "number": max((int(str(row["number"])) for row in reserved), default=-1) + 1,
             "sweep_id": sweep_id,
             "first_version": first,
             "versions": count,
@@ -51,6 +54,6 @@ def reserve(client: RowClient, model: str, sweep_id: str, count: int) -> int:
             continue  # another sweep of this model, or another run of this one, was quicker
         return first
     raise StoreError(
-        f"no versions of model {model!r} could be reserved: {_TRIES} times another sweep was quicker; "
+        f"no versions of model {model!r} could be reserved: another sweep was quicker {_TRIES} times; "
         "run this one again"
     )

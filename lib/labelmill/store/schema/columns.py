@@ -1,6 +1,6 @@
-"""Arrow columns checked against a table's declaration before any row of them is sent.
+"""Checks Arrow columns against a table's declaration before any row is sent.
 
-The same demands as `labelmill.store.schema.rows` makes of dict rows, made of whole columns at once.
+The same checks as `labelmill.store.schema.rows` makes of dicts, over whole columns at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from labelmill.store.schema.types import Column, Table, Type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_WORDS: dict[Type, tuple[str, ...]] = {
+_ARROW_TYPES: dict[Type, tuple[str, ...]] = {
     "string": ("string", "large_string"),
     "binary": ("binary", "large_binary"),
     "int8": ("int8",),
@@ -27,38 +27,38 @@ _WORDS: dict[Type, tuple[str, ...]] = {
     "bool": ("bool",),
     "timestamp": ("timestamp[us]",),
 }
-"""Arrow types (as ``str`` tells them, a moment without its zone) in which a column is accepted."""
+"""Arrow types, as ``str`` shows them, that a column may have; timestamps without their time zone."""
 
 
 def is_batch(rows: object) -> bool:
-    """Whether these are Arrow columns; nobody can hold any where pyarrow is not loaded."""
+    """Whether rows are Arrow columns; if pyarrow is not loaded, they cannot be."""
     arrow = sys.modules.get("pyarrow")
     return arrow is not None and isinstance(rows, (arrow.RecordBatch, arrow.Table))
 
 
 def checked(table: Table, rows: Any, keys_only: bool = False) -> list[dict[str, object]]:
-    """Rows given in either form, checked, as dicts; see `checked_batch` and `checked_rows`."""
+    """Checks rows in either form and returns dicts; see `checked_batch` and `checked_rows`."""
     if is_batch(rows):
         return rows_of(checked_batch(table, rows, keys_only))
     return checked_rows(table, rows, keys_only)
 
 
 def checked_batch(table: Table, batch: pa.RecordBatch | pa.Table, keys_only: bool = False) -> Any:
-    """Columns in the table's order and of the types that drivers send.
+    """Checks columns; returns them in the table's order, in the types that drivers send.
 
     Args:
         table: Declared table.
-        batch: Columns by name, in any order; nullable ones may be absent. Types: that of the
-            declaration (``timestamp``: microseconds with a time zone, any), the ``large_`` ones,
-            and dictionaries of them.
+        batch: Columns by name, in any order; nullable ones may be absent. Types: the declared
+            one (``timestamp``: microseconds with any time zone), its ``large_`` form, and
+            dictionaries of these.
         keys_only: Keep the key columns only (deletes).
 
     Returns:
-        ``pyarrow.Table``, no cell copied that need not be; dictionaries decoded.
+        ``pyarrow.Table`` with dictionaries decoded; cells are copied only where necessary.
 
     Raises:
         UnknownName: A column that the table does not have.
-        InputError: A column that is missing, there twice, of a wrong type, null where it may not
+        InputError: A column that is missing, duplicate, of a wrong type, null where it may not
             be, above `CELL_LIMIT`, or damaged (text that is not UTF-8).
     """
     import pyarrow as pa
@@ -68,11 +68,11 @@ def checked_batch(table: Table, batch: pa.RecordBatch | pa.Table, keys_only: boo
     for name in names:
         table.column(name)
         if names.count(name) > 1:
-            raise InputError(f"{table.name}.{name} is there {names.count(name)} times, expected 1")
+            raise InputError(f"{table.name}.{name} occurs {names.count(name)} times, expected 1")
     required = [c.name for c in table.columns if (c.key if keys_only else not c.nullable)]
     for name in required:
         if name not in names:
-            row = f" in {_which(table, whole, 0)}" if len(whole) else ""
+            row = f" in {_row_text(table, whole, 0)}" if len(whole) else ""
             raise InputError(
                 f"{table.name}.{name} is missing{row}; a row needs {', '.join(required)}"
             )
@@ -84,7 +84,7 @@ def checked_batch(table: Table, batch: pa.RecordBatch | pa.Table, keys_only: boo
 
 
 def rows_of(ready: Any) -> list[dict[str, object]]:
-    """Checked columns as the rows that `labelmill.store.schema.rows.checked_rows` would have given."""
+    """Returns checked columns as the rows that `labelmill.store.schema.rows.checked_rows` returns."""
     import pyarrow as pa
 
     plain = {
@@ -100,20 +100,22 @@ def _checked(table: Table, whole: Any, column: Column) -> Any:
     import pyarrow.compute as pc
 
     def bad(number: int | None, error: str) -> InputError:
-        where = "" if number is None else f" of {_which(table, whole, number)}"
+        where = "" if number is None else f" of {_row_text(table, whole, number)}"
         return InputError(f"{table.name}.{column.name}{where}: {error}")
 
     cells = whole.column(column.name)
     kind = cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type
     if pa.types.is_null(kind):
         kind = arrow_type(column.type)
-    _matching(column, kind, bad)
+    _check_type(column, kind, bad)
     try:
-        # Offsets that lead elsewhere, and text that is no UTF-8, would be read by the driver.
+        # The driver would read through bad offsets, and send text that is not UTF-8.
         cells.validate(full=True)
         cells = cells.cast(kind)
     except pa.ArrowInvalid as error:
-        raise bad(_first_no_text(cells), f"not a {kind} column that can be read: {error}") from None
+        raise bad(
+            _first_invalid_text(cells), f"not a {kind} column that can be read: {error}"
+        ) from None
     if cells.null_count and not column.nullable:
         first = pc.index(cells.is_null(), True).as_py()
         raise bad(first, "null, but the column may not be null")
@@ -127,10 +129,10 @@ def _checked(table: Table, whole: Any, column: Column) -> Any:
     return cells
 
 
-def _matching(column: Column, kind: Any, bad: Any) -> None:
+def _check_type(column: Column, kind: Any, bad: Any) -> None:
     import pyarrow as pa
 
-    words = _WORDS[column.type]
+    words = _ARROW_TYPES[column.type]
     word = str(kind)
     if column.type == "timestamp" and pa.types.is_timestamp(kind):
         word = f"timestamp[{kind.unit}]"
@@ -146,23 +148,23 @@ def _matching(column: Column, kind: Any, bad: Any) -> None:
         )
 
 
-def _first_no_text(cells: Any) -> int | None:
+def _first_invalid_text(cells: Any) -> int | None:
     import pyarrow as pa
 
     if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
         return None
     try:
-        # Only where the offsets hold may cells be looked at.
+        # Cells may be read only if the offsets are valid.
         cells.cast(pa.binary() if pa.types.is_string(cells.type) else pa.large_binary()).validate(
             full=True
         )
     except pa.ArrowInvalid:
         return None
-    return next((i for i, cell in enumerate(cells) if isinstance(_shown(cell), bytes)), None)
+    return next((i for i, cell in enumerate(cells) if isinstance(_value_of(cell), bytes)), None)
 
 
 def arrow_type(kind: Type) -> Any:
-    """The Arrow type of a declared one: in which `Scan.batches` gives it, and which all may write."""
+    """Returns the Arrow type of a declared type, as `Scan.batches` returns it and writes accept it."""
     import pyarrow as pa
 
     return {
@@ -179,19 +181,19 @@ def arrow_type(kind: Type) -> Any:
 
 
 def schema_of(columns: Iterable[Column]) -> Any:
-    """The schema of rows with these columns."""
+    """Returns the Arrow schema of rows with these columns."""
     import pyarrow as pa
 
     return pa.schema([pa.field(c.name, arrow_type(c.type), c.nullable) for c in columns])
 
 
-def _which(table: Table, whole: Any, number: int) -> str:
+def _row_text(table: Table, whole: Any, number: int) -> str:
     names: Iterable[str] = whole.schema.names
-    row = {name: _shown(whole.column(name)[number]) for name in table.key if name in names}
+    row = {name: _value_of(whole.column(name)[number]) for name in table.key if name in names}
     return row_words(table, row, number)
 
 
-def _shown(cell: Any) -> object:
+def _value_of(cell: Any) -> object:
     try:
         value: object = cell.as_py()
     except UnicodeDecodeError:

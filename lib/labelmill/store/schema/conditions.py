@@ -1,4 +1,4 @@
-"""``where`` as checked conditions, which drivers turn into predicates of their own."""
+"""Checks ``where`` and turns it into conditions, from which drivers make their own predicates."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from labelmill.store.schema.types import Table, Type
 class Between:
     """A range of values in ``where``.
 
-    Over a key column, behind key columns that are given one value each, Kudu reads only this part
+    On a key column whose preceding key columns are given one value each, Kudu reads only this part
     of each tablet.
 
     Args:
-        low: The least value; from the beginning when ``None``.
-        high: The first value beyond; to the end when ``None``.
+        low: Least value; ``None``: from the beginning.
+        high: First value beyond the range; ``None``: to the end.
     """
 
     low: object = None
@@ -27,16 +27,15 @@ class Between:
 
 
 Condition = tuple[str, Type, "list[object] | Between | None"]
-"""Column, its type, and the values it may have; ``None``: it must be null."""
+"""Column, its type, and the values it may have; ``None``: null."""
 
 
 def conditions_of(table: Table, where: Mapping[str, object]) -> list[Condition] | None:
-    """Checked conditions; ``None`` when no row can meet them (an empty list of values).
+    """Returns checked conditions; ``None`` when no row can match (an empty list of values).
 
     Raises:
         UnknownName: No such column.
-        InputError: A value of another type than the column's, or a range of no end and no
-            beginning.
+        InputError: A value of another type than the column's, or a range without ends.
     """
     conditions: list[Condition] = []
     for name, value in where.items():

@@ -1,4 +1,4 @@
-"""Rows checked against a table's declaration before any of them is sent."""
+"""Checks rows against a table's declaration before any of them is sent."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _INTEGER_BITS: dict[Type, int] = {"int8": 8, "int32": 32, "int64": 64}
 
 
 def micros_of(moment: datetime) -> int:
-    """Microseconds since 1970 UTC of an aware datetime."""
+    """Returns the microseconds since 1970 UTC of an aware datetime."""
     return (moment - EPOCH) // _MICROSECOND
 
 
 def moment_of(micros: int) -> datetime:
-    """Aware UTC datetime of microseconds since 1970."""
+    """Returns the aware UTC datetime of microseconds since 1970."""
     return EPOCH + timedelta(microseconds=micros)
 
 
 def checked_rows(
     table: Table, rows: Iterable[Mapping[str, object]], keys_only: bool = False
 ) -> list[dict[str, object]]:
-    """Rows with every value in the form that drivers send (``timestamp`` → int microseconds).
+    """Checks rows; returns their values as drivers send them (``timestamp`` → int microseconds).
 
     Args:
         table: Declared table.
-        rows: Rows as given; nullable columns may be left out.
+        rows: Rows; nullable columns may be left out.
         keys_only: Keep the key columns only (deletes).
 
     Raises:
@@ -75,7 +75,7 @@ def checked_rows(
 
 
 def checked_value(table: Table, name: str, value: object) -> object:
-    """One value of ``where``, in the form that drivers send.
+    """Checks one value of ``where``; returns it as drivers send it.
 
     Raises:
         UnknownName: No such column.
@@ -89,7 +89,7 @@ def checked_value(table: Table, name: str, value: object) -> object:
 
 
 def checked_columns(table: Table, columns: Iterable[str] | None) -> tuple[Column, ...]:
-    """The columns a scan reads; all for ``None``.
+    """Returns the columns that a scan reads; ``None``: all.
 
     Raises:
         UnknownName: A column that the table does not have.
@@ -98,7 +98,7 @@ def checked_columns(table: Table, columns: Iterable[str] | None) -> tuple[Column
 
 
 def over_limit(size: int) -> str:
-    """What is said of a cell of so many bytes, more than `CELL_LIMIT`."""
+    """The message for a cell of this many bytes, more than `CELL_LIMIT`."""
     return (
         f"{size} bytes do not fit a Kudu cell, the limit is {CELL_LIMIT} bytes; "
         "store them as rows of 32 KiB in a chunk table"
@@ -106,7 +106,7 @@ def over_limit(size: int) -> str:
 
 
 def row_words(table: Table, row: Mapping[str, object], number: int) -> str:
-    """What an error calls a row: its number and its key."""
+    """Names a row in an error message: its number and its key."""
     key = ", ".join(f"{name}={row.get(name)!r}" for name in table.key)
     return f"row {number} ({key})"
 
@@ -120,7 +120,7 @@ def _string(column: Column, value: object) -> str:
         try:
             size = len(value.encode())
         except UnicodeEncodeError as error:
-            raise InputError(f"not text that UTF-8 can hold: {error}") from None
+            raise InputError(f"text that cannot be encoded as UTF-8: {error}") from None
     _fits(size)
     return value
 
@@ -157,7 +157,7 @@ def _real(column: Column, value: object) -> float:
 
 
 def _bool(column: Column, value: object) -> bool:
-    # numpy's own boolean is no bool, and this module does without numpy.
+    # numpy's boolean is not a bool, and this module does not import numpy.
     if not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_"):
         raise _wrong(column, value, "bool")
     return bool(value)

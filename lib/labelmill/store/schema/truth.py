@@ -1,9 +1,9 @@
-"""The rule that turns annotations into one true class per image: as SQL, and over columns.
+"""The rule that turns annotations into one true class per image: as SQL, and over Arrow columns.
 
-A person's word counts more than an import's, the latest person's most (at the same instant: the
-source that sorts last). Imports count when all of them agree; an image whose imports disagree and
-that no person has looked at has no truth, and is listed in ``truth_conflicts``. A test holds both
-forms of the rule against each other.
+People take precedence over imports; of people, the latest annotation counts (at the same instant: the
+source that sorts last). Imports count if all of them agree; an image whose imports disagree and
+that no person has annotated has no truth, and is listed in ``truth_conflicts``. A test compares both
+forms of the rule.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PERSON = "person/"
-"""How sources begin that are people."""
+"""Prefix of sources that are people."""
 
 READS = ("image_id", "source", "class", "annotated_at")
 """Columns of `annotations` that `truth_of` needs."""
 
 # One scan and one aggregation: a self-join would read `annotations` twice. Ids come first in the
-# grouping: Spark sorts by it, and the beginnings of collections tell no two rows apart.
+# grouping: Spark sorts by it, and rows of one collection do not differ in its name.
 _GATHERED = f"""
 SELECT collection, image_id,
     max(CASE WHEN source LIKE '{PERSON}%' THEN struct(annotated_at, source, class) END) AS person,
@@ -59,13 +59,13 @@ VIEWS = {"truth": TRUTH, "truth_conflicts": CONFLICTS}
 
 
 def truth_of(annotations: pa.Table) -> pa.Table:
-    """The view ``truth`` of one collection, without Spark.
+    """Computes the view ``truth`` of one collection, without Spark.
 
     Args:
-        annotations: `READS` of all annotations of the collection, or of some images of it.
+        annotations: Columns `READS` of all annotations of the collection, or of some of its images.
 
     Returns:
-        ``image_id``, ``class``, ``source``; no order.
+        ``image_id``, ``class``, ``source``, in no particular order.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -82,24 +82,24 @@ def truth_of(annotations: pa.Table) -> pa.Table:
     np.minimum.at(low, own[imported], classes[imported])
     np.maximum.at(high, own[imported], classes[imported])
     np.minimum.at(source, own[imported], sources[imported])
-    settled = low == high
-    told = np.flatnonzero(people)
-    if len(told):
+    decided = low == high
+    by_people = np.flatnonzero(people)
+    if len(by_people):
         when = annotations["annotated_at"].combine_chunks().cast("int64").to_numpy()
-        # The last of them, by time and then by source, is written last.
-        told = told[np.lexsort((sources[told], when[told]))]
-        low[own[told]], source[own[told]] = classes[told], sources[told]
-        settled[own[told]] = True
-    places = np.flatnonzero(settled)
+        # The latest one, by time and then by source, is written last.
+        by_people = by_people[np.lexsort((sources[by_people], when[by_people]))]
+        low[own[by_people]], source[own[by_people]] = classes[by_people], sources[by_people]
+        decided[own[by_people]] = True
+    rows = np.flatnonzero(decided)
     return pa.table({
-        "image_id": ids.dictionary.take(pa.array(places)),
-        "class": class_names.take(pa.array(low[places])),
-        "source": source_names.take(pa.array(source[places])),
+        "image_id": ids.dictionary.take(pa.array(rows)),
+        "class": class_names.take(pa.array(low[rows])),
+        "source": source_names.take(pa.array(source[rows])),
     })  # fmt: skip
 
 
 def _ranked(values: Any) -> tuple[Any, npt.NDArray[np.int64]]:
-    """The names that occur, in order of their bytes, and the place of each row's."""
+    """Returns the distinct values, in order of their bytes, and the rank of each row's value."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

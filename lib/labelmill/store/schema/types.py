@@ -1,6 +1,6 @@
-"""What a table is declared with: columns, types, encodings.
+"""Types of table declarations: columns, types, encodings.
 
-Encodings are explicit because Kudu's defaults are wrong for pixels: raw arrays want PLAIN + LZ4,
+Encodings are explicit because Kudu's defaults are wrong for pixels: raw arrays need PLAIN + LZ4,
 low-cardinality strings DICT, integers BITSHUFFLE.
 """
 
@@ -36,7 +36,7 @@ class Column:
         comment: What it holds, with shape, dtype and unit where it is an array or a quantity.
         key: Part of the primary key (then never nullable).
         nullable: May be null.
-        packed: Bytes that are compressed already or unique text: PLAIN, no compression for
+        packed: Bytes that are already compressed, or unique text: PLAIN without compression for
             binary; PREFIX for strings (sorted ids, hashes, uris).
     """
 
@@ -87,12 +87,12 @@ class Table:
 
     @property
     def range_on(self) -> tuple[str, ...]:
-        """Columns that the tablets' range is over: none beside a hash, or clients would encode the
-        whole key of every row to find its tablet."""
+        """Columns of the range partition: none beside a hash, or clients would encode the whole key of
+        every row to find its tablet."""
         return () if self.hash_on else self.key
 
     def column(self, name: str) -> Column:
-        """The column called ``name``.
+        """Returns the column called ``name``.
 
         Raises:
             UnknownName: No such column.

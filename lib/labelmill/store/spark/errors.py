@@ -1,4 +1,4 @@
-"""Errors of the Kudu connector inside Spark as errors of ours."""
+"""Translates errors of Spark's Kudu connector into our errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from labelmill.errors import InputError, LabelmillError, RowsRefused, StoreError
 from labelmill.settings import Settings
 from labelmill.store.errors import forgotten, is_forgotten, short, unreachable
 
-# The connector's sentence, up to the end of its line.
+# The connector's message, up to the end of its line.
 _REFUSED = re.compile(r"[Ff]ailed to write .*? rows .*")
 _NULL = re.compile(r"(\S+) cannot be set to null")
 _CAUSE = re.compile(r"^(?:Caused by: |: )?(?:\w+\.)*(\w*(?:Exception|Error): .*)", re.MULTILINE)
@@ -28,28 +28,28 @@ _SILENT = (
 
 @contextmanager
 def spark_errors(doing: str, settings: Settings) -> Iterator[None]:
-    """Wraps a Spark action that meets Kudu, so that its errors say what to do.
+    """Wraps a Spark action that uses Kudu, so that its errors say what to do.
 
     Args:
-        doing: What is tried, for the message.
-        settings: For the masters.
+        doing: What is attempted, for the message.
+        settings: Settings with the masters.
 
     Raises:
-        RowsRefused: Kudu refused rows; shows the connector's samples.
-        InputError: A null in a column that may not be null; a snapshot that Kudu has forgotten.
+        RowsRefused: Kudu refused rows; the message shows the connector's samples.
+        InputError: A null in a column that may not be null; a snapshot older than Kudu's history.
         StoreUnreachable: Kudu did not answer.
-        StoreError: Any other failure in which Kudu takes part.
+        StoreError: Any other failure that involves Kudu.
     """
     try:
         yield
     except (Py4JJavaError, PySparkException) as error:
-        translated = _translated(doing, settings.masters(), str(error))
+        translated = _translate(doing, settings.masters(), str(error))
         if translated is None:
             raise
         raise translated from error
 
 
-def _translated(doing: str, masters: str, text: str) -> LabelmillError | None:
+def _translate(doing: str, masters: str, text: str) -> LabelmillError | None:
     if found := _REFUSED.search(text):
         return RowsRefused(f"{doing} at {masters}: {found[0][:1000]}")
     if found := _NULL.search(text):
@@ -63,7 +63,7 @@ def _translated(doing: str, masters: str, text: str) -> LabelmillError | None:
         return None
     cause = _cause(text)
     if any(mark in text for mark in _SILENT):
-        # The connector waits for its own 30 s, whatever our settings say.
+        # The connector has its own timeout of 30 s, whatever our settings say.
         return unreachable(doing, masters, None, cause)
     if "the table does not exist" in text:
         return StoreError(

@@ -1,4 +1,4 @@
-"""DataFrames in and out of Kudu, and the catalogue as Spark SQL views.
+"""DataFrames in and out of Kudu, and the catalogue's tables as Spark SQL views.
 
 A write must be the only work of its stage: persist and count the DataFrame first. An executor
 whose heartbeat meets a write task before its first write can die of KUDU-3790, so decoding,
@@ -34,7 +34,7 @@ SQL_TYPES: dict[Type, T.DataType] = {
     "bool": T.BooleanType(),
     "timestamp": T.TimestampType(),
 }
-"""Our types → Spark's. Timestamps show in the session's time zone, which is UTC in our sessions."""
+"""Our types → Spark's. Timestamps are shown in the session's time zone: UTC in our sessions."""
 
 _WIDENS = {
     "tinyint": ("smallint", "int", "bigint", "float", "double"),
@@ -43,12 +43,12 @@ _WIDENS = {
     "float": ("double",),
     "double": ("float",),  # a probability computed in double; its precision is declared as float
 }
-"""Casts that a write does by itself: Spark type → types it may become. None of them can turn a
-value into null or another number."""
+"""Implicit casts of a write: Spark type → types it may become. None can turn a value into null or
+another number."""
 
 
 def spark_type(table: Table) -> T.StructType:
-    """The table's rows as a Spark type, for schemas of ``mapInArrow`` and ``createDataFrame``."""
+    """Returns the table's Spark schema, for ``mapInArrow`` and ``createDataFrame``."""
     return T.StructType(
         [T.StructField(c.name, SQL_TYPES[c.type], c.nullable) for c in table.columns]
     )
@@ -62,21 +62,21 @@ def read(
     predicate: str | SqlColumn | None = None,
     snapshot_ms: int | None = None,
 ) -> DataFrame:
-    """Rows of a table as a DataFrame, read when an action runs.
+    """Returns the rows of a table as a DataFrame; they are read when an action runs.
 
     Args:
         spark: Session with the Kudu connector.
         settings: Masters, prefix and timeout.
         table: Declared table; must exist (`ensure_all`).
-        columns: Columns to read, in this order; all when ``None``. Only these leave Kudu.
+        columns: Columns to read, in this order; ``None``: all. Only these are read from Kudu.
         predicate: SQL condition or Column. Kudu itself filters ``=``, ``<``, ``>``, ``IN``,
-            ``LIKE 'x%'``, ``IS [NOT] NULL`` and their ``AND``; the rest Spark filters.
-        snapshot_ms: Milliseconds since 1970 UTC; the same rows at each read. Newest when ``None``.
+            ``LIKE 'x%'``, ``IS [NOT] NULL`` and their ``AND``; Spark filters the rest.
+        snapshot_ms: Milliseconds since 1970 UTC; the same rows at each read. ``None``: newest rows.
 
     Raises:
         UnknownName: A column that the table does not have.
         StoreUnreachable: No master answered.
-        StoreError: The table is not there.
+        StoreError: The table does not exist.
     """
     names = [table.column(name).name for name in columns] if columns is not None else None
     options = _options(settings, table)
@@ -92,13 +92,13 @@ def read(
 def write(df: DataFrame, settings: Settings, table: Table, operation: Operation = "upsert") -> None:
     """Writes a DataFrame, which should be persisted and counted already (see the module).
 
-    Nullable columns that the DataFrame lacks are left out. A retried Spark task sends its rows
-    again, so ``insert`` may refuse rows that the first attempt wrote; prefer the others.
+    Nullable columns may be missing. A retried Spark task sends its rows again, so ``insert`` may
+    refuse rows that the first attempt wrote; prefer the other operations.
 
     Raises:
         UnknownName: A column that the table does not have.
-        InputError: A column is missing, or of a type that would have to be cast with loss.
-        RowsRefused: Kudu refused rows; shows samples.
+        InputError: A column is missing, or of a type whose cast could lose values.
+        RowsRefused: Kudu refused rows; the message shows samples.
         StoreUnreachable: Kudu did not answer in time.
     """
     ready = _as_table(df, table, keys_only=operation == "delete_ignore")
@@ -110,13 +110,12 @@ def write(df: DataFrame, settings: Settings, table: Table, operation: Operation 
 def ensure_all(
     settings: Settings, client: RowClient | None = None, used: Collection[Table] | None = None
 ) -> None:
-    """Creates every declared table that is absent, and checks the others.
+    """Creates every declared table that does not exist, and checks the others.
 
     Args:
         settings: Masters and prefix.
-        client: Open client; one is opened when ``None``.
-        used: Tables to check, of those that are there; each takes some calls to Kudu. All when
-            ``None``.
+        client: Open client; ``None``: one is opened.
+        used: Existing tables to check; each costs some calls to Kudu. ``None``: all.
 
     Raises:
         SchemaMismatch: A table of another version or other columns.
@@ -124,9 +123,9 @@ def ensure_all(
     """
     opened = client or open_client(settings)
     try:
-        there = () if used is None else opened.names()
+        existing = () if used is None else opened.names()
         for table in TABLES.values():
-            if used is None or table in used or settings.table_prefix + table.name not in there:
+            if used is None or table in used or settings.table_prefix + table.name not in existing:
                 opened.ensure(table)
     finally:
         if client is None:
@@ -139,14 +138,14 @@ def register_views(
     snapshot_ms: int | None = None,
     only: Collection[str] | None = None,
 ) -> list[str]:
-    """Makes every declared table a temporary view, and ``truth`` and ``truth_conflicts`` over them.
+    """Registers declared tables as temporary views, and ``truth`` and ``truth_conflicts`` over them.
 
     Args:
         spark: Session with the Kudu connector.
         settings: Masters and prefix.
-        snapshot_ms: Snapshot of all views; newest when ``None``.
-        only: Names of the views that are needed; each table asks Kudu for its schema, which takes
-            a while for all. Everything when ``None``.
+        snapshot_ms: Snapshot of all views; ``None``: newest rows.
+        only: Names of the views that are needed; each table's schema is read from Kudu, which takes
+            a while for all. ``None``: all views.
 
     Returns:
         Names of the views.
@@ -171,21 +170,21 @@ def _options(settings: Settings, table: Table) -> dict[str, str]:
 
 
 def _as_table(df: DataFrame, table: Table, keys_only: bool) -> DataFrame:
-    have = {field.name: field.dataType for field in df.schema.fields}
-    for name in have:
+    present = {field.name: field.dataType for field in df.schema.fields}
+    for name in present:
         table.column(name)
-    wanted: list[SqlColumn] = []
+    selected: list[SqlColumn] = []
     for column in table.columns:
         if keys_only and not column.key:
             continue
-        if column.name not in have:
+        if column.name not in present:
             if column.nullable:
                 continue
             raise InputError(
                 f"{table.name}.{column.name} is missing in the DataFrame, which has: "
-                f"{', '.join(have) or 'no columns'}"
+                f"{', '.join(present) or 'no columns'}"
             )
-        found, expected = have[column.name], SQL_TYPES[column.type]
+        found, expected = present[column.name], SQL_TYPES[column.type]
         one = F.col(f"`{column.name}`")
         if found != expected:
             before, after = found.simpleString(), expected.simpleString()
@@ -195,5 +194,5 @@ def _as_table(df: DataFrame, table: Table, keys_only: bool) -> DataFrame:
                     f"could lose values, so do it before writing: .cast('{after}')"
                 )
             one = one.cast(expected).alias(column.name)
-        wanted.append(one)
-    return df.select(*wanted)
+        selected.append(one)
+    return df.select(*selected)

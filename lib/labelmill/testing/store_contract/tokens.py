@@ -142,7 +142,7 @@ class TokenContract:
         (token,) = client.scan(PLAIN, ["name", "note"]).tokens()
         with pytest.raises(InputError, match=r"reads name, note; this scan expects note, name"):
             list(client.scan(PLAIN, ["note", "name"], token=token))
-        with pytest.raises(InputError, match="5 bytes that are no scan token"):
+        with pytest.raises(InputError, match="5 bytes that are not a scan token"):
             list(client.scan(PLAIN, token=b"never").batches())
         with pytest.raises(InputError, match="carries its own where and snapshot"):
             client.scan(PLAIN, ["name", "note"], {"name": "row-00001"}, token=token)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from labelmill.errors import InputError
 from labelmill.store.client import RowClient
-from labelmill.store.reading.id_index import BY_ID_ROWS, DENSE, Ids
+from labelmill.store.reading.id_index import BY_ID_ROWS, DENSE, IdIndex
 from labelmill.store.reading.parallel_scan import read
 from labelmill.store.schema.tables import CHUNK_BYTES, IMAGE_CHUNKS, IMAGES
 from labelmill.store.schema.types import Table
@@ -59,9 +59,9 @@ def fetch(
     """
     for start, upto, collection in _collections(keys):
         own = keys["image_id"].slice(start, upto - start).combine_chunks()
-        ids = Ids(own)
+        ids = IdIndex(own)
 
-        def put(batch: pa.RecordBatch, ids: Ids = ids, start: int = start) -> None:
+        def put(batch: pa.RecordBatch, ids: IdIndex = ids, start: int = start) -> None:
             batch, rows = _keep_wanted(batch, ids)
             if len(rows):
                 index.found[positions[start + rows]] = True
@@ -117,9 +117,9 @@ def fetch_chunks(
     names = ["image_id", "chunk", "data"]
     for start, upto, collection in _collections(large):
         own = large["image_id"].slice(start, upto - start).combine_chunks()
-        ids = Ids(own)
+        ids = IdIndex(own)
 
-        def put(batch: pa.RecordBatch, ids: Ids = ids, start: int = start) -> None:
+        def put(batch: pa.RecordBatch, ids: IdIndex = ids, start: int = start) -> None:
             batch, rows = _keep_wanted(batch, ids)
             numbers = batch.column("chunk").to_pylist()
             for row, number, data in zip(start + rows, numbers, batch.column("data"), strict=True):
@@ -170,8 +170,8 @@ def _dense(
     return True
 
 
-def _keep_wanted(batch: pa.RecordBatch, ids: Ids) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-    positions = ids.places(batch.column("image_id"))
+def _keep_wanted(batch: pa.RecordBatch, ids: IdIndex) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    positions = ids.positions(batch.column("image_id"))
     inside = positions >= 0
     if inside.all():
         return batch, positions

@@ -91,7 +91,7 @@ def test_swapped_chunk_with_its_own_digest_is_found(client: RowClient) -> None:
     sha256 = _publish(client)
     (other,) = client.scan(MODEL_CHUNKS, where={"sha256": sha256, "chunk": 3})
     client.write(MODEL_CHUNKS, [{**other, "chunk": 2}])
-    with pytest.raises(ArtifactError, match="add up to other bytes"):
+    with pytest.raises(ArtifactError, match="together are not the published bytes"):
         models.load(client, "digits", 1)
 
 

@@ -25,7 +25,7 @@ def test_a_profile_of_any_size_comes_back_whole(client: RowClient) -> None:
     assert found is not None
     assert found[0] == infer(large)
     client.write(PROFILES, [{**rows[0]}], "delete_ignore")
-    with pytest.raises(MissingRow, match=r"is not whole|no profile"):
+    with pytest.raises(MissingRow, match=r"is incomplete|no profile"):
         profiles.find(client, "digits", large.digest)
 
 

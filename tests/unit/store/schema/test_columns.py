@@ -51,9 +51,9 @@ def test_offsets_that_lead_elsewhere_are_refused() -> None:
         checked_batch(PLAIN, pa.table({"name": names, "number": [1, 2]}))
 
 
-def test_a_column_there_twice() -> None:
+def test_duplicate_column() -> None:
     twice = pa.table([["a"], [1], [2]], names=["name", "number", "number"])
-    with pytest.raises(InputError, match=r"contract_plain.number is there 2 times"):
+    with pytest.raises(InputError, match=r"contract_plain.number occurs 2 times"):
         checked_batch(PLAIN, twice)
 
 

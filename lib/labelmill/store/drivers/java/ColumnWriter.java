@@ -14,12 +14,11 @@ import org.apache.kudu.client.PartialRow;
 import org.apache.kudu.client.SessionConfiguration;
 
 /**
- * Columns that lie in a buffer become Kudu rows, one flush a call; `columns.py` fills the
- * buffer. Compiled where it runs, by the compiler that Spark ships (Janino: no generics, no
- * lambdas).
+ * Turns columns in a buffer into Kudu rows, one flush per call; `columns.py` fills the buffer.
+ * Compiled where it runs, by the compiler that Spark ships (Janino: no generics, no lambdas).
  *
- * <p>A flush is on its way while the next one is put together, never two at once: rows of one key
- * stay in order. Bytes are sent from the buffer itself, which is free again when the next `send`, or
+ * <p>One flush is in flight while the next one is prepared, never two: rows of one key stay in
+ * order. Bytes are sent from the buffer itself, which is free again when the next `send`, or
  * `close`, returns.
  */
 public final class ColumnWriter {
@@ -36,7 +35,7 @@ public final class ColumnWriter {
       KuduTable table, String operation, int flushRows, int samples, long timeoutMillis) {
     this.table = table;
     this.operation = operation;
-    // A new row has nulls where nothing is said.
+    // In a new row, cells that are not set are null.
     nullsAreSent = operation.equals("upsert");
     this.samples = samples;
     session = table.getAsyncClient().newSession();
@@ -49,11 +48,11 @@ public final class ColumnWriter {
    * Sends rows, after waiting for those sent before.
    *
    * @param buffer holds the columns, little-endian
-   * @param rows how many
-   * @param kinds one letter a column: s, b (text, bytes), 1, 4, 8 (integers by size), f, d, t
-   *     (float, double, truth)
-   * @param layout four numbers a column: its index in the table, and where in the buffer lie its
-   *     validity (a byte a row, 0 is null; -1: none is null), its cells (text and bytes: int32
+   * @param rows number of rows
+   * @param kinds one letter per column: s, b (text, bytes), 1, 4, 8 (integers by size), f, d, t
+   *     (float, double, boolean)
+   * @param layout four numbers per column: its index in the table, and the positions in the buffer of
+   *     its validity (one byte per row, 0 is null; -1: none is null), its cells (text and bytes: int32
    *     offsets, one more than rows), and the bytes of text and bytes
    */
   public void send(ByteBuffer buffer, int rows, String kinds, int[] layout) throws Exception {
@@ -93,7 +92,7 @@ public final class ColumnWriter {
     return refused;
   }
 
-  /** Key and status of the first refused rows, by turns. */
+  /** Key and status of the first refused rows, alternating. */
   public String[] shown() {
     return (String[]) shown.toArray(new String[shown.size()]);
   }
@@ -169,7 +168,7 @@ public final class ColumnWriter {
     try {
       responses = (List) sent.join();
     } catch (DeferredGroupException several) {
-      // Says only that some failed; the innermost says why.
+      // Says only that some failed; the innermost cause says why.
       Throwable failure = several;
       while (failure instanceof DeferredGroupException && failure.getCause() != null) {
         failure = failure.getCause();

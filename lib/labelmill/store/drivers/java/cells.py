@@ -1,9 +1,9 @@
 """Batches of a scanner as columns: views of the server's answer, no call into Java for any cell.
 
-Kudu can lay out its answers by columns, much as Arrow does: cells one after the other
-(little-endian; text and bytes as 32-bit offsets into their joined bytes), and one validity bit a
+Kudu can send its answers by columns, much as Arrow does: cells one after the other
+(little-endian; text and bytes as 32-bit offsets into their joined bytes), and one validity bit per
 row where a column may be null. Java's client unpacks that cell by cell only, and keeps the parts
-to itself, so they are taken out of its object by reflection: one copy a batch.
+private, so they are taken from its object by reflection: one copy per batch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Cells:
 
     Attributes:
         column: Its declaration.
-        bits: One bit a row, least significant first, 0 where null; ``None``: no nulls.
+        bits: One bit per row, least significant first, 0 where null; ``None``: no nulls.
         values: ``(rows,)`` of the column's type; of text and bytes ``(rows + 1,)`` int32 offsets.
         data: Joined bytes of text and bytes; empty for others.
     """
@@ -47,11 +47,11 @@ class Cells:
 
 
 def cells_of(batch: Any, columns: Sequence[Column]) -> list[Cells]:
-    """The columns of one batch.
+    """Returns the columns of one batch.
 
     Args:
         batch: ``ColumnarRowResultIterator`` of Java, not empty.
-        columns: What is read, in order.
+        columns: The columns that were read, in order.
     """
     rows = int(batch.getNumRows())
     fixed, varying, validity = (field.get(batch) for field in _fields())
@@ -61,7 +61,7 @@ def cells_of(batch: Any, columns: Sequence[Column]) -> list[Cells]:
 
     def part(piece: Any) -> memoryview:
         nonlocal answer, seen
-        # All parts lie in one Java array, the server's answer: it crosses once.
+        # All parts are in one Java array, the server's answer: it is copied once.
         raw = piece.getRawArray()
         if answer is None or not raw.equals(answer):
             answer, seen = raw, memoryview(raw).cast("B")

@@ -1,6 +1,6 @@
-"""Arrow columns written through Kudu's Java client: copied by the flush, taken apart by Java.
+"""Arrow columns written through Kudu's Java client: one copy per flush, split into cells by Java.
 
-jpype costs microseconds for each cell; here it costs one call for each flush.
+jpype costs microseconds per cell; here it costs one call per flush.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ KINDS: dict[Type, str] = {
     "double": "d",
     "bool": "t",
 }
-"""Letters that ``ColumnWriter.java`` and `java_cells` read."""
+"""Letters that ``ColumnWriter.java`` and `labelmill.store.drivers.java.cells` read."""
 
 _WIDTHS = {"1": 1, "4": 4, "8": 8, "f": 4, "d": 8, "t": 1}
 _SMALLEST = 1 << 20
 _Borrowed: TypeAlias = "tuple[Bytes, Any]"
 _SPARE: list[_Borrowed] = []
-"""Buffers (as numpy and as Java see them) that no write uses now: Java gives memory back late."""
+"""Idle buffers, as numpy and as Java see them: Java returns memory late."""
 
 
 def write(
@@ -56,7 +56,7 @@ def write(
         table: Its declaration.
         ready: ``pyarrow.Table`` as `labelmill.store.schema.columns.checked_batch` returns it.
         operation: See `RowClient.write`.
-        timeout_ms: For each flush.
+        timeout_ms: Timeout of each flush.
 
     Raises:
         RowsRefused: Kudu refused rows; rows of other flushes may be written.
@@ -95,9 +95,9 @@ class _Column:
         number: In the table.
         kind: See `KINDS`.
         valid: One byte a row, 0 where null; ``None``: no nulls.
-        cells: Their bytes: those of row i lie at ``width * i``, or between offsets.
+        cells: Their bytes: those of row i begin at ``width * i``, or are between offsets.
         offsets: Of text and bytes into ``cells``, one more than rows.
-        sizes: Bytes of each row's cell, or of every one's.
+        sizes: Bytes of each row's cell; one number where all are equal.
     """
 
     number: int
@@ -108,7 +108,7 @@ class _Column:
     sizes: NDArray[np.int64] | int
 
     def parts(self, start: int, end: int) -> tuple[Bytes | None, Bytes, Bytes | None]:
-        """Validity, cells (or their offsets, from 0) and bytes of some rows."""
+        """Returns validity, cells (or their offsets, from 0) and bytes of some rows."""
         valid = None if self.valid is None else self.valid[start:end]
         if self.offsets is None:
             width = _WIDTHS[self.kind]
@@ -148,7 +148,7 @@ def _bits(buffer: Any, at: int, rows: int) -> Bytes:
 
 
 def _send(writer: Any, kinds: str, columns: list[_Column], start: int, end: int) -> _Borrowed:
-    """Sends some rows; the buffer is in use until the writer has sent the next ones or is closed."""
+    """Sends some rows; the buffer is in use until the next ones are sent or the writer is closed."""
     layout: list[int] = []
     pieces: list[tuple[int, Bytes]] = []
     size = 0
@@ -167,7 +167,7 @@ def _send(writer: Any, kinds: str, columns: list[_Column], start: int, end: int)
 
 
 def _borrow(size: int) -> _Borrowed:
-    # Threads may meet here: each pop and append is one step.
+    # Threads may be here at once: each pop and append is atomic.
     try:
         memory, buffer = _SPARE.pop()
         if len(memory) >= size:

@@ -1,4 +1,4 @@
-"""Java of our own, compiled inside the machine that runs it: no JDK, by the compiler in Spark."""
+"""Java of our own, compiled in the JVM that runs it, by the compiler among Spark's jars: no JDK."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _COMPILER = ("janino-*.jar", "commons-compiler-*.jar")
 
 @cache
 def compiled(name: str) -> Any:
-    """The class of ``NAME.java`` beside this file, for `jpype`.
+    """Compiles ``NAME.java`` beside this file; once per process.
 
     Returns:
-        ``None`` where Spark's jars, or classes of Kudu's client that it names, are not there: the
-        caller has another way, which is slower.
+        The class, for `jpype`; ``None`` where Spark's jars, or classes of Kudu's client that it
+        names, are missing: the caller has another, slower way.
     """
     jars = [jar for pattern in _COMPILER for jar in spark_jars(pattern)]
     if len(jars) < len(_COMPILER):
@@ -29,7 +29,7 @@ def compiled(name: str) -> Any:
     kudu = java("org.apache.kudu.client.KuduClient").class_.getClassLoader()
     url = java("java.net.URL")
     urls = [java("java.io.File")(str(jar)).toURI().toURL() for jar in jars]
-    # Apart from the class path: nobody else meets this compiler.
+    # Not on the class path: no other code sees this compiler.
     loader = java("java.net.URLClassLoader")(jpype.JArray(url)(urls), kudu)
     try:
         compiler = jpype.JClass("org.codehaus.janino.SimpleCompiler", loader=loader)()

@@ -7,12 +7,12 @@ from typing import Any
 import jpype
 
 from labelmill.store.drivers.java.jvm import java
-from labelmill.store.drivers.schema_check import KUDU_TYPES, TYPE_WORDS, Described
+from labelmill.store.drivers.schema_check import KUDU_TYPES, OUR_TYPES, Described
 from labelmill.store.schema.types import Table
 
 
 def create(client: Any, table: Table, name: str, buckets: int, replicas: int) -> None:
-    """Creates the table with its declared encodings; one that appears meanwhile is fine."""
+    """Creates the table with its declared encodings; fine if another process creates it first."""
     options = java("org.apache.kudu.client.CreateTableOptions")()
     options.setRangePartitionColumns(_list(table.range_on))
     if table.hash_on:
@@ -27,11 +27,11 @@ def create(client: Any, table: Table, name: str, buckets: int, replicas: int) ->
 
 
 def describe(handle: Any) -> list[Described]:
-    """The columns that Kudu has."""
+    """Returns the columns that Kudu has."""
     return [
         (
             str(column.getName()),
-            TYPE_WORDS.get(str(column.getType().name()), str(column.getType().name())),
+            OUR_TYPES.get(str(column.getType().name()), str(column.getType().name())),
             bool(column.isKey()),
             bool(column.isNullable()),
         )

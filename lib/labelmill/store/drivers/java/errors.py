@@ -1,4 +1,4 @@
-"""Kudu's Java exceptions as errors of ours."""
+"""Translates exceptions of Kudu's Java client into our errors."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from labelmill.store.errors import (
 
 @contextmanager
 def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[None]:
-    """Turns an exception of Kudu's client into one of ours.
+    """Translates an exception of Kudu's client into one of ours.
 
     Args:
-        doing: What was tried, for the message.
-        masters: Masters that were asked.
-        timeout_seconds: How long they were given.
+        doing: What was attempted, for the message.
+        masters: Kudu's masters.
+        timeout_seconds: Their timeout.
 
     Raises:
-        StoreUnreachable: Nobody answered in time.
-        ScannerExpired: A scan was left alone for too long.
-        InputError: A snapshot that Kudu has forgotten.
+        StoreUnreachable: Kudu did not answer in time.
+        ScannerExpired: A scan was idle for too long.
+        InputError: A snapshot older than Kudu's history.
         StoreError: Anything else that Kudu refused.
     """
     try:

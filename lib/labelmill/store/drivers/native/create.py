@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labelmill.store.drivers.schema_check import KUDU_TYPES, TYPE_WORDS, Described
+from labelmill.store.drivers.schema_check import KUDU_TYPES, OUR_TYPES, Described
 from labelmill.store.schema.types import Table
 
 _ENCODINGS = {
@@ -18,7 +18,7 @@ _COMPRESSIONS = {"LZ4": "lz4", "NO_COMPRESSION": "none"}
 
 
 def create(client: Any, table: Table, name: str, buckets: int, replicas: int) -> None:
-    """Creates the table with its declared encodings; one that appears meanwhile is fine."""
+    """Creates the table with its declared encodings; fine if another process creates it first."""
     import kudu
     from kudu.client import Partitioning
 
@@ -43,14 +43,14 @@ def create(client: Any, table: Table, name: str, buckets: int, replicas: int) ->
 
 
 def describe(handle: Any) -> list[Described]:
-    """The columns that Kudu has."""
+    """Returns the columns that Kudu has."""
     schema = handle.schema
     keys = set(schema.primary_keys())
     columns = [schema.at(i) for i in range(len(schema))]
     return [
         (
             column.name,
-            TYPE_WORDS.get(column.type.name.upper(), column.type.name),
+            OUR_TYPES.get(column.type.name.upper(), column.type.name),
             column.name in keys,
             bool(column.nullable),
         )

@@ -1,4 +1,4 @@
-"""kudu-python's exceptions as errors of ours."""
+"""Translates exceptions of kudu-python into our errors."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from labelmill.store.errors import (
 )
 
 _SILENT = ("Timed out", "Network error", "Service unavailable")
-"""Beginnings of Kudu's statuses that mean nobody answered."""
+"""Beginnings of Kudu's statuses that mean no answer."""
 
 
 @contextmanager
 def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[None]:
-    """Turns an exception of kudu-python into one of ours.
+    """Translates an exception of kudu-python into one of ours.
 
     Raises:
-        StoreUnreachable: Nobody answered in time.
-        ScannerExpired: A scan was left alone for too long.
-        InputError: A snapshot that Kudu has forgotten.
+        StoreUnreachable: Kudu did not answer in time.
+        ScannerExpired: A scan was idle for too long.
+        InputError: A snapshot older than Kudu's history.
         StoreError: Anything else that Kudu refused.
     """
     import kudu

@@ -35,10 +35,10 @@ def tokens(handle: Any, request: Request, timeout_ms: int) -> list[bytes]:
 
 
 def batches(client: Any, token: bytes, request: Request) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows of one tablet, a batch at a time.
+    """Yields the rows of one tablet in batches.
 
     Raises:
-        InputError: The token is none, or reads other columns.
+        InputError: The bytes are not a token, or it reads other columns.
     """
     import kudu
 
@@ -46,7 +46,7 @@ def batches(client: Any, token: bytes, request: Request) -> Iterator[list[tuple[
         scanner = client.deserialize_token_into_scanner(token)
     except kudu.KuduInvalidArgument as error:
         raise InputError(
-            f"{len(token)} bytes that are no scan token ({error}); expected what Scan.tokens() gave"
+            f"{len(token)} bytes that are not a scan token ({error}); expected a result of Scan.tokens()"
         ) from None
     request.check_token(scanner.get_projection_schema().names)
     try:
@@ -60,7 +60,7 @@ def batches(client: Any, token: bytes, request: Request) -> Iterator[list[tuple[
 
 
 def dicts(request: Request, batch: list[tuple[Any, ...]]) -> Iterator[dict[str, object]]:
-    """Rows as they are given to callers."""
+    """Yields rows as callers receive them."""
     names = [column.name for column in request.columns]
     moments = [i for i, column in enumerate(request.columns) if column.type == "timestamp"]
     for values in batch:
@@ -71,7 +71,7 @@ def dicts(request: Request, batch: list[tuple[Any, ...]]) -> Iterator[dict[str, 
 
 
 def arrow(request: Request, batch: list[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
-    """Rows as one Arrow batch; kudu-python gives cells only."""
+    """Yields the rows as one Arrow batch; kudu-python returns cells only."""
     import pyarrow as pa
 
     if not request.columns:

@@ -10,7 +10,7 @@ from labelmill.store.schema.rows import moment_of
 
 
 class _Span(timedelta):
-    """A duration whose seconds are a fraction, not a float."""
+    """A duration whose seconds are an exact fraction, not a float."""
 
     def total_seconds(self) -> Any:
         return Fraction(
@@ -19,7 +19,7 @@ class _Span(timedelta):
 
 
 class _Moment(datetime):
-    """A datetime whose distance is exact."""
+    """A datetime whose differences are exact."""
 
     def __sub__(self, other: Any) -> Any:
         span = super().__sub__(other)
@@ -27,10 +27,10 @@ class _Moment(datetime):
 
 
 def exact(micros: Any) -> datetime:
-    """Aware UTC datetime of microseconds since 1970, for ``kudu.util.to_unixtime_micros``.
+    """Returns an aware UTC datetime of microseconds since 1970, for ``kudu.util.to_unixtime_micros``.
 
-    That function computes ``int((moment - epoch).total_seconds() * 1000000)`` in floats, which
-    loses a microsecond of some moments.
+    That function computes ``int((moment - epoch).total_seconds() * 1000000)`` in floats, which is
+    a microsecond off for some moments.
     """
     m = moment_of(int(micros))
     return _Moment(

@@ -12,7 +12,7 @@ from labelmill.store.errors import SAMPLES, refused
 from labelmill.store.schema.types import Table
 
 BUFFER_BYTES = 64 << 20
-"""Session buffer: a flush (at most 4 MiB of cells) always fits, with what encoding adds."""
+"""Session buffer: a flush (at most 4 MiB of cells) always fits, with the overhead of encoding."""
 
 
 def write(
@@ -34,7 +34,7 @@ def write(
         "upsert": handle.new_upsert,
         "insert": handle.new_insert,
         "insert_ignore": handle.new_insert_ignore,
-        # kudu-python has no delete-ignore; what was not there is left out of the errors below.
+        # kudu-python has no delete-ignore; "not found" is left out of the errors below.
         "delete_ignore": handle.new_delete,
     }[operation]
     moments = [c.name for c in table.columns if c.type == "timestamp"]
