@@ -121,6 +121,13 @@ def at(settings: Settings, client: RowClient) -> int:
     return resolve_snapshot(wait=True)
 
 
+@pytest.fixture(scope="module")
+def empty(shared_settings: Settings) -> tuple[Settings, int]:
+    """Tables without rows, and a moment at which they are there."""
+    ensure_all(shared_settings)
+    return shared_settings, resolve_snapshot(wait=True)
+
+
 def _selected(spark: SparkSession, settings: Settings, sql: str, at: int) -> DataFrame:
     answer = catalogue.query(spark, settings, sql, at, repeatable=True)
     return select_columns(answer, read_schema(answer, settings))
@@ -146,13 +153,10 @@ def test_the_answer_equals_the_one_of_spark(
 
 @pytest.mark.parametrize("sql", OTHERS)
 def test_other_queries_are_left_to_spark(
-    spark: SparkSession, settings: Settings, client: RowClient, sql: str
+    spark: SparkSession, empty: tuple[Settings, int], sql: str
 ) -> None:
-    ensure_all(settings, client)
-    assert (
-        match_query(read_selection(_selected(spark, settings, sql, resolve_snapshot(wait=True))))
-        is None
-    )
+    settings, at = empty
+    assert match_query(read_selection(_selected(spark, settings, sql, at))) is None
 
 
 def test_a_result_larger_than_the_driver_accepts_is_left_to_spark(
