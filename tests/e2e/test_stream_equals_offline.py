@@ -17,9 +17,6 @@ from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from tests.helpers.streams import StreamFixture
 
-QUICK = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
-"""Halves the time of jobs that live for seconds."""
-
 COMPARED = ("class", "probability", "probabilities", "entropy", "decision")
 
 
@@ -52,19 +49,18 @@ def test_the_stream_equals_offline_prediction_exactly(
     publish_folder(stream.settings, images_folder / "a", stream.topic, "c")
     executors = ["--master", "local-cluster[2,1,1024]"]
     query = "select * from images where uri like 'b/%'"
-    submit(*executors, "jobs/publish_images.py", "--topic", stream.topic, "--sql", query, env=QUICK)
+    submit(*executors, "jobs/publish_images.py", "--topic", stream.topic, "--sql", query)
     submit(
         *executors, "jobs/label_stream.py", "--topic", stream.topic, "--model", "small",
         "--checkpoint", (stream.folder / "q").as_uri(), "--max-per-batch", 20,
-        "--until-drained", "--at-least", 33, env=QUICK,
+        "--until-drained", "--at-least", 33,
     )  # fmt: skip
     streamed = {row["image_id"]: row for row in stream.labels()}
     assert len(streamed) == 33
     assert all(row["query"] for row in streamed.values())
 
     submit(
-        *executors, "jobs/predict_images.py", "small", "--collection", "c", "--version", 1,
-        env=QUICK,
+        *executors, "jobs/predict_images.py", "small", "--collection", "c", "--version", 1
     )  # fmt: skip
     offline = {row["image_id"]: row for row in stream.labels()}
     assert len(offline) == 33

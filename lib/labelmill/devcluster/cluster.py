@@ -12,7 +12,7 @@ from labelmill.devcluster import addresses as recorded
 from labelmill.devcluster import kafka, kudu, ports, resolve, server
 from labelmill.devcluster.addresses import Addresses
 from labelmill.devcluster.java import SERVER_MINIMUM, find_java
-from labelmill.devcluster.ready import Progress, locked, silent, wait_ready
+from labelmill.devcluster.ready import Check, Progress, locked, silent, wait_ready
 from labelmill.devcluster.server import Server, ServerStatus
 from labelmill.errors import ClusterError, InputError
 from labelmill.settings import CLUSTER_FILE
@@ -81,8 +81,12 @@ class DevCluster:
             recorded.save(self.home, chosen)
             with held(all_but_first=True):
                 try:
-                    self._start(missing, jars, chosen, progress)
-                    wait_ready(servers, programs, chosen, progress)
+                    started = self._start(missing, jars, chosen, progress)
+                    checks: dict[str, Check] = {
+                        "Kudu": lambda: kudu.is_healthy(programs, chosen),
+                        "Kafka": lambda: kafka.is_ready(chosen.kafka_brokers),
+                    }
+                    wait_ready(servers, started, checks, progress)
                     self._announce(servers, chosen)
                 except BaseException:
                     # Also on Ctrl-C. By folder, not by handle: the interrupt may have come between
@@ -167,7 +171,8 @@ class DevCluster:
 
     def _start(
         self, missing: list[Server], jars: Path, chosen: Addresses, progress: Progress
-    ) -> None:
+    ) -> dict[str, subprocess.Popen[bytes]]:
+        started = {}
         for one in missing:
             progress(f"starting {one.name} at {one.address}:{one.ports[0]}")
             if one.name == "kafka":
@@ -179,7 +184,8 @@ class DevCluster:
                     shutil.rmtree(one.folder / part, ignore_errors=True)
             if one.name == "kafka":
                 kafka.prepare(jars / "kafka", one, chosen)
-            server.start(one)
+            started[one.name] = server.start(one)
+        return started
 
     def _announce(self, servers: list[Server], chosen: Addresses) -> None:
         for one in servers:

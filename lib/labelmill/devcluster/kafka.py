@@ -14,6 +14,9 @@ from labelmill.signals import held
 
 HEAP_MIB = 512
 
+FORMAT_SECONDS = 120.0
+"""How long a new data folder may take to format; it needs about 1 s on two idle cores."""
+
 MAIN = "kafka.Kafka"
 FORMATTER = "kafka.tools.StorageTool"
 
@@ -106,7 +109,12 @@ def prepare(jars: Path, node: Server, addresses: Addresses) -> None:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
-        answer, _ = process.communicate(timeout=120)
+        answer, _ = process.communicate(timeout=FORMAT_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        raise ClusterError(
+            f"Kafka did not format {node.folder / 'data'} within {FORMAT_SECONDS:.0f} s; the machine may be "
+            f"overloaded. It printed: {(late.output or b'').decode(errors='replace')[-2000:] or 'nothing'}"
+        ) from late
     finally:
         if process is not None:
             process.kill()

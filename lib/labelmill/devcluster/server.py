@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -115,9 +116,9 @@ def start(server: Server) -> subprocess.Popen[bytes]:
     """
     try:
         server.folder.mkdir(parents=True, exist_ok=True)
-        # Interrupted between its fork and its exec, a child is not yet to be found by its command line.
+        # Interrupted before its exec is over, a child is not yet to be found by its command line.
         with server.output.open("wb") as output, held():
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [str(server.program), *server.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -126,8 +127,23 @@ def start(server: Server) -> subprocess.Popen[bytes]:
                 cwd=server.folder,
                 start_new_session=True,
             )
+            _wait_until_visible(process)
+            return process
     except OSError as error:
         raise ClusterError(f"{server.name} could not be started: {error}") from error
+
+
+def _wait_until_visible(process: subprocess.Popen[bytes]) -> None:
+    """Waits until the system shows the child's command line, or the child has ended.
+
+    ``Popen`` returns while the child is still inside its ``exec``. Until the new program is mapped, half
+    a second on a busy machine, its command line reads as empty and `find` would not see it.
+    """
+    while process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(process.pid).cmdline():
+                return
+        time.sleep(0.001)
 
 
 def stop(servers: Sequence[Server], seconds: float = STOP_SECONDS) -> list[str]:
@@ -174,6 +190,12 @@ def last_lines(server: Server, count: int = 12) -> str:
     newest = max(written, key=lambda log: log.stat().st_mtime)
     lines = newest.read_text(errors="replace").splitlines()[-count:]
     return "\n".join([*(f"    {line[:300]}" for line in lines), f"  from {newest}"])
+
+
+def ending(process: subprocess.Popen[bytes]) -> str:
+    """How an ended child ended: ``exit code 1``, or ``SIGKILL``."""
+    code = process.returncode
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def owner_of(port: int) -> str:
