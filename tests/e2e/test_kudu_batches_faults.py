@@ -1,4 +1,4 @@
-"""Batches straight from Kudu while scanners are forgotten and tablet servers die."""
+"""Batches straight from Kudu while scanners expire and tablet servers die."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ COUNT, EACH = 600, 40 * 40
 
 
 @pytest.fixture
-def place(
+def own_store(
     own_kudu: tuple[DevCluster, Settings],
 ) -> Iterator[tuple[DevCluster, Settings, RowClient]]:
-    """Servers of the test's own; operations on them may take five seconds."""
+    """Servers for this test alone; operations may take five seconds."""
     dev, settings = own_kudu
     impatient = settings.model_copy(update={"timeout_seconds": 5.0, "row_driver": "java"})
     client = open_client(impatient)
@@ -39,9 +39,9 @@ def place(
 
 
 def test_a_tablet_server_that_dies_and_comes_back_is_waited_for(
-    spark: SparkSession, place: tuple[DevCluster, Settings, RowClient]
+    spark: SparkSession, own_store: tuple[DevCluster, Settings, RowClient]
 ) -> None:
-    dev, settings, client = place
+    dev, settings, client = own_store
     truth = put(client, noise_images(COUNT, (40, 40, 1)))
     plan = make_plan(query(), settings, spark, unit_bytes=50 * EACH)
     live = KuduBatches.of(plan, settings)
@@ -63,12 +63,12 @@ def test_a_tablet_server_that_dies_and_comes_back_is_waited_for(
     assert dict(rows_of(found, live.classes)) == truth
 
 
-def test_a_scanner_that_is_forgotten_is_begun_again(
+def test_a_scanner_that_expired_is_started_again(
     spark: SparkSession,
-    place: tuple[DevCluster, Settings, RowClient],
+    own_store: tuple[DevCluster, Settings, RowClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    dev, settings, client = place
+    dev, settings, client = own_store
     monkeypatch.setattr(java_scan, "BATCH_BYTES", 64 << 10)
     truth = put(client, noise_images(COUNT, (40, 40, 1)))
     found = addresses.load(dev.home)
@@ -79,22 +79,22 @@ def test_a_scanner_that_is_forgotten_is_begun_again(
         assert answer.returncode == 0, answer.stderr
     metrics = f"http://{ports.host(1)}:{found.tserver_web}/metrics?metrics=active_scanners"
 
-    def forgotten() -> bool:
+    def expired() -> bool:
         metrics_page = urllib.request.urlopen(metrics).read().decode()
         assert "active_scanners" in metrics_page
         return all('"value": 0' in part for part in metrics_page.split("active_scanners")[1:])
 
     batches = client.scan(IMAGES).batches()
     next(batches)
-    assert not forgotten()
-    until(forgotten)
+    assert not expired()
+    until(expired)
     with pytest.raises(ScannerExpired, match=r"nothing was read for so long.*scan again"):
         list(batches)
 
     stalled: list[bool] = []
 
     def stall() -> None:
-        until(forgotten)
+        until(expired)
         stalled.append(True)
 
     plan = KuduBatches.plan(query(), settings, spark)

@@ -1,4 +1,4 @@
-"""Rows of a catalogue written directly: what a test of slices needs, without decoding files."""
+"""Rows of a catalogue, written directly: what tests of slices need, without decoding files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def put_images(
     splits: Mapping[str, str] | None = None,
     chunked: bool = False,
 ) -> None:
-    """Images by id; `chunked` ones have their pixels in chunks."""
+    """Writes images by id; with `chunked`, their pixels in chunks."""
     rows: list[dict[str, object]] = []
     for image_id, array in arrays.items():
         data, (height, width, channels) = array.tobytes(), array.shape
@@ -55,7 +55,7 @@ def annotate(
     source: str = "folder/x",
     minutes: int = 0,
 ) -> None:
-    """One annotation an image."""
+    """Writes one annotation per image."""
     at = NOW + timedelta(minutes=minutes)
     client.ensure(ANNOTATIONS)
     client.write(ANNOTATIONS, [
@@ -65,7 +65,7 @@ def annotate(
 
 
 def put_records(client: RowClient, collection: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Records: id, split, class, features as JSON."""
+    """Writes records: id, split, class, features as JSON."""
     client.ensure(RECORDS)
     client.write(RECORDS, [
         {"collection": collection, "record_id": i, "split": split, "class": c, "features": json,

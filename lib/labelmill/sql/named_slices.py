@@ -116,10 +116,14 @@ def folder(settings: Settings) -> Path:
             raise InputError(f"setting slices: {settings.slices!r} is not a folder")
         return named
     here = Path(__file__).resolve()
-    places = (Path("conf/slices"), here.parents[1] / "slices", here.parents[3] / "conf" / "slices")
-    for place in places:
-        if place.is_dir():
-            return place
+    candidates = (
+        Path("conf/slices"),
+        here.parents[1] / "slices",
+        here.parents[3] / "conf" / "slices",
+    )
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
     raise InputError(
         "no folder of named slices: create conf/slices, or set `slices` (LABELMILL_SLICES)"
     )

@@ -44,7 +44,7 @@ def send(settings: Settings, topic: str, values: Iterable[bytes]) -> None:
 def message(
     number: int, shape: tuple[int, int, int] = (3, 2, 1), label: str | None = None
 ) -> bytes:
-    """Pixels that tell the number, half of them as PNG files."""
+    """Pixels that encode the number; two of three messages are PNG files."""
     pixels = np.full(shape, number % 256, np.uint8)
     known = {"class": label or CLASSES[number % 2]}
     if number % 3:
@@ -65,7 +65,7 @@ def numbers(batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[int]:
     return found
 
 
-def test_what_is_there_comes_once(settings: Settings, topic: str) -> None:
+def test_existing_messages_come_once(settings: Settings, topic: str) -> None:
     send(settings, topic, (message(n) for n in range(100)))
     stream = StreamBatches(topic, settings, CLASSES)
     send(settings, topic, [message(200)])
@@ -82,7 +82,7 @@ def test_what_is_there_comes_once(settings: Settings, topic: str) -> None:
         list(stream.numpy(101, drop_remainder=True))
 
 
-def test_bad_messages_are_counted_and_told(settings: Settings, topic: str) -> None:
+def test_bad_messages_are_counted_with_samples(settings: Settings, topic: str) -> None:
     bad = [
         b"no envelope",
         encode(Envelope({"class": "yes"}, encode_png(np.zeros((9, 9, 1), np.uint8))[:40])),
@@ -123,7 +123,7 @@ def test_a_state_continues_by_offsets(settings: Settings, topic: str, prefetch: 
     walk = iter(batches)
     before = [next(walk) for _ in range(3)]
     if prefetch:
-        # All was read ahead; what was taken counts.
+        # Everything was read ahead, but only taken batches count.
         until(lambda: stream.bad == {"not_an_envelope": 1})
     state = json.loads(json.dumps(batches.state()))
     rest = StreamBatches(topic, settings, CLASSES).numpy(8, prefetch=prefetch)
@@ -138,7 +138,7 @@ def test_a_state_continues_by_offsets(settings: Settings, topic: str, prefetch: 
         rest.restore({"epoch": 1})
 
 
-def test_without_end_it_goes_on_with_what_arrives(settings: Settings, topic: str) -> None:
+def test_an_endless_stream_continues_with_what_arrives(settings: Settings, topic: str) -> None:
     send(settings, topic, (message(n) for n in range(10)))
     batches = StreamBatches(topic, settings, CLASSES, endless=True).numpy(5, prefetch=0)
     walk = iter(batches)
@@ -181,7 +181,7 @@ def test_augmentation_follows_from_the_message(settings: Settings, topic: str) -
     assert not noisy(5, 1) & noisy(5, 2)
 
 
-def test_who_stops_leaves_no_reader_behind(settings: Settings, topic: str) -> None:
+def test_a_consumer_that_stops_leaves_no_reader_behind(settings: Settings, topic: str) -> None:
     send(settings, topic, [message(n) for n in range(5)])
     before = set(threading.enumerate())
     walk = iter(StreamBatches(topic, settings, CLASSES, endless=True).numpy(4))

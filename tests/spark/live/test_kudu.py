@@ -83,9 +83,9 @@ def test_processes_share_a_plan(
     live: KuduBatches, settings: Settings, truth: dict[str, str], tmp_path: Path
 ) -> None:
     fresh = multiprocessing.get_context("spawn")
-    data, told_settings = live.planned.to_bytes(), settings.model_dump_json()
+    data, settings_json = live.planned.to_bytes(), settings.model_dump_json()
     workers = [
-        fresh.Process(target=_part, args=(data, told_settings, number, str(tmp_path)))
+        fresh.Process(target=_part, args=(data, settings_json, number, str(tmp_path)))
         for number in range(3)
     ]
     for worker in workers:
@@ -115,7 +115,7 @@ def test_a_plan_for_many_processes_has_units_for_all(
         KuduBatches.plan(query(), settings, spark, parts=0)
 
 
-def test_a_pass_that_is_broken_off_leaves_no_thread_and_the_next_begins_anew(
+def test_a_pass_that_is_abandoned_leaves_no_thread_and_the_next_starts_over(
     live: KuduBatches,
 ) -> None:
     def readers() -> list[str]:
@@ -125,7 +125,7 @@ def test_a_pass_that_is_broken_off_leaves_no_thread_and_the_next_begins_anew(
     rows = rows_of(list(whole), live.classes)
     batches = live.numpy(32, seed=5, window_bytes=SMALL, repeat=3)
     first = next(iter(batches))
-    # A look at the first batch is no pass.
+    # Taking only the first batch is not a pass.
     assert rows_of(list(batches), live.classes) == rows
     assert rows_of([first], live.classes) == rows[:32]
     until(lambda: not readers())
@@ -188,21 +188,21 @@ def test_images_of_all_sizes(spark: SparkSession, settings: Settings, client: Ro
     ]
 
 
-@pytest.mark.parametrize("at_once", [1, 160_000, 8 << 20])
+@pytest.mark.parametrize("group_bytes", [1, 160_000, 8 << 20])
 def test_images_in_chunks_of_one_shape(
     spark: SparkSession,
     settings: Settings,
     client: RowClient,
     monkeypatch: pytest.MonkeyPatch,
-    at_once: int,
+    group_bytes: int,
 ) -> None:
-    monkeypatch.setattr(chunks, "CHUNKS_BYTES", at_once)
+    monkeypatch.setattr(chunks, "CHUNKS_BYTES", group_bytes)
     truth = put(client, noise_images(6, (300, 250, 1)))
     live = KuduBatches(query(), settings, spark)
     assert dict(rows_of(list(live.numpy(4)), live.classes)) == truth
 
 
-def test_few_of_many_are_asked_for_by_id(
+def test_a_small_share_of_a_collection_is_read_by_id(
     spark: SparkSession, settings: Settings, truth: dict[str, str]
 ) -> None:
     few = sorted(truth)[::20]
@@ -212,7 +212,7 @@ def test_few_of_many_are_asked_for_by_id(
     assert dict(rows_of(list(live.numpy(3)), live.classes)) == {i: truth[i] for i in few}
 
 
-def test_some_of_many_are_taken_out_of_what_is_read(
+def test_a_large_share_is_read_by_token_and_filtered(
     spark: SparkSession, settings: Settings, client: RowClient, truth: dict[str, str]
 ) -> None:
     other = put(client, noise_images(30, seed=4), "d")
@@ -291,7 +291,7 @@ def test_several_classes_and_none(
         ),
     ],
 )
-def test_queries_that_are_of_no_use(
+def test_queries_that_cannot_be_used(
     spark: SparkSession,
     settings: Settings,
     truth: dict[str, str],
@@ -324,7 +324,7 @@ def test_masks_of_another_size_than_their_images(
         KuduBatches.plan(sql, settings, spark)
 
 
-def test_more_rows_than_the_driver_takes(
+def test_more_rows_than_the_driver_accepts(
     spark: SparkSession, settings: Settings, truth: dict[str, str]
 ) -> None:
     limits = spark.sparkContext._jsc.sc().conf()
@@ -336,7 +336,7 @@ def test_more_rows_than_the_driver_takes(
         limits.remove("spark.driver.maxResultSize")
 
 
-def test_images_that_are_not_there(
+def test_images_that_do_not_exist(
     spark: SparkSession, settings: Settings, client: RowClient, truth: dict[str, str]
 ) -> None:
     (row,) = client.scan(ANNOTATIONS, where={"image_id": sorted(truth)[0]})

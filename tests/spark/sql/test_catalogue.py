@@ -1,4 +1,4 @@
-"""Queries over the real catalogue: parameters, samples, near names, and how far back Kudu reads."""
+"""Queries over the real catalogue: parameters, samples, closest matches, and how far back Kudu reads."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_parameters_are_values_and_never_sql(ask: Ask) -> None:
         ask(count, parameters={"clas": "a"})
 
 
-def test_a_sample_is_the_same_at_a_snapshot_while_rows_come(
+def test_a_sample_is_the_same_at_a_snapshot_while_rows_arrive(
     ask: Ask, spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
     at = resolve_snapshot(wait=True)
@@ -59,7 +59,7 @@ def test_a_sample_is_the_same_at_a_snapshot_while_rows_come(
     cut = sql.replace("select", "select /*+ repartition(5) */")
     assert sorted(ask(cut, snapshot_ms=at, repeatable=True)) == once
     assert set(once) < set(ask(sql, repeatable=True)), (
-        "a row is drawn or not, whoever else is there"
+        "a row is drawn or not, whatever other rows exist"
     )
     joined = (
         "select t.image_id from truth tablesample (50 percent) t join labels l using (image_id)"
@@ -67,15 +67,15 @@ def test_a_sample_is_the_same_at_a_snapshot_while_rows_come(
     assert ask(joined, repeatable=True) == []
 
 
-def test_unknown_names_suggest_the_near_one(ask: Ask) -> None:
-    for sql, said in [
+def test_unknown_names_suggest_the_closest_match(ask: Ask) -> None:
+    for sql, expected in [
         ("select imageid from images", "unknown column 'imageid'.*Did you mean 'image_id'"),
         ("select i.wdth from images i", "unknown column 'i.wdth'.*Did you mean 'i.width'"),
         ("select * from images order by ingestedat", "Did you mean 'ingested_at'"),
         ("select * from images join truth using (imageid)", "Did you mean 'image_id'"),
         ("select * from image", "unknown view 'image'.*Did you mean 'images'"),
     ]:
-        with pytest.raises(UnknownName, match=said):
+        with pytest.raises(UnknownName, match=expected):
             ask(sql)
     with pytest.raises(InputError, match="does not fit the catalogue"):
         ask("select sum(array(1)) from images")

@@ -8,7 +8,7 @@ from labelmill.sql.analysis_errors import unknown_column
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "said"),
+    ("name", "known", "expected"),
     [
         ("`imageid`", "`image_id`, `images`.`uri`", "'imageid'; expected one of: image_id, uri"),
         ("`imageid`", "`i`.`image_id`, `t`.`image_id`", "expected one of: image_id. Did you mean"),
@@ -17,5 +17,5 @@ from labelmill.sql.analysis_errors import unknown_column
         ("`imageid`", "", "expected one of: (none)"),
     ],
 )
-def test_the_near_column_is_suggested(name: str, known: str, said: str) -> None:
-    assert said in str(unknown_column(name, known))
+def test_the_closest_column_is_suggested(name: str, known: str, expected: str) -> None:
+    assert expected in str(unknown_column(name, known))

@@ -27,13 +27,13 @@ from truth where collection = :collection
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    place = tmp_path / "mine"
-    place.mkdir()
-    (place / "corrections.sql").write_text(FILE)
-    (place / "plain.sql").write_text("-- description: x\nselect 1 as a")
-    (place / "Not a name.sql").write_text("-- description: x\nselect 1 as a")
-    (place / "notes.txt").write_text("no slice")
-    return Settings(slices=str(place))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "corrections.sql").write_text(FILE)
+    (mine / "plain.sql").write_text("-- description: x\nselect 1 as a")
+    (mine / "Not a name.sql").write_text("-- description: x\nselect 1 as a")
+    (mine / "notes.txt").write_text("no slice")
+    return Settings(slices=str(mine))
 
 
 def test_the_header_is_read_and_the_query_stays_as_it_is(settings: Settings) -> None:
@@ -74,7 +74,7 @@ def test_defaults_fill_what_is_not_given(settings: Settings) -> None:
         found.values({"collection": "c", "sinse": "x"})
 
 
-def test_an_unknown_name_suggests_the_near_one(settings: Settings) -> None:
+def test_an_unknown_name_suggests_the_closest_match(settings: Settings) -> None:
     with pytest.raises(UnknownName, match=r"'correction'.*Did you mean 'corrections'\?"):
         load("correction", settings)
     with pytest.raises(UnknownName):
@@ -96,19 +96,19 @@ def test_an_unknown_name_suggests_the_near_one(settings: Settings) -> None:
         ),
     ],
 )
-def test_what_is_no_named_slice_is_told(text: str, message: str) -> None:
+def test_what_is_not_a_named_slice_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse(text, "mine")
 
 
-def test_files_that_hold_no_text_are_told(tmp_path: Path) -> None:
-    place = tmp_path / "x.sql"
-    place.write_bytes(b"-- description: \xff\nselect 1")
+def test_files_without_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.sql"
+    path.write_bytes(b"-- description: \xff\nselect 1")
     with pytest.raises(InputError, match="not UTF-8"):
-        load(str(place), Settings())
-    place.write_bytes(b"-- description: x\nselect '" + b"x" * (256 << 10))
+        load(str(path), Settings())
+    path.write_bytes(b"-- description: x\nselect '" + b"x" * (256 << 10))
     with pytest.raises(InputError, match="larger than 256 KiB"):
-        load(str(place), Settings())
+        load(str(path), Settings())
 
 
 def test_the_folder_is_the_setting_else_the_working_folders_else_ours(

@@ -1,4 +1,4 @@
-"""Values of parameters are read as SQL reads them, and never as a part of the query."""
+"""Texts of parameters become values as SQL would read them, never part of the query."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_text_is_the_value_it_reads_as(text: str, expected: object) -> None:
         "'\udc80'",
     ],
 )
-def test_times_that_are_none_are_refused(text: str) -> None:
+def test_times_that_do_not_exist_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="expected"):
         parse_value(text)
 
@@ -92,7 +92,7 @@ def test_options_of_a_command_line() -> None:
         (["a=1", ":a=2"], "--param a was given twice: '1' and '2'"),
     ],
 )
-def test_options_that_cannot_be_meant(options: list[str], text: str) -> None:
+def test_invalid_options(options: list[str], text: str) -> None:
     with pytest.raises(InputError, match=text):
         parse_options(options)
 

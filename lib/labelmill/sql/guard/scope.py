@@ -1,4 +1,4 @@
-"""What the guard knows about the place of a node: names in scope, and the construct around it."""
+"""What the guard knows about the surroundings of a node: names in scope, and the construct around it."""
 
 from __future__ import annotations
 

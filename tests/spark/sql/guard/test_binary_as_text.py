@@ -1,4 +1,4 @@
-"""Bytes are never taken for text: Spark's text functions trust it to be UTF-8, and end the JVM."""
+"""Binary data is never used as text: Spark's text functions trust it to be UTF-8, and can end the JVM."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_constant_bytes_that_become_text_are_refused_before_spark_computes_them(
         desk.check(sql)
 
 
-def test_the_expression_is_named_and_an_attack_is_told_first(desk: Desk) -> None:
+def test_the_expression_is_named_and_an_attack_is_reported_first(desk: Desk) -> None:
     with pytest.raises(InputError, match=r"images\.pixels uses binary data"):
         desk.ask("select reverse(pixels) from images")
     with pytest.raises(QueryRefused, match="reflect"):

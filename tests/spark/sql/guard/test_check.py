@@ -59,7 +59,7 @@ def test_refusal_names_the_construct(spark: SparkSession, sql: str, named: str) 
         check_query(spark, sql, VIEWS)
 
 
-def test_unknown_view_suggests_the_near_one(spark: SparkSession) -> None:
+def test_an_unknown_view_suggests_the_closest_match(spark: SparkSession) -> None:
     with pytest.raises(UnknownName, match="Did you mean 'images'"):
         check_query(spark, "select * from image", VIEWS)
 
@@ -76,16 +76,16 @@ DEEP = "select " + "(" * 3000 + "1" + ")" * 3000
 @pytest.mark.parametrize(
     "sql", ["", "  ", "selec 1", "select * from images where )", "select '\udc80'", DEEP]
 )
-def test_what_is_no_sql_is_an_input_error(spark: SparkSession, sql: str) -> None:
+def test_text_that_is_not_sql_is_an_input_error(spark: SparkSession, sql: str) -> None:
     with pytest.raises(InputError):
         check_query(spark, sql, VIEWS)
 
 
-def test_long_expressions_are_no_deep_ones(spark: SparkSession) -> None:
+def test_long_expressions_are_not_deep_ones(spark: SparkSession) -> None:
     check_query(spark, "select " + " + ".join(["mean"] * 500) + " from images", VIEWS)
 
 
-def test_what_the_query_needs_is_told(spark: SparkSession) -> None:
+def test_a_checked_query_says_what_it_needs(spark: SparkSession) -> None:
     sql = (
         "with images as (select * from labels where version = :v) select * from images "
         "where class = :c and exists (select 1 from Truth where class = :c)"

@@ -1,4 +1,4 @@
-"""Ten thousand statements made by chance: refused, or without any effect."""
+"""Ten thousand random statements: refused, or without any effect."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def test_the_watch_sees_what_the_guard_keeps_out(
         desk.session.sql(sql.replace("{canary}", str(tmp_path))).collect()
         assert desk.world() != before
     finally:
-        _undone(desk)
+        _undo(desk)
 
 
-def _undone(desk: Desk) -> None:
-    """What outlives the session that did it."""
+def _undo(desk: Desk) -> None:
+    """Undoes what outlives the session."""
     own = desk.session
     own.sql("drop database if exists d cascade")
     own.catalog.clearCache()

@@ -1,4 +1,4 @@
-"""Queries of training sets answer the same each time: what may not is refused, samples repeat."""
+"""Queries of training sets give the same answer each time: others are refused, samples repeat."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ PASS = [
 
 
 @pytest.mark.parametrize(("sql", "advice"), REFUSED)
-def test_what_may_answer_otherwise_is_refused(spark: SparkSession, sql: str, advice: str) -> None:
+def test_what_may_give_another_answer_is_refused(
+    spark: SparkSession, sql: str, advice: str
+) -> None:
     with pytest.raises(QueryRefused, match=advice):
         check_query(spark, sql, NAMES, repeatable=True)
     check_query(spark, sql, NAMES)
@@ -86,11 +88,11 @@ def test_repeatable_queries_pass(spark: SparkSession, sql: str) -> None:
 
 @pytest.fixture(scope="module")
 def desk(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """Ten thousand images, cut anew by each test."""
+    """Ten thousand images, partitioned anew by each test."""
     return open_desk(spark, tmp_path_factory.mktemp("canary"))
 
 
-def _cut(desk: Desk, partitions: int) -> None:
+def _partition(desk: Desk, partitions: int) -> None:
     rows = desk.session.range(10_000).repartition(partitions)
     frame = rows.selectExpr("'c' collection", "sha2(cast(id as string), 256) image_id", "id")
     frame.createOrReplaceTempView("images")
@@ -101,18 +103,18 @@ def _ids(desk: Desk, sample: str) -> list[str]:
     return sorted(row[0] for row in desk.ask(sql, repeatable=True).collect())
 
 
-def test_a_sample_does_not_depend_on_how_rows_are_cut(desk: Desk) -> None:
-    _cut(desk, 1)
+def test_a_sample_does_not_depend_on_partitions(desk: Desk) -> None:
+    _partition(desk, 1)
     once = _ids(desk, "tablesample (10 percent) repeatable (7)")
     assert 850 < len(once) < 1150
     for partitions in (2, 8):
-        _cut(desk, partitions)
+        _partition(desk, partitions)
         assert _ids(desk, "tablesample (10 percent) repeatable (7)") == once
     assert _ids(desk, "TableSample /* é😀 */ (10.0 Percent)\n-- x\n REPEATABLE (7)") == once
 
 
 def test_samples_differ_by_seed_and_grow_with_their_share(desk: Desk) -> None:
-    _cut(desk, 2)
+    _partition(desk, 2)
     tenth = set(_ids(desk, "tablesample (10 percent)"))
     assert tenth == set(_ids(desk, "tablesample (10 percent) repeatable (0)"))
     assert tenth != set(_ids(desk, "tablesample (10 percent) repeatable (1)"))
@@ -135,7 +137,7 @@ def test_samples_differ_by_seed_and_grow_with_their_share(desk: Desk) -> None:
     ],
 )
 def test_every_way_of_writing_a_sample_draws_the_same(desk: Desk, sql: str) -> None:
-    _cut(desk, 2)
+    _partition(desk, 2)
     drawn = [row[1] for row in desk.ask(sql, repeatable=True).collect()]
     assert sorted(drawn) == _ids(desk, "tablesample (10 percent) repeatable (7)")
 

@@ -1,4 +1,4 @@
-"""How far a stream was taken, asked by one thread while another reads ahead."""
+"""The state of a stream, requested by one thread while another reads ahead."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import sys
 import threading
 from types import FrameType
 
-from labelmill.live.kafka import offsets as stream_state
+from labelmill.live.kafka import offsets
 from labelmill.live.kafka.offsets import StreamProgress
 
 READ, TAKEN = 5, 3
 
 
 class Asker:
-    """A thread that asks for the state whenever it is told to."""
+    """A thread that takes the state on request."""
 
     def __init__(self, progress: StreamProgress) -> None:
-        self.told: list[object] = []
+        self.states: list[object] = []
         self._progress, self._ended = progress, False
         self._asked, self._answered = threading.Semaphore(0), threading.Semaphore(0)
         self._thread = threading.Thread(target=self._answer)
         self._thread.start()
 
     def ask(self) -> None:
-        """Waits for the answer, but not for long: it may have to wait for whoever asks here."""
+        """Waits briefly for the state: the thread may be waiting for a lock that the caller holds."""
         self._asked.release()
         self._answered.acquire(timeout=0.05)
 
@@ -35,13 +35,13 @@ class Asker:
     def _answer(self) -> None:
         while self._asked.acquire() and not self._ended:
             try:
-                self.told.append(self._progress.state()["offsets"])
+                self.states.append(self._progress.state()["offsets"])
             except LookupError as error:
-                self.told.append(error)
+                self.states.append(error)
             self._answered.release()
 
 
-def test_a_state_asked_in_the_middle_of_a_mark_is_that_of_the_batch_that_was_taken() -> None:
+def test_a_state_requested_in_the_middle_of_a_mark_is_that_of_the_last_taken_batch() -> None:
     progress = StreamProgress({"topic": "t"}, {0: 0}, endless=True)
     taken = 0
     progress.taken = lambda: taken
@@ -52,7 +52,7 @@ def test_a_state_asked_in_the_middle_of_a_mark_is_that_of_the_batch_that_was_tak
     asker = Asker(progress)
 
     def between(frame: FrameType, event: str, _: object) -> None:
-        if event == "c_return" and frame.f_code.co_filename == stream_state.__file__:
+        if event == "c_return" and frame.f_code.co_filename == offsets.__file__:
             asker.ask()
 
     sys.setprofile(between)
@@ -61,5 +61,5 @@ def test_a_state_asked_in_the_middle_of_a_mark_is_that_of_the_batch_that_was_tak
     finally:
         sys.setprofile(None)
         asker.end()
-    assert asker.told
-    assert [one for one in asker.told if one != {"0": 10 * TAKEN}] == []
+    assert asker.states
+    assert [one for one in asker.states if one != {"0": 10 * TAKEN}] == []

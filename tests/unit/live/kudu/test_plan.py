@@ -66,7 +66,7 @@ def test_a_digest_follows_from_what_is_read_and_not_from_how_it_is_held() -> Non
         assert other.digest != plan.digest
 
 
-def test_shapes_of_images_and_masks_are_told_apart() -> None:
+def test_shapes_of_images_and_masks_are_separate() -> None:
     grey, rgb, mask = (
         ShapeOf(4, 4, 1, "uint8"),
         ShapeOf(4, 4, 3, "uint16"),

@@ -128,7 +128,7 @@ def test_a_limit_needs_a_total_order_unless_rows_are_groups() -> None:
         check(sort(IMAGES, column("mean")))
 
 
-def test_a_message_shows_the_part_of_the_query_that_is_meant() -> None:
+def test_a_message_quotes_the_part_of_the_query() -> None:
     sql = "select uri from images order   by mean limit 5"
     start = sql.index("order")
     by = sort(IMAGES, column("mean"))
