@@ -156,6 +156,6 @@ def predictions(
         classes,
         probabilities,
         tuple("accepted" if p >= 0.6 else "review" for p in best),
-        tuple(f"heap/{n}.png" for n in range(images)),
+        tuple(f"folder/{n}.png" for n in range(images)),
         [rng.integers(0, 256, (16, 12, 3), dtype=np.uint8) for _ in range(images)],
     )

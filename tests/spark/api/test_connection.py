@@ -20,7 +20,7 @@ from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.records import aliases, models
 from labelmill.store.schema.tables import EVALUATIONS, LABELS
-from tests.helpers.image_folders import write_bad_files, write_heap
+from tests.helpers.image_folders import write_bad_files, write_image_folder
 from tests.helpers.small_models import small_artifact
 
 
@@ -33,7 +33,7 @@ def mill(spark: SparkSession, settings: Settings) -> labelmill.Connection:
 @pytest.fixture
 def published(mill: labelmill.Connection, client: RowClient, tmp_path: Path) -> list[int]:
     """40 images as ``c``; versions 1 and 2 of model ``m``, 2 in production."""
-    mill.ingest(write_heap(tmp_path / "heap", images=40, classes="abc"), "c")
+    mill.ingest(write_image_folder(tmp_path / "folder", images=40, classes="abc"), "c")
     for version in (1, 2):
         models.publish(client, "m", version, small_artifact(version), "", None)
     aliases.move(client, "m", "production", 2)
@@ -41,21 +41,21 @@ def published(mill: labelmill.Connection, client: RowClient, tmp_path: Path) -> 
 
 
 def test_ingest_and_ask(mill: labelmill.Connection, tmp_path: Path) -> None:
-    heap = write_heap(tmp_path / "heap", images=12, classes="ab")
-    bad = write_bad_files(heap)
-    look = mill.ingest(heap, collection="pets", dry_run=True)
+    folder = write_image_folder(tmp_path / "folder", images=12, classes="ab")
+    bad = write_bad_files(folder)
+    look = mill.ingest(folder, collection="pets", dry_run=True)
     assert isinstance(look, labelmill.IngestDryRun)
     assert (look.would_take, look.quarantined) == (12, len(bad))
     assert mill.table("images").count() == 0
     before = datetime.now(timezone.utc)
 
-    taken = mill.ingest(heap, collection="pets")
+    taken = mill.ingest(folder, collection="pets")
     assert isinstance(taken, labelmill.IngestResult)
     assert (taken.files, taken.new, taken.annotations) == (12 + len(bad), 12, 12)
     assert sum(taken.quarantined_by_reason.values()) == taken.quarantined == len(bad)
     assert taken.collection == "pets"
     assert "12</b>" in taken._repr_html_()
-    assert mill.ingest(str(heap), "pets").already_there == 12
+    assert mill.ingest(str(folder), "pets").already_there == 12
 
     query = "select count(*) from truth where class = :class and collection = :collection"
     assert mill.sql(query, {"class": "a"}, collection="pets").collect()[0][0] == 6
@@ -82,7 +82,7 @@ def test_questions_that_are_refused(mill: labelmill.Connection, settings: Settin
 
 
 def test_freeze_and_open(mill: labelmill.Connection, tmp_path: Path) -> None:
-    mill.ingest(write_heap(tmp_path / "heap", images=30, classes="abc"), "c")
+    mill.ingest(write_image_folder(tmp_path / "folder", images=30, classes="abc"), "c")
     frozen = mill.freeze(name="all", collection="c", fractions=(0.5, 0.25, 0.25))
     assert (frozen.rows, frozen.classes, frozen.kind) == (30, ("a", "b", "c"), "images")
     assert sum(frozen.splits.values()) == 30
@@ -117,7 +117,7 @@ def test_a_model_for_arrays_and_files(
     assert mill.model("m:1").version == 1
     assert "m:2 softmax" in repr(model)
 
-    files = sorted((tmp_path / "heap").rglob("*.png"))
+    files = sorted((tmp_path / "folder").rglob("*.png"))
     written = mill.predict("m", collection="c", threshold=0.9)
     assert (written.rows, written.version, written.failed) == (40, 2, 0)
     assert written.accepted + written.review == 40
@@ -198,15 +198,15 @@ def test_evaluate(mill: labelmill.Connection, client: RowClient, published: list
 
 @pytest.mark.train
 def test_from_files_to_a_model(mill: labelmill.Connection, tmp_path: Path) -> None:
-    heap, rng = tmp_path / "bars", np.random.default_rng(0)
+    folder, rng = tmp_path / "bars", np.random.default_rng(0)
     for number in range(120):
         side = number % 2
         pixels = rng.integers(0, 100, (4, 4, 1), dtype=np.uint8)
         pixels[:, 2 * side : 2 * side + 2] += 120
-        path = heap / ("left", "right")[side] / f"{number:03d}.png"
+        path = folder / ("left", "right")[side] / f"{number:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode_png(pixels))
-    mill.ingest(heap, collection="bars")
+    mill.ingest(folder, collection="bars")
     frozen = mill.freeze(name="bars", collection="bars", fractions=(0.6, 0.2, 0.2))
     sweep = mill.train(
         {
@@ -232,7 +232,7 @@ def test_from_files_to_a_model(mill: labelmill.Connection, tmp_path: Path) -> No
     assert measured.promoted == sweep.best_version
     model = mill.model("bars@production")
     assert model.training_set == frozen.digest
-    found = model.predict(sorted((heap / "left").glob("*.png")))
+    found = model.predict(sorted((folder / "left").glob("*.png")))
     assert found.labels.count("left") > 50
     for images, classes in frozen.training_set.numpy(16, split="test", shuffle=False):
         assert len(model.predict(images)) == len(classes)
@@ -261,7 +261,7 @@ def test_closing_leaves_a_session_that_was_there(
 def test_nothing_is_printed(
     mill: labelmill.Connection, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    mill.ingest(write_heap(tmp_path / "heap"), "c")
+    mill.ingest(write_image_folder(tmp_path / "folder"), "c")
     mill.freeze(name="x", collection="c")
     assert capfd.readouterr().out == ""
 
@@ -269,18 +269,18 @@ def test_nothing_is_printed(
 def test_an_interrupt_leaves_a_connection_that_can_be_used(
     mill: labelmill.Connection, tmp_path: Path
 ) -> None:
-    heap = write_heap(tmp_path / "heap", images=3_000)
+    folder = write_image_folder(tmp_path / "folder", images=3_000)
     stop = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT))
 
     def ingest_again_and_again() -> None:
         stop.start()
         for number in range(100):
-            mill.ingest(heap, f"c{number}")
+            mill.ingest(folder, f"c{number}")
 
     with pytest.raises(KeyboardInterrupt):
         ingest_again_and_again()
     stop.join()
     assert mill.sql("select 1").collect()[0][0] == 1
     assert mill.spark.sparkContext.statusTracker().getActiveJobsIds() == []
-    taken = mill.ingest(heap, "c0")
+    taken = mill.ingest(folder, "c0")
     assert taken.new + taken.already_there == 3_000

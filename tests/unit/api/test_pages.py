@@ -200,7 +200,7 @@ def test_predictions() -> None:
     assert "<bird>" in page.text
     assert [one.label for one in result] == result.labels
     assert [one.label for one in result[2:4]] == result.labels[2:4]
-    assert result[-1].name == "heap/8.png"
+    assert result[-1].name == "folder/8.png"
     np.testing.assert_array_equal(result.probability, [one.probability for one in result])
     with pytest.raises(IndexError):
         result[9]
