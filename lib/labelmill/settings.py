@@ -29,13 +29,13 @@ else:
     from tomli import TOMLDecodeError
 
 CLUSTER_FILE = "cluster.json"
-"""File below ``home`` in which a running one-machine cluster leaves its addresses."""
+"""File below ``home`` that holds the addresses of a running one-machine cluster."""
 
 
 def default_home() -> Path:
-    """Folder of the one-machine servers, jars and training sets.
+    """Returns the folder of the one-machine servers, jars and training sets.
 
-    ``LABELMILL_HOME``; else ``.labelmill`` of the working folder when bin/setup has made one there,
+    ``LABELMILL_HOME``; else ``.labelmill`` of the working folder if bin/setup has made one there,
     so that plain spark-submit in a checkout finds the servers that bin/labelmill started; else
     ``~/.labelmill``.
     """
@@ -47,7 +47,7 @@ def default_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Field descriptions are the documentation."""
+    """All settings. The field descriptions are the documentation."""
 
     model_config = SettingsConfigDict(env_prefix="LABELMILL_", extra="forbid", frozen=True)
 
@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags win over the environment, which wins over the conf file."""
+        """Flags override the environment, which overrides the conf file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _conf_file())
 
     @field_validator("home")
@@ -134,23 +134,23 @@ class Settings(BaseSettings):
         return replicas
 
     def masters(self) -> str:
-        """Kudu's masters.
+        """Returns Kudu's masters.
 
         Raises:
-            InputError: None is set and no one-machine cluster runs.
+            InputError: None are set and no one-machine cluster runs.
         """
         return self.kudu_masters or self._from_cluster("kudu_masters", "Kudu")
 
     def brokers(self) -> str:
-        """Kafka's brokers.
+        """Returns Kafka's brokers.
 
         Raises:
-            InputError: None is set and no one-machine cluster runs.
+            InputError: None are set and no one-machine cluster runs.
         """
         return self.kafka_brokers or self._from_cluster("kafka_brokers", "Kafka")
 
     def training_set_root(self) -> str:
-        """Folder or URI below which frozen training sets lie."""
+        """Returns the folder or URI that holds frozen training sets."""
         return self.training_sets or str(self.home / "training_sets")
 
     def _from_cluster(self, key: str, server: str) -> str:
@@ -174,12 +174,19 @@ def _conf_file() -> Path:
 
 
 def load(**flags: Any) -> Settings:
-    """Reads the settings; flags that are ``None`` were not given.
+    """Reads the settings.
+
+    Args:
+        **flags: Values by key, which override all others; ``None`` means not given.
 
     Raises:
-        UnknownName: A key in the conf file that does not exist ; suggests the closest match.
-        InputError: A value of the wrong kind; the message says which key, what was received and
-            what was expected.
+        UnknownName: An unknown key; the message suggests the closest match.
+        InputError: An invalid value; the message says which key, what was received and what was
+            expected.
+
+    Example:
+        >>> load(kudu_masters="kudu-1:7051", table_prefix="trial_").table_prefix
+        'trial_'
     """
     try:
         return Settings(**{k: v for k, v in flags.items() if v is not None})

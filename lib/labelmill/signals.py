@@ -1,4 +1,4 @@
-"""Being asked to stop from outside: SIGTERM, a closed terminal (SIGHUP), Ctrl-C."""
+"""Requests to stop from outside: SIGTERM, a closed terminal (SIGHUP), Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 CODE = 143
-"""Exit code after SIGTERM, and after SIGHUP, whose sender does not see it."""
+"""Exit code after SIGTERM and after SIGHUP; the sender of a SIGHUP does not see it."""
 
 
 class Terminated(BaseException):
@@ -22,12 +22,12 @@ class Terminated(BaseException):
 
 
 def raise_when_stopped() -> Callable[[], None]:
-    """From now on SIGTERM and SIGHUP raise `Terminated` in the main thread.
+    """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread.
 
-    A SIGHUP that is ignored stays so: that is what ``nohup`` asks for.
+    A SIGHUP that is ignored stays ignored: that is what ``nohup`` asks for.
 
     Returns:
-        What puts the former handlers back.
+        A function that restores the former handlers.
     """
     before = {
         number: signal.signal(number, _terminate)
@@ -44,14 +44,14 @@ def raise_when_stopped() -> Callable[[], None]:
 
 @contextlib.contextmanager
 def held(all_but_first: bool = False) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP wait until the block has ended.
+    """Delays Ctrl-C, SIGTERM and SIGHUP until the block has ended.
 
-    By handlers, not by a mask: a mask holds for one thread, and Python runs the handler in the main
-    thread whichever thread got the signal. Outside the main thread nothing needs to be held.
+    It uses handlers, not a mask: a mask applies to one thread, and Python runs handlers in the main
+    thread whichever thread received the signal. Outside the main thread nothing is delayed.
 
     Args:
-        all_but_first: The first comes through; so what it interrupts can clean up in this block and
-            no second one cuts that off.
+        all_but_first: The first signal is not delayed: the work that it interrupts can clean up in
+            this block, and a second signal does not interrupt that.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -69,7 +69,7 @@ def held(all_but_first: bool = False) -> Iterator[None]:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         former = signal.getsignal(number)
-        # Nothing in Python can come through when the system ends the process by itself.
+        # Where the system's default ends the process, Python has no handler to call for the first.
         if former is not signal.SIG_IGN and (callable(former) or not all_but_first):
             before[number] = former
             signal.signal(number, handler)

@@ -1,1 +1,1 @@
-"""Sessions, jobs, progress, reports, errors that cross to the driver, and worker processes."""
+"""Sessions, jobs, progress, reports, errors of workers on the driver, and worker processes."""

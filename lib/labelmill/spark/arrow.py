@@ -1,4 +1,4 @@
-"""Arrow schemas as Spark's: each is declared once, as Arrow, and derived here."""
+"""Derives Spark schemas from Arrow schemas, so that each is declared once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.sql.types import StructField, StructType
 
 
 def struct_type(schema: pa.Schema) -> StructType:
-    """The Spark schema of these columns; all are nullable.
+    """Returns the Spark schema of these columns; all are nullable.
 
     Args:
         schema: Arrow types that Spark knows (signed integers, floats, strings, binary, UTC

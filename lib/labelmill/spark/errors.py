@@ -1,4 +1,4 @@
-"""Errors that Python workers raised, as themselves again on the driver."""
+"""Re-raises errors of Python workers on the driver with their own class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RAISED = re.compile(r"^(?:\S+: )?labelmill\.errors\.(\w+): (.+)$", re.MULTILINE
 
 @contextmanager
 def our_errors() -> Iterator[None]:
-    """Wraps a Spark action whose Python workers raise errors of ours.
+    """Wraps a Spark action whose Python workers may raise our errors.
 
     Raises:
         LabelmillError: The class and message that the worker raised.
@@ -30,14 +30,14 @@ def our_errors() -> Iterator[None]:
         found = _RAISED.search(text)
         if found is None:
             raise
-        raise _again(found[1], found[2]) from None
+        raise _rebuild(found[1], found[2]) from None
 
 
-def _again(name: str, message: str) -> LabelmillError:
+def _rebuild(name: str, message: str) -> LabelmillError:
     kind = getattr(errors, name, None)
     if not (isinstance(kind, type) and issubclass(kind, LabelmillError)):
         return LabelmillError(message)
-    # One with arguments of its own cannot be made of a message; its base can.
+    # A class with arguments of its own cannot be built from a message; its base class can.
     ours = [one for one in kind.__mro__ if issubclass(one, LabelmillError)]
     error = next(one for one in ours if not hasattr(one.__init__, "__code__"))(message)
     error.exit_code = kind.exit_code
@@ -46,10 +46,10 @@ def _again(name: str, message: str) -> LabelmillError:
 
 @contextmanager
 def room_for_rows() -> Iterator[None]:
-    """Wraps an action that brings all rows of a query to the driver.
+    """Wraps an action that collects all rows of a query on the driver.
 
     Raises:
-        InputError: More rows than the driver takes.
+        InputError: More rows than the driver accepts.
     """
     try:
         yield
@@ -57,6 +57,6 @@ def room_for_rows() -> Iterator[None]:
         if "maxResultSize" not in str(error):
             raise
         raise InputError(
-            "the slice has more rows than the driver takes at once; give it more room with "
-            "spark.driver.maxResultSize (about 100 bytes a row), or take a part of it"
+            "the slice has more rows than the driver accepts at once; raise "
+            "spark.driver.maxResultSize (about 100 bytes per row), or select a part of it"
         ) from None

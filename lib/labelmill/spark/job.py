@@ -1,6 +1,6 @@
-"""What all jobs in ``jobs/`` share: common flags, one exit code per kind of error, a report.
+"""The frame of all jobs in ``jobs/``: common flags, one exit code per kind of error, a report.
 
-A job is a function ``(job: Job, …own flags…) -> Report``; `run_job` makes a command of it::
+A job is a function ``(job: Job, …own flags…) -> Report``; `run_job` turns it into a command::
 
     def ingest_images(job: Job, source: Annotated[str, typer.Argument(help="…")]) -> Report:
         '''Shown by --help.'''
@@ -9,7 +9,7 @@ A job is a function ``(job: Job, …own flags…) -> Report``; `run_job` makes a
     if __name__ == "__main__":
         run_job(ingest_images)
 
-Ctrl-C ends with 130, SIGTERM and a closed terminal with 143 (unless the job takes the signal
+Ctrl-C ends with 130, SIGTERM and a closed terminal with 143 (unless the job handles the signal
 itself); Spark is stopped.
 """
 
@@ -29,15 +29,14 @@ import typer
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from labelmill import settings as settings_module
 from labelmill.errors import EXIT_CODES, LabelmillError, exit_codes_text
-from labelmill.settings import Settings
+from labelmill.settings import Settings, load
 from labelmill.signals import CODE, Terminated, raise_when_stopped
 from labelmill.spark.report import Report
 from labelmill.spark.session import session, stop_now
 
 _COMMON = (0, 1, 2, 3, 4, 130, CODE)
-"""Exit codes that every job may end with; a job adds its own."""
+"""Exit codes of every job; a job adds its own."""
 
 _FLAGS: dict[str, Any] = {
     "kudu_masters": Annotated[
@@ -72,11 +71,11 @@ _FLAGS: dict[str, Any] = {
 
 
 class Job:
-    """What `run_job` hands to a job.
+    """The context that `run_job` passes to a job.
 
     Attributes:
         settings: Settings with the common flags applied.
-        console: Where results go (stdout).
+        console: Console for results (stdout).
     """
 
     def __init__(self, name: str, settings: Settings, master: str | None) -> None:
@@ -92,10 +91,10 @@ class Job:
         return self._spark
 
     def stop(self, at_once: bool = False) -> None:
-        """Stops Spark if it was started; a JVM that is gone already is fine.
+        """Stops Spark if it was started, also if its JVM has ended already.
 
         Args:
-            at_once: Cancel what runs; for interrupts.
+            at_once: Cancel running work; for interrupts.
         """
         spark, self._spark = self._spark, None
         if spark is not None and at_once:
@@ -106,11 +105,11 @@ class Job:
 
 
 def run_job(main: Callable[..., Report], codes: Mapping[int, str] | None = None) -> typing.NoReturn:
-    """Makes a command of `main` and runs it with this process's arguments.
+    """Turns `main` into a command and runs it with this process's arguments.
 
     Args:
         main: The job; its docstring is the help text, its parameters after ``job`` its flags.
-        codes: Exit codes of this job beyond the common ones, with what they mean.
+        codes: Exit codes of this job beyond the common ones, with their meaning.
 
     Raises:
         SystemExit: Always, with the exit code.
@@ -144,7 +143,7 @@ def _command(main: Callable[..., Report]) -> Callable[..., None]:
 def execute(
     main: Callable[..., Report], flags: Mapping[str, Any], common: Mapping[str, Any]
 ) -> int:
-    """Runs the job and turns what happens into an exit code.
+    """Runs the job and maps its outcome to an exit code.
 
     Args:
         main: The job.
@@ -152,7 +151,7 @@ def execute(
         common: ``kudu_masters``, ``kafka_brokers``, ``table_prefix``, ``report``, ``master``.
 
     Returns:
-        The exit code; the report is printed, and written where ``report`` says.
+        The exit code; the report is printed, and written to the path ``report`` if given.
     """
     name = main.__name__
     errors = Console(stderr=True)
@@ -163,7 +162,7 @@ def execute(
         if common.get("report") is not None:
             Report.check_path(common["report"])
         named = {k: common.get(k) for k in ("kudu_masters", "kafka_brokers", "table_prefix")}
-        job = Job(name, settings_module.load(**named), common.get("master"))
+        job = Job(name, load(**named), common.get("master"))
         report = main(job, **flags)
         report.close()
         report.print(job.console)
@@ -190,12 +189,12 @@ def execute(
         if job is not None:
             job.stop(at_once=report.exit_code in (130, CODE))
         restore()
-    if common.get("report") is not None and not _written(report, common["report"], errors):
+    if common.get("report") is not None and not _write_report(report, common["report"], errors):
         return report.exit_code or 2
     return report.exit_code
 
 
-def _written(report: Report, path: Path, errors: Console) -> bool:
+def _write_report(report: Report, path: Path, errors: Console) -> bool:
     try:
         report.write(path)
     except (OSError, ValueError) as error:
@@ -212,7 +211,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _say(console: Console, text: str, prefix: str = "error: ") -> None:
-    with contextlib.suppress(OSError):  # a closed terminal cannot be told
+    with contextlib.suppress(OSError):  # the terminal may be closed
         console.print(prefix + text, markup=False, highlight=False, soft_wrap=True)
         # spark-submit pipes our output; a last line must not wait for a buffer.
         sys.stderr.flush()

@@ -1,8 +1,9 @@
-"""What ``local-cluster`` leaves behind: Spark copies the jars for each application and keeps them.
+"""Removes what ``local-cluster`` leaves behind: Spark copies the jars for each application.
 
-30 MB a run in ``SPARK_HOME/work``, which is inside pyspark when SPARK_HOME is not set. A standalone
-worker of the same Spark keeps its applications and their logs there too; those are not ours. So each
-session that makes a folder here leaves a mark with the application's name, and only marked ones go.
+That is 30 MB per run in ``SPARK_HOME/work``, which is inside pyspark if SPARK_HOME is not set. A
+standalone worker of the same Spark keeps its applications and their logs there too; those are not ours.
+So each session that makes a folder here leaves a mark with the application's name, and only marked
+folders are removed.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ import psutil
 import pyspark
 
 MARK = ".labelmill-"
-"""Begins the name of a mark; the application's name follows."""
+"""Prefix of a mark's name; the application's name follows."""
 
 YOUNG_SECONDS = 120.0
 """An application that is just starting has no executor in its folder yet."""
 
 
 def clear(home: Path | None = None) -> list[str]:
-    """Removes the folders of applications that have ended, however they ended.
+    """Removes the folders of applications that have ended, also those that were killed.
 
     Args:
-        home: Spark's home; default SPARK_HOME, else the folder of pyspark.
+        home: Spark's home; default: SPARK_HOME, else the folder of pyspark.
 
     Returns:
         Names of the removed folders.
     """
     work = _work(home)
-    # Two workers that both want to make it are told "failed to create directory".
+    # Of two workers that both try to make it, one fails with "failed to create directory".
     work.mkdir(exist_ok=True)
     in_use = _working_folders()
     removed = []
@@ -49,7 +50,7 @@ def clear(home: Path | None = None) -> list[str]:
 
 
 def mark(application: str, home: Path | None = None) -> None:
-    """Says that the folder of this application (``app-…``) is ours to remove once it has ended."""
+    """Marks the folder of this application (``app-…``) as ours, to be removed once it has ended."""
     (_work(home) / (MARK + application)).touch()
 
 
@@ -58,15 +59,15 @@ def _work(home: Path | None) -> Path:
 
 
 def _working_folders() -> set[Path] | None:
-    """Where processes work; None when one that may be an executor of ours does not say."""
+    """Returns the working folders of all processes; None if a possible executor of ours hides it."""
     found = set()
     for process in psutil.process_iter():
         try:
             found.add(Path(process.cwd()))
         except psutil.AccessDenied:
-            # Executors run as whoever started the session, in a Java.
+            # Executors are Java processes of the user who started the session.
             if process.uids().real == os.getuid() and process.name() == "java":
                 return None
         except (psutil.Error, OSError):
-            continue  # gone meanwhile
+            continue  # has ended meanwhile
     return found

@@ -1,7 +1,7 @@
 """Progress of Spark work, seen from the driver: a bar in a terminal, lines in a log.
 
 A driver thread polls ``statusTracker()`` for the tasks of the running stages. A pipeline that
-knows its own total (images, trials) says so with ``advance`` and gets an estimate of the rest.
+knows its own total (images, trials) reports it with ``advance``, and the remaining time is estimated.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from rich.progress import (
 
 POLL_SECONDS = 0.25
 LINE_SECONDS = 5.0
-"""How often a log (no terminal) gets a line while something moves."""
+"""Seconds between lines in a log (no terminal) while there is progress."""
 
 _hidden: ContextVar[bool] = ContextVar("labelmill_progress_hidden", default=False)
 
 
 @contextmanager
 def hidden_progress() -> Iterator[None]:
-    """Work that starts within shows no progress, unless it is given a console."""
+    """Hides the progress of work that starts within the block, unless it has its own console."""
     token = _hidden.set(True)
     try:
         yield
@@ -43,10 +43,10 @@ def hidden_progress() -> Iterator[None]:
 
 
 class SparkProgress:
-    """Shows progress between ``with`` and its end.
+    """Shows progress while a ``with`` block runs.
 
     Args:
-        spark: The session whose stages are watched; None when there is nothing to watch.
+        spark: The session whose stages are watched; None: none.
         title: What is being done, for example ``"ingest mnist"``.
         console: Where to show it; default stderr, so that results on stdout stay clean.
         unit: What ``advance`` counts.
@@ -80,15 +80,14 @@ class SparkProgress:
         part: int | None = None,
         tasks: int | None = None,
     ) -> None:
-        """Says how far the work is, in the caller's own unit; replaces the count of tasks.
+        """Reports progress in the caller's own unit, which replaces the count of tasks.
 
         Args:
             done: Units done since the start.
-            total: Units there are; None when not known.
+            total: Units in total; None if unknown.
             text: A word on what is being done now.
-            part: Units that the Spark stage which runs next does: its finished tasks count as their
-                share of them.
-            tasks: That stage has so many tasks; by that it is told from others of the same action.
+            part: Units of the Spark stage that runs next: each finished task counts as its share.
+            tasks: Number of tasks of that stage, to tell it from other stages of the same action.
         """
         self._own_total = True
         self._tasks = tasks
@@ -96,7 +95,7 @@ class SparkProgress:
         self._done, self._total, self._text = done, total or 0, text
 
     def line(self, text: str) -> None:
-        """Shows a line that stays."""
+        """Prints a line that stays."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> SparkProgress:
@@ -181,7 +180,7 @@ class SparkProgress:
             self._done = sum(self._finished.values())
             self._total = self._done + total
         except Exception:
-            # The session is stopping; progress is not worth an error.
+            # The session is stopping: not worth an error.
             self._tracker = None
 
     def _share_done(self, tracker: StatusTracker) -> int:

@@ -1,4 +1,4 @@
-"""The short report every job closes with: a table for people, JSON for programs.
+"""The short report at the end of every job: a table for people, JSON for programs.
 
 The JSON file (``--report FILE.json``) has these fields:
 
@@ -6,9 +6,9 @@ The JSON file (``--report FILE.json``) has these fields:
 ``state``       ``done`` or ``failed``
 ``started_at``  UTC, ISO 8601
 ``seconds``     wall-clock seconds of the whole job
-``results``     object: what the job measured and made, by name
+``results``     object: what the job measured and produced, by name
 ``tables``      object: name → list of row objects
-``notes``       list of sentences for a person: what to look at, what was left out and why
+``notes``       list of sentences for people: what to look at, what was left out and why
 ``error``       only when failed: the message
 ``exit_code``   only when failed
 """
@@ -31,7 +31,7 @@ from labelmill.errors import InputError
 
 
 class Report:
-    """Collects what one job has to say.
+    """Collects the results of one job.
 
     Args:
         job: The job's name, for example ``"ingest_images"``.
@@ -49,7 +49,7 @@ class Report:
         self._seconds: float | None = None
 
     def put(self, name: str, value: Any) -> None:
-        """Records one result; JSON-able. A later value of the same name wins."""
+        """Records one result, which JSON must be able to hold; a later value of the same name wins."""
         self.results[name] = value
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -57,7 +57,7 @@ class Report:
         self.tables[name] = [dict(row) for row in rows]
 
     def note(self, sentence: str) -> None:
-        """Records a sentence for a person."""
+        """Records a sentence for people."""
         self.notes.append(sentence)
 
     def fail(self, message: str, exit_code: int) -> None:
@@ -65,7 +65,7 @@ class Report:
         self.error, self.exit_code = message, exit_code
 
     def close(self) -> None:
-        """Fixes the job's duration; the first call counts."""
+        """Ends the measurement of the job's duration; later calls do nothing."""
         if self._seconds is None:
             self._seconds = time.monotonic() - self._started
 
@@ -75,7 +75,7 @@ class Report:
         return time.monotonic() - self._started if self._seconds is None else self._seconds
 
     def to_json(self) -> dict[str, Any]:
-        """The report with the fields listed at the top of this module."""
+        """Returns the report with the fields listed at the top of this module."""
         fields: dict[str, Any] = {
             "job": self.job,
             "state": "done" if self.error is None else "failed",
@@ -90,7 +90,7 @@ class Report:
         return fields
 
     def write(self, path: str | Path) -> None:
-        """Writes the JSON; whoever reads sees either nothing or the whole report."""
+        """Writes the JSON atomically: a reader sees no file or the whole report."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -99,10 +99,10 @@ class Report:
 
     @staticmethod
     def check_path(path: str | Path) -> None:
-        """Makes sure, before the work, that the report can be written after it.
+        """Checks, before the work, that the report can be written after it.
 
         Raises:
-            InputError: A folder, or a place that cannot be written.
+            InputError: The path is a folder, or cannot be written.
         """
         target = Path(path)
         try:
@@ -156,5 +156,5 @@ def _text(value: Any) -> str:
         text = ", ".join(_text(item) for item in value) or "–"
     else:
         text = str(value)
-    # Names are data: half letters would break the terminal's encoding after all work is done.
+    # Names are data: lone surrogates would break the terminal's encoding after all work is done.
     return escape(text.encode("utf-8", "backslashreplace").decode())

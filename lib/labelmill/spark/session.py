@@ -1,6 +1,6 @@
-"""The Spark session every job and every test uses, with safe defaults.
+"""The Spark session that every job and every test uses, with safe defaults.
 
-Whatever `spark-submit`, `spark-defaults.conf` or the caller set wins over the defaults here.
+Settings of `spark-submit`, `spark-defaults.conf` and the caller override the defaults here.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from labelmill.errors import InputError
 from labelmill.settings import default_home
-from labelmill.spark import local_cluster_cleanup as work_folder
+from labelmill.spark import local_cluster_cleanup
 
 LOG_CONF = Path(__file__).with_name("log4j2-quiet.properties")
 
 DEFAULTS = {
-    # Arrow both ways. Batches are small because a row may carry 60 kB of pixels.
+    # Arrow both ways. Batches are small because a row may hold 60 kB of pixels.
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
     # One meaning of a timestamp in SQL, in Arrow and in Kudu.
@@ -38,13 +39,13 @@ DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.task.maxFailures": "4",
-    # Java's serialiser keeps what it has seen until it is reset; of cached batches with pixels, 4 MB
-    # each, the default of 100 would fill a small executor.
+    # Java's serialiser keeps written objects until it is reset; 100 cached batches with pixels (the
+    # default), 4 MB each, would fill a small executor.
     "spark.serializer.objectStreamReset": "8",
 }
 
 LOCAL_DEFAULTS = {
-    # One machine: nothing of it is to be seen from outside.
+    # One machine: nothing is reachable from outside.
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
@@ -53,7 +54,7 @@ LOCAL_DEFAULTS = {
 
 
 def submitted() -> bool:
-    """Whether spark-submit or bin/submit started this process, and so chose master and jars.
+    """Whether spark-submit or bin/submit started this process, and thus chose master and jars.
 
     spark-submit starts the JVM first; bin/submit starts Python first and leaves the arguments of
     the JVM in the variable that pyspark's own shell uses.
@@ -62,7 +63,7 @@ def submitted() -> bool:
 
 
 def home_jars(home: Path | None = None) -> list[Path]:
-    """Jars that set-up left for Spark: Kudu's and Kafka's connectors."""
+    """Returns the jars that bin/setup installed for Spark: Kudu's and Kafka's connectors."""
     return sorted(((home or default_home()) / "jars" / "spark").glob("*.jar"))
 
 
@@ -74,12 +75,13 @@ def session(
     Args:
         app: Application name, shown in Spark's pages and logs.
         master: Spark master; only when not under spark-submit. Default ``local[*]``.
-        home: Where ``jars/spark`` lies when spark-submit names no jars; default ``settings.home``.
+        home: Folder that holds ``jars/spark``, if spark-submit names no jars; default
+            ``settings.home``.
         **conf: More Spark configuration, with ``__`` for ``.``
             (``spark__executor__memory="1g"``) or dotted keys through ``**{"a.b": "c"}``.
 
     Returns:
-        The session. Whoever asked for it calls ``stop()``.
+        The session. The caller stops it with ``stop()``.
 
     Raises:
         InputError: `master` was given although spark-submit has chosen one, or no jars are found.
@@ -88,8 +90,8 @@ def session(
     if running is not None:
         return running
     if submitted():
-        # Without a JVM a SparkConf is empty, and what spark-submit chose (the master, hence whether
-        # workers take this Python) would not be seen below.
+        # Without a JVM a SparkConf is empty, and the choices of spark-submit (the master, hence whether
+        # workers use this Python) would not be seen below.
         SparkContext._ensure_initialized()
     chosen = SparkConf(loadDefaults=submitted())
     if master and submitted() and chosen.get("spark.master") != master:
@@ -104,23 +106,30 @@ def session(
         chosen.set(key.replace("__", "."), value)
     _apply_defaults(chosen, home)
     if str(chosen.get("spark.master")).startswith("local-cluster"):
-        with contextlib.suppress(OSError):  # not ours to write: then Spark says so itself
-            work_folder.clear()
+        with contextlib.suppress(OSError):  # not writable: Spark itself reports it
+            local_cluster_cleanup.clear()
+    on_interrupt = signal.getsignal(signal.SIGINT)
     spark = SparkSession.builder.config(conf=chosen).getOrCreate()
     if str(spark.sparkContext.master).startswith("local-cluster"):
         with contextlib.suppress(OSError):
-            work_folder.mark(str(spark.sparkContext.applicationId))
+            local_cluster_cleanup.mark(str(spark.sparkContext.applicationId))
     if threading.current_thread() is threading.main_thread():
         # pyspark's own SIGINT handler talks to the JVM from within an interrupted call to the JVM
-        # and breaks the connection; whoever catches KeyboardInterrupt calls `stop_now`.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # and breaks the connection; code that catches KeyboardInterrupt calls `stop_now`.
+        signal.signal(signal.SIGINT, _interrupt_handler(on_interrupt))
     spark.sparkContext.setLogLevel(_log_level())
     return spark
 
 
+def _interrupt_handler(before: Any) -> Any:
+    """Returns the handler that SIGINT had if it was the user's own, else Python's default."""
+    own = callable(before) and not str(getattr(before, "__module__", "")).startswith("pyspark")
+    return before if own else signal.default_int_handler
+
+
 @contextlib.contextmanager
 def quiet(spark: SparkSession) -> Iterator[None]:
-    """Spark logs nothing: for a task that may fail, whose error is caught and said by us."""
+    """Silences Spark's log: for a task that may fail, whose error we catch and report."""
     spark.sparkContext.setLogLevel("OFF")
     try:
         yield
@@ -133,11 +142,11 @@ def _log_level() -> str:
 
 
 def stop_now(spark: SparkSession) -> None:
-    """Cancels what runs and stops Spark, also after an interrupt broke this thread's connection.
+    """Cancels all work and stops Spark, also after an interrupt broke this thread's connection.
 
-    Never raises; a JVM that is gone already is fine.
+    Never raises, also if the JVM has ended already.
     """
-    # Cancelled tasks and broken connections are expected now; their traces would hide the reason.
+    # Cancelled tasks and broken connections are expected now; their traces would hide the cause.
     logging.disable(logging.CRITICAL)
 
     def stop() -> None:
@@ -155,16 +164,16 @@ def stop_now(spark: SparkSession) -> None:
 
 
 def cancel_jobs(spark: SparkSession) -> None:
-    """Cancels all that runs after an interrupt, so that the session can go on being used.
+    """Cancels all work after an interrupt; the session stays usable.
 
-    An interrupt leaves this thread's connection to the JVM with an answer that nobody has read, and
-    the next call would take it for its own: the connection is closed, the next call opens another.
+    An interrupt leaves an unread answer in this thread's connection to the JVM, which the next call
+    would take for its own: the connection is closed, and the next call opens another.
     """
     client = spark.sparkContext._gateway._gateway_client  # type: ignore[union-attr]
     connection = client.get_thread_connection()
     if connection is not None:
         connection.close()
-    with contextlib.suppress(Exception):  # a JVM that is gone runs nothing
+    with contextlib.suppress(Exception):  # a JVM that has ended runs nothing
         spark.sparkContext.cancelAllJobs()
 
 
@@ -173,7 +182,7 @@ def _apply_defaults(conf: SparkConf, home: Path | None) -> None:
     on_one_machine = str(conf.get("spark.master", "")).startswith("local")
     if on_one_machine:
         defaults |= LOCAL_DEFAULTS
-        # Workers take the system's Python otherwise. On a cluster the path is the user's to say.
+        # Otherwise workers use the system's Python. On a cluster the user chooses the path.
         defaults["spark.pyspark.python"] = sys.executable
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

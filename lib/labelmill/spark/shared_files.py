@@ -1,4 +1,4 @@
-"""Bringing a training set's files to the executors."""
+"""Shares a training set's files with the executors."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from pyspark import SparkContext, SparkFiles
 def shared_shards(context: SparkContext, shards: Sequence[str], digest: str) -> tuple[str, ...]:
     """Makes shards available to executors; returns the names that `shard_path` resolves there.
 
-    Local files travel through Spark, under names that carry the digest: two training sets in one
-    session must not meet under one name. Sharing a training set again, in the same session, costs
-    nothing. In ``local[…]`` mode, and for URIs, the paths are enough.
+    Local files are sent through Spark. Their names contain the digest, because two training sets in one
+    session need different names. Sharing a training set again in the same session costs nothing. In ``local[…]`` mode, and for URIs, the paths are enough.
     """
-    here = str(context.master).startswith("local") and "cluster" not in str(context.master)
+    one_machine = str(context.master).startswith("local") and "cluster" not in str(context.master)
     if any("://" in shard for shard in shards):
         return tuple(shards)
-    if here:
+    if one_machine:
         return tuple(os.path.abspath(shard) for shard in shards)
-    # Executors fetch a file when their next task starts, so it lives as long as the session: Spark
+    # Executors fetch a file when their next task starts, so it must live as long as the session. Spark
     # deletes its own folder of files when it stops.
     folder = Path(SparkFiles.getRootDirectory()) / "labelmill-shards"
     folder.mkdir(exist_ok=True)

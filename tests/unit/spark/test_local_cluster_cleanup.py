@@ -11,16 +11,16 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from labelmill.spark import local_cluster_cleanup as work_folder
+from labelmill.spark import local_cluster_cleanup
 
 
 def application(home: Path, name: str, age: float) -> Path:
     folder = home / "work" / name
     (folder / "0").mkdir(parents=True)
     (folder / "0" / "connector.jar").write_bytes(b"jar")
-    work_folder.mark(name, home)
+    local_cluster_cleanup.mark(name, home)
     past = folder.stat().st_mtime - age
-    os.utime(home / "work" / f"{work_folder.MARK}{name}", (past, past))
+    os.utime(home / "work" / f"{local_cluster_cleanup.MARK}{name}", (past, past))
     return folder
 
 
@@ -29,12 +29,12 @@ def test_removes_only_what_has_ended(tmp_path: Path) -> None:
     running = application(tmp_path, "app-2", 600)
     young = application(tmp_path, "app-3", 0)
     others = application(tmp_path, "app-4", 600)
-    (tmp_path / "work" / f"{work_folder.MARK}app-4").unlink()
+    (tmp_path / "work" / f"{local_cluster_cleanup.MARK}app-4").unlink()
     executor = subprocess.Popen(
         [sys.executable, "-c", "input()"], cwd=running / "0", stdin=subprocess.PIPE
     )
     try:
-        assert work_folder.clear(tmp_path) == ["app-1"]
+        assert local_cluster_cleanup.clear(tmp_path) == ["app-1"]
     finally:
         executor.communicate(b"\n")
     assert not ended.exists()
@@ -60,10 +60,10 @@ def test_an_executor_that_cannot_be_seen_may_be_ours(
             return SimpleNamespace(real=os.getuid())
 
     monkeypatch.setattr(psutil, "process_iter", lambda: iter([Unseen()]))
-    assert work_folder.clear(tmp_path) == []
+    assert local_cluster_cleanup.clear(tmp_path) == []
     assert ended.exists()
 
 
 def test_makes_the_folder_before_two_workers_want_to(tmp_path: Path) -> None:
-    assert work_folder.clear(tmp_path) == []
+    assert local_cluster_cleanup.clear(tmp_path) == []
     assert (tmp_path / "work").is_dir()

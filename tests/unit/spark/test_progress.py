@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from labelmill.spark import progress as module
+from labelmill.spark import progress
 from labelmill.spark.progress import SparkProgress, hidden_progress
 
 
 def test_a_log_gets_lines_with_rate_and_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(module, "LINE_SECONDS", 0.02)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.02)
     text = io.StringIO()
     with SparkProgress(None, "ingest c", Console(file=text, width=200), unit="files") as shown:
         shown.advance(500, 2000)
