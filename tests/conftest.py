@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from labelmill.devcluster import DevCluster
     from labelmill.settings import Settings
     from labelmill.store.client import RowClient
+    from tests.helpers.commands import CommandProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -226,6 +227,29 @@ def submit(cluster: Servers, settings: Settings) -> Callable[..., subprocess.Com
                 f"{arguments}: {answer.returncode}\n{answer.stdout}\n{answer.stderr}"
             )
         return answer
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def _command_process(_shared_classes: None) -> Iterator[CommandProcess]:
+    from tests.helpers.commands import CommandProcess
+
+    with CommandProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def labelmill(
+    cluster: Servers, settings: Settings, _command_process: CommandProcess
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``labelmill WORDS`` against this test's cluster and tables; keywords are variables.
+
+    Calls share a process: for what a process of its own shows, start ``bin/labelmill``.
+    """
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return _command_process.run(*words, env=environment_for(cluster, settings, more))
 
     return run
 

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.settings import Settings
-from tests.conftest import ROOT, Servers, environment_for
 from tests.helpers.image_folders import write_image_folder
 
-
-@pytest.fixture
-def labelmill(cluster: Servers, settings: Settings):  # type: ignore[no-untyped-def]
-    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "labelmill.cli.main", "slice", *words],
-            capture_output=True, text=True, timeout=300, cwd=ROOT,
-            env=environment_for(cluster, settings, more),
-        )  # fmt: skip
-
-    return run
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_slices_are_listed_shown_and_drawn(
-    labelmill,  # type: ignore[no-untyped-def]
+    labelmill: Command,
     spark: SparkSession,
     settings: Settings,
     tmp_path: Path,
 ) -> None:
-    listed = [json.loads(line) for line in labelmill("list", "--json").stdout.splitlines()]
+    listed = [json.loads(line) for line in labelmill("slice", "list", "--json").stdout.splitlines()]
     [balanced] = [row for row in listed if row["slice"] == "balanced"]
     assert balanced["parameters"] == ["collection", "[each]", "[seed]"]
     assert "of each class" in balanced["description"]
@@ -42,7 +30,7 @@ def test_slices_are_listed_shown_and_drawn(
     ingest(spark, settings, str(write_image_folder(tmp_path / "heap")), "c")
     sheet = tmp_path / "out/sheet.html"
     words = ("balanced", "--param", "collection=c", "--param", "each=2", "--limit", "3")
-    shown = labelmill("show", *words, "--sheet", str(sheet))
+    shown = labelmill("slice", "show", *words, "--sheet", str(sheet))
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.rstrip().endswith(str(sheet))
     assert "first 3 rows" in shown.stderr
@@ -51,23 +39,23 @@ def test_slices_are_listed_shown_and_drawn(
     assert "row_number() over (partition by t.class" in html
     assert "--slice balanced --param collection=c --param each=2 --param seed=0" in html
 
-    missing = labelmill("show", "truth")
+    missing = labelmill("slice", "show", "truth")
     assert missing.returncode == 2
     assert "slice 'truth' needs collection" in missing.stderr
-    near = labelmill("show", "thruth")
+    near = labelmill("slice", "show", "thruth")
     assert near.returncode == 2
     assert "Did you mean 'truth'?" in near.stderr
-    empty = labelmill("show", "truth", "--param", "collection=none", "--sheet", str(sheet))
+    empty = labelmill("slice", "show", "truth", "--param", "collection=none", "--sheet", str(sheet))
     assert empty.returncode == 3
     assert "has no rows" in empty.stderr
 
 
-def test_check_tells_by_its_exit_code(labelmill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_check_tells_by_its_exit_code(labelmill: Command, tmp_path: Path) -> None:
     folder = tmp_path / "slices"
     folder.mkdir()
     good = "-- description: x\n-- param c: y\nselect collection, image_id, class from truth where collection = :c"
     (folder / "good.sql").write_text(good)
-    checked = labelmill("check", "--json", LABELMILL_SLICES=str(folder))
+    checked = labelmill("slice", "check", "--json", LABELMILL_SLICES=str(folder))
     assert checked.returncode == 0, checked.stderr
     [row] = [json.loads(line) for line in checked.stdout.splitlines()]
     assert row == {
@@ -76,13 +64,13 @@ def test_check_tells_by_its_exit_code(labelmill, tmp_path: Path) -> None:  # typ
         "columns": ["collection string", "image_id string", "class string"],
     }
     (folder / "misfit.sql").write_text("-- description: x\nselect clas from truth")
-    wrong = labelmill("check", "--param", "c=7", LABELMILL_SLICES=str(folder))
+    wrong = labelmill("slice", "check", "--param", "c=7", LABELMILL_SLICES=str(folder))
     assert wrong.returncode == 2
     assert "error: misfit: " in wrong.stderr
     assert "class" in wrong.stderr
     assert "good" in wrong.stdout
     (folder / "refused.sql").write_text("-- description: x\ndrop table images")
-    refused = labelmill("check", LABELMILL_SLICES=str(folder))
+    refused = labelmill("slice", "check", LABELMILL_SLICES=str(folder))
     assert refused.returncode == 7
     assert "error: misfit: " in refused.stderr
     assert "error: refused: " in refused.stderr

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from labelmill.errors import InputError
-from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import EVALUATIONS, MODELS, SWEEPS, TRAINING_SETS
 from labelmill.training_sets.prune import known, prune
 from labelmill.training_sets.registry import measured_on
 from labelmill.training_sets.removal import remove_files, size_of
-from tests.conftest import Servers, environment_for
 
 NOW = datetime.now(timezone.utc)
 FILES = ("manifest.json", "test-00000.arrow", "train-00000.arrow", "train-00001.arrow")
@@ -65,20 +63,11 @@ def write_users(client: RowClient) -> None:
         client.write(SWEEPS, [sweep])
 
 
-@pytest.fixture
-def labelmill(cluster: Servers, settings: Settings):  # type: ignore[no-untyped-def]
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "labelmill.cli.main", "slice", *words],
-            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-            env=environment_for(cluster, settings),
-        )  # fmt: skip
-
-    return run
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_the_command_removes_what_nobody_points_to(
-    labelmill,  # type: ignore[no-untyped-def]
+    labelmill: Command,
     client: RowClient,
     tmp_path: Path,
 ) -> None:
@@ -87,19 +76,19 @@ def test_the_command_removes_what_nobody_points_to(
         for letter, days in (("a", 9), ("b", 8), ("c", 7), ("d", 6), ("e", 0))
     }
     write_users(client)
-    listed = [json.loads(line) for line in labelmill("sets", "--json").stdout.splitlines()]
+    listed = [json.loads(line) for line in labelmill("slice", "sets", "--json").stdout.splitlines()]
     assert [row["digest"][0] for row in listed] == list("edcba")
     assert listed[-1]["used_by"] == ["small 3"]
     assert {row["bytes"] for row in listed} == {400}
 
-    asked = labelmill("prune", "--older-than", "5")
+    asked = labelmill("slice", "prune", "--older-than", "5")
     assert asked.returncode == 2
     assert "add --yes" in asked.stderr
-    dry = labelmill("prune", "--older-than", "5", "--dry-run", "--json")
+    dry = labelmill("slice", "prune", "--older-than", "5", "--dry-run", "--json")
     assert [json.loads(line)["digest"][0] for line in dry.stdout.splitlines()] == ["d"]
     assert all(place.is_dir() for place in places.values())
 
-    done = labelmill("prune", "--older-than", "5", "--yes")
+    done = labelmill("slice", "prune", "--older-than", "5", "--yes")
     assert done.returncode == 0, done.stderr
     for said in (
         f"kept: digits {'a' * 12}, used by small 3 (--force removes it)",
@@ -111,11 +100,11 @@ def test_the_command_removes_what_nobody_points_to(
     assert sorted(letter for letter, place in places.items() if place.exists()) == list("abce")
     assert [one.digest[0] for one in known(client)] == list("ecba")
 
-    forced = labelmill("prune", "--keep", "1", "--name", "digits", "--force", "--yes")
+    forced = labelmill("slice", "prune", "--keep", "1", "--name", "digits", "--force", "--yes")
     assert forced.returncode == 0, forced.stderr
     assert [path.name[0] for path in tmp_path.iterdir()] == ["e"]
-    assert labelmill("prune").returncode == 2
-    assert labelmill("prune", "--keep", "0", "--name", "pets", "--yes").stdout == "none\n"
+    assert labelmill("slice", "prune").returncode == 2
+    assert labelmill("slice", "prune", "--keep", "0", "--name", "pets", "--yes").stdout == "none\n"
 
 
 def test_a_removal_that_broke_off_is_finished_by_the_next(
@@ -193,7 +182,7 @@ def test_only_what_a_freeze_writes_is_removed(client: RowClient, tmp_path: Path)
 
 
 def test_files_that_are_out_of_reach_are_forgotten_only_by_force(
-    labelmill,  # type: ignore[no-untyped-def]
+    labelmill: Command,
     client: RowClient,
     tmp_path: Path,
 ) -> None:
@@ -203,13 +192,13 @@ def test_files_that_are_out_of_reach_are_forgotten_only_by_force(
     (tmp_path / "a").rename(there)
     row = next(client.scan(TRAINING_SETS, where={"digest": "b" * 64}))
     client.write(TRAINING_SETS, [{**row, "location": str(tmp_path)}])
-    refused = labelmill("prune", "--keep", "0", "--yes")
+    refused = labelmill("slice", "prune", "--keep", "0", "--yes")
     assert refused.returncode == 1
     assert "is not on this machine" in refused.stderr
     assert f"is not a folder named {'b' * 64}" in refused.stderr
     assert "2 of 2 training sets were not removed" in refused.stderr
     assert len(known(client)) == 2
-    forced = labelmill("prune", "--keep", "0", "--yes", "--force")
+    forced = labelmill("slice", "prune", "--keep", "0", "--yes", "--force")
     assert forced.returncode == 0, forced.stderr
     assert known(client) == []
     assert size_of(str(wrong)) == 400
