@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from labelmill import errors
     from labelmill.api import augment, maps
     from labelmill.api.connection import Connection, connect
-    from labelmill.api.evaluation import EvaluationResult, VersionResult
-    from labelmill.api.freezing import FreezeResult
-    from labelmill.api.ingestion import IngestDryRun, IngestResult
-    from labelmill.api.labels import LabelResult
     from labelmill.api.model import Model
-    from labelmill.api.predictions import Prediction, Predictions
-    from labelmill.api.sweep import SweepResult, TrialResult
-    from labelmill.api.training_set import TrainingSet
+    from labelmill.api.results.evaluation import EvaluationResult, VersionResult
+    from labelmill.api.results.freeze import FreezeResult
+    from labelmill.api.results.ingest import IngestDryRun, IngestResult
+    from labelmill.api.results.labels import LabelResult
+    from labelmill.api.results.predictions import Prediction, Predictions
+    from labelmill.api.results.sweep import SweepResult, TrialResult
+    from labelmill.api.results.training_set import TrainingSet
     from labelmill.live.kafka.batches import StreamBatches
     from labelmill.live.kudu.batches import KuduBatches
 
@@ -70,20 +70,20 @@ _MODULES = {
 }
 _CLASSES = {
     "Connection": "labelmill.api.connection",
-    "EvaluationResult": "labelmill.api.evaluation",
-    "FreezeResult": "labelmill.api.freezing",
-    "IngestDryRun": "labelmill.api.ingestion",
-    "IngestResult": "labelmill.api.ingestion",
+    "EvaluationResult": "labelmill.api.results.evaluation",
+    "FreezeResult": "labelmill.api.results.freeze",
+    "IngestDryRun": "labelmill.api.results.ingest",
+    "IngestResult": "labelmill.api.results.ingest",
     "KuduBatches": "labelmill.live.kudu.batches",
-    "LabelResult": "labelmill.api.labels",
+    "LabelResult": "labelmill.api.results.labels",
     "Model": "labelmill.api.model",
-    "Prediction": "labelmill.api.predictions",
-    "Predictions": "labelmill.api.predictions",
+    "Prediction": "labelmill.api.results.predictions",
+    "Predictions": "labelmill.api.results.predictions",
     "StreamBatches": "labelmill.live.kafka.batches",
-    "SweepResult": "labelmill.api.sweep",
-    "TrainingSet": "labelmill.api.training_set",
-    "TrialResult": "labelmill.api.sweep",
-    "VersionResult": "labelmill.api.evaluation",
+    "SweepResult": "labelmill.api.results.sweep",
+    "TrainingSet": "labelmill.api.results.training_set",
+    "TrialResult": "labelmill.api.results.sweep",
+    "VersionResult": "labelmill.api.results.evaluation",
     "connect": "labelmill.api.connection",
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from labelmill.api.predictions import Predictions
+from labelmill.api.results.predictions import Predictions
 from labelmill.domain.codecs.pixels import PIXEL_CAP
 from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.errors import InputError

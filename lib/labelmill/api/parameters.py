@@ -11,6 +11,9 @@ from typing import Any
 from labelmill.errors import InputError
 from labelmill.sql.snapshot import parse_snapshot
 
+Snapshot = int | str | datetime | None
+"""Milliseconds since 1970 UTC, ISO 8601 text, a datetime, or None: now."""
+
 
 def texts_of(parameters: Mapping[str, Any] | None) -> dict[str, str]:
     """The text of each parameter, as `labelmill.sql.parameters.parse_value` reads it.
@@ -64,7 +67,7 @@ def text_of(name: str, value: Any) -> str:
     )
 
 
-def snapshot_of(moment: int | str | datetime | None) -> int | None:
+def snapshot_of(moment: Snapshot) -> int | None:
     """A snapshot as milliseconds since 1970 UTC; None: now.
 
     Args:

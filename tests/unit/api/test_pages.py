@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelmill.api.confusion import OTHER, SHOWN, shown_matrix
+from labelmill.api.results.confusion import OTHER, SHOWN, shown_matrix
 from labelmill.errors import AllFailed, NotAccepted, UnknownName
 from labelmill.spark.report import Report
 from tests.helpers import shown_results
@@ -221,7 +221,7 @@ def test_predictions_of_many_classes() -> None:
 
 @pytest.mark.parametrize("kind", [AllFailed, NotAccepted])
 def test_a_failed_run_is_an_error(kind: type[AllFailed]) -> None:
-    from labelmill.api.ingestion import ingest_result
+    from labelmill.api.results.ingest import ingest_result
 
     report = Report("ingest_images")
     report.fail("all 3 files are quarantined", kind.exit_code)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from labelmill.api.confusion import SHOWN, shown_matrix
-from labelmill.api.fragment import figures, render
+from labelmill.api.results.confusion import SHOWN, shown_matrix
+from labelmill.api.results.fragment import figures, render
 from labelmill.domain.models.metrics import Evaluation
 from labelmill.domain.models.promotion import Verdict
 from labelmill.errors import UnknownName

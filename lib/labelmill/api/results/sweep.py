@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labelmill.api.failure import raise_failure
-from labelmill.api.fragment import figures, render
+from labelmill.api.results.failure import raise_failure
+from labelmill.api.results.fragment import figures, render
 from labelmill.spark.report import Report
 
 TRIALS = 50

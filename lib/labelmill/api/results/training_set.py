@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labelmill.api.fragment import draw, figures, render
+from labelmill.api.results.fragment import draw, figures, render
 from labelmill.domain.splits.hashing import SPLITS_SHOWN
 from labelmill.feed.rows.split import SplitRows
 from labelmill.feed.rows.targets import Classes, OneClass

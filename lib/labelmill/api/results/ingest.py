@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labelmill.api.failure import raise_failure
-from labelmill.api.fragment import figures, render, shares
+from labelmill.api.results.failure import raise_failure
+from labelmill.api.results.fragment import figures, render, shares
 from labelmill.spark.report import Report
 
 REASONS = 20

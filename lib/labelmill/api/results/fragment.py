@@ -25,7 +25,7 @@ class Figure:
 
 def render(template: str, **values: Any) -> str:
     """A template of this room as HTML."""
-    return html.template(template, "labelmill.api").render(
+    return html.template(template, "labelmill.api.results").render(
         **values, picture=html.picture, percent=html.percent
     )
 

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.api.fragment import draw, render
+from labelmill.api.results.fragment import draw, render
 from labelmill.domain.codecs.pixels import Pixels
 
 PICTURES = 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labelmill.api.fragment import figures, render, shares
+from labelmill.api.results.fragment import figures, render, shares
 from labelmill.spark.report import Report
 
 CLASSES = 50

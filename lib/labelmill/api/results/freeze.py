@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from labelmill.api.training_set import TrainingSet
+from labelmill.api.results.training_set import TrainingSet
 from labelmill.spark.report import Report
 
 

@@ -1,0 +1,1 @@
+"""What methods of a connection return, and how a notebook shows it."""
