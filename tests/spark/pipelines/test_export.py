@@ -83,7 +83,7 @@ def _goes_on_after_a_kill(spark: SparkSession, settings: Settings, out: Path) ->
     assert results["already_there"] == len(whole) - 2 - 2
     assert _tree(out) == whole
 
-    # What cannot be put in its place is told, and nothing passes for it.
+    # A file that cannot be written is an error.
     (out / "kinds/000.png").unlink()
     (out / "kinds/000.png/in the way").mkdir(parents=True)
     with pytest.raises(LabelmillError, match=r"kinds/000\.png was not written: .*run it again"):
@@ -131,15 +131,15 @@ def test_any_names_and_classes_come_back_through_the_manifest(
         }
         folded = {row["uri"].casefold(): row["image_id"] for row in rows}
         assert all(folded[row["uri"].casefold()] == row["image_id"] for row in rows)
-        told = [row for row in rows if row["source_uri"] == "time.png"]
-        assert {row["attributes"] for row in told} == {'{"a": "b,\\"c\\""}'}
-        assert {row["source_time"] for row in told} == {"2024-02-29T12:00:00.000001Z"}
-        assert len({row["uri"] for row in told}) == (2 if layout == "class" else 1)
+        described = [row for row in rows if row["source_uri"] == "time.png"]
+        assert {row["attributes"] for row in described} == {'{"a": "b,\\"c\\""}'}
+        assert {row["source_time"] for row in described} == {"2024-02-29T12:00:00.000001Z"}
+        assert len({row["uri"] for row in described}) == (2 if layout == "class" else 1)
     assert os.listdir(tmp_path) == ["below"]
 
     # The same annotations, whatever they were called by the file system.
     ingest(spark, settings, str(tmp_path / "below/class" / MANIFEST), "again")
-    before, again = _told(client, "c"), _told(client, "again")
+    before, again = _described(client, "c"), _described(client, "again")
     found = {
         (again[str(a["image_id"])], a["class"])
         for a in client.scan(ANNOTATIONS, where={"collection": "again"})
@@ -203,9 +203,9 @@ def _store_odd_names(client: RowClient) -> set[tuple[str, str]]:
     for number, (uri, label, split) in enumerate(odd):
         pixels = np.full((4, 4, 1), number, np.uint8)
         data = encode_png(pixels)
-        told = uri == "time.png"
-        attributes = '{"a": "b,\\"c\\""}' if told else None
-        moment = 1_709_208_000_000_001 if told else None  # 2024-02-29
+        described = uri == "time.png"
+        attributes = '{"a": "b,\\"c\\""}' if described else None
+        moment = 1_709_208_000_000_001 if described else None  # 2024-02-29
         image_id = image_id_of(data)
         rows.image(image_id, pixels, uri, len(data), split, attributes, moment)
         rows.annotation(image_id, "person", label, uri)
@@ -218,7 +218,7 @@ def _store_odd_names(client: RowClient) -> set[tuple[str, str]]:
     return classes
 
 
-def _told(client: RowClient, collection: str) -> dict[str, tuple[object, ...]]:
+def _described(client: RowClient, collection: str) -> dict[str, tuple[object, ...]]:
     columns = ["pixels", "split", "attributes", "source_time"]
     rows = client.scan(IMAGES, ["image_id", *columns], {"collection": collection})
     return {str(row["image_id"]): tuple(row[name] for name in columns) for row in rows}

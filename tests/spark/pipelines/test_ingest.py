@@ -100,7 +100,7 @@ def test_an_archive_gives_the_rows_of_its_folder(
     assert {row["split"] for row in client.scan(IMAGES, ["split"])} == {"train", "test"}
 
 
-def test_bad_files_are_quarantined_with_reasons_and_released_when_mended(
+def test_bad_files_are_quarantined_with_reasons_and_released_when_fixed(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> None:
     source = write_image_folder(tmp_path / "images", images=4)
@@ -184,7 +184,7 @@ def test_the_first_of_equal_files_names_the_image_however_workers_race(
     assert {row["split"] for row in client.scan(IMAGES, ["split"])} == {"test"}
 
 
-def test_a_dry_run_tells_and_writes_nothing(
+def test_a_dry_run_reports_and_writes_nothing(
     spark: SparkSession, settings: Settings, tmp_path: Path, kudu_tool: Callable[..., str]
 ) -> None:
     source = write_image_folder(tmp_path / "images", images=6)
@@ -224,7 +224,7 @@ def test_a_folder_without_labels_is_fine_and_says_how_labels_are_found(
     assert any("parent folder" in note for note in report.notes)
 
 
-def test_nothing_to_ingest_is_told_apart(
+def test_each_kind_of_nothing_to_ingest_has_its_own_error(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()

@@ -158,11 +158,11 @@ def _deviates(spark: SparkSession, settings: Settings, client: RowClient, tmp_pa
     for n in range(10):
         save(new, f"without-{n}.png", drawn(200 + n, 30, 3, dark=False))
     ingest(spark, settings, str(new), "new")
-    told = list(client.scan(IMAGES, where={"collection": "new"}))[:9]
+    changed = list(client.scan(IMAGES, where={"collection": "new"}))[:9]
     made = datetime(2026, 3, 4, 5, 6, 7, 8, tzinfo=timezone.utc)
-    for n, row in enumerate(told):
+    for n, row in enumerate(changed):
         row |= {"attributes": '{"camera": 7}', "source_time": made + timedelta(days=n)}
-    client.write(IMAGES, told)
+    client.write(IMAGES, changed)
     schema = tmp_path / "schema.json"
     found = profiles.find(client, "new", next(iter(client.scan(PROFILES)))["digest"])  # type: ignore[arg-type]
     assert found is not None
@@ -188,7 +188,7 @@ def _deviates(spark: SparkSession, settings: Settings, client: RowClient, tmp_pa
     assert "schema.json" in str(report.error)
 
 
-def test_what_cannot_be_meant(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+def test_invalid_arguments(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
     def run(**plan: Any) -> None:
         profile_collection(spark, settings, ProfilePlan("nothing", **plan))
 

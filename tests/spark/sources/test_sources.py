@@ -89,7 +89,7 @@ def test_a_uri_gives_the_rows_of_its_folder(
     assert collection_digest(client, "c") == digest
 
 
-def test_uris_that_cannot_be_meant(
+def test_invalid_uris(
     spark: SparkSession, settings: Settings, tmp_path: Path, mounted: str
 ) -> None:
     (tmp_path / "x.tar").touch()

@@ -112,7 +112,7 @@ def test_names_that_are_not_utf8_are_listed_and_read(tmp_path: Path) -> None:
     assert [open_reader(source.root)(uri) for uri in uris] == [b"\\udcff.png", b"\xff.png"]
 
 
-def test_what_cannot_be_read_is_told_and_never_waited_for(
+def test_what_cannot_be_read_is_reported_and_never_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read, "FILE_CAP", 8)

@@ -96,7 +96,7 @@ def test_labels_of_any_whole_numbers(tmp_path: Path, labels: npt.NDArray[np.gene
         ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte", "train"),
     ],
 )
-def test_names_tell_what_belongs_together(
+def test_names_say_what_belongs_together(
     tmp_path: Path, images: str, labels: str, split: str | None
 ) -> None:
     path = write(tmp_path / images, pixels(2, 3, 3))
@@ -124,7 +124,7 @@ def test_a_folder_of_several_files(tmp_path: Path) -> None:
     assert [row["uri"] for row in rows(tmp_path, 6)] == [row["uri"] for row in found[:6]]
 
 
-def test_other_names_are_no_idx_files(tmp_path: Path) -> None:
+def test_other_names_are_not_idx_files(tmp_path: Path) -> None:
     for name in ("x.png", "idx", "index3", "xidx3", "x.idx5", "x.idx3.png.zip", "train-images"):
         assert not is_idx(name)
     assert find_idx(str(tmp_path)) == []
@@ -171,7 +171,7 @@ def test_memory_does_not_grow_with_the_file(
         (struct.pack(">HBB3I", 0, 8, 3, 1, 1 << 31, 1 << 31), "up to 100,663,296 are read"),
     ],
 )
-def test_what_is_no_file_of_images(tmp_path: Path, raw: bytes, message: str) -> None:
+def test_files_that_are_not_idx_images(tmp_path: Path, raw: bytes, message: str) -> None:
     path = tmp_path / "x-images-idx3-ubyte"
     path.write_bytes(raw)
     with pytest.raises(InputError, match=message):
@@ -213,7 +213,7 @@ def test_a_cut_file_gives_what_is_whole(tmp_path: Path, packer: str, cut: str) -
 
 
 @pytest.mark.parametrize("packer", ["", ".gz"])
-def test_more_than_the_header_says_is_told(tmp_path: Path, packer: str) -> None:
+def test_more_than_the_header_says_is_reported(tmp_path: Path, packer: str) -> None:
     path = tmp_path / f"x-images-idx3-ubyte{packer}"
     raw = content(pixels(3, 2, 2)) + b"more"
     path.write_bytes(gzip.compress(raw) if packer else raw)

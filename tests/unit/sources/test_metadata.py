@@ -63,7 +63,7 @@ def test_typed_values_keep_their_types() -> None:
     assert text == attributes_of(dict(reversed(values.items())))
 
 
-def test_nothing_is_no_object() -> None:
+def test_no_values_are_no_object() -> None:
     assert attributes_of({}) is None
     assert attributes_of({"x": None}) is None
 

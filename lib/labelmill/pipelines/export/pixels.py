@@ -29,11 +29,11 @@ def fetch_pixels(
     Returns:
         (collection, image id) → array bytes; without images that are missing, too short where chunks are.
     """
-    wanted: dict[str, set[str]] = defaultdict(set)
+    ids_by_collection: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        wanted[row["collection"]].add(row["image_id"])
+        ids_by_collection[row["collection"]].add(row["image_id"])
     found: dict[tuple[str, str], bytes] = {}
-    for collection, ids in wanted.items():
+    for collection, ids in ids_by_collection.items():
         large: list[str] = []
         where = {"collection": collection, "image_id": sorted(ids)}
         for row in client.scan(IMAGES, ["image_id", "pixels"], where, snapshot_ms):

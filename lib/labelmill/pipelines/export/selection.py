@@ -44,21 +44,21 @@ def select_rows(spark: SparkSession, settings: Settings, claim: Claim) -> DataFr
         QueryRefused: The query does more than read, or would not answer the same again.
         InputError: It lacks a column, has one twice, or one of an unsuitable type.
     """
-    asked = catalogue.query(spark, settings, claim.sql, claim.snapshot_ms, repeatable=True)
-    wanted = asked.select(*_columns(asked, claim.layout)).distinct()
+    query = catalogue.query(spark, settings, claim.sql, claim.snapshot_ms, repeatable=True)
+    rows = query.select(*_select_columns(query, claim.layout)).distinct()
     if claim.limit is not None:
-        wanted = wanted.orderBy("image_id", *(c for c in wanted.columns if c != "image_id"))
-        wanted = wanted.limit(claim.limit)
-    return wanted
+        rows = rows.orderBy("image_id", *(c for c in rows.columns if c != "image_id"))
+        rows = rows.limit(claim.limit)
+    return rows
 
 
-def add_shapes(wanted: DataFrame, settings: Settings, claim: Claim) -> DataFrame:
+def add_shapes(selected: DataFrame, settings: Settings, claim: Claim) -> DataFrame:
     """Adds the shapes of the images in the catalogue; returns the columns of `_ROW`.
 
     Pixels are not among them; a query's own ``pixels``, ``width`` and so on are ignored.
 
     Args:
-        wanted: Rows of `select_rows`; persisted, because they are read twice.
+        selected: Rows of `select_rows`; persisted, because they are read twice.
         settings: Where Kudu is.
         claim: The snapshot.
 
@@ -66,7 +66,7 @@ def add_shapes(wanted: DataFrame, settings: Settings, claim: Claim) -> DataFrame
         ``width``, ``height``, ``channels`` and ``dtype`` are null where the catalogue has no such image.
     """
     images = store.read(
-        wanted.sparkSession,
+        selected.sparkSession,
         settings,
         IMAGES,
         [*NEEDED, "uri", "width", "height", "channels", "dtype"],
@@ -74,15 +74,15 @@ def add_shapes(wanted: DataFrame, settings: Settings, claim: Claim) -> DataFrame
     )
     # Only a valid id becomes a file name.
     images = images.where(F.col("image_id").rlike(_IMAGE_ID))
-    found = wanted.select("collection").distinct().limit(_FEW_COLLECTIONS + 1).collect()
+    found = selected.select("collection").distinct().limit(_FEW_COLLECTIONS + 1).collect()
     if len(found) <= _FEW_COLLECTIONS:
         # Kudu then scans these collections only; Spark alone would read all of them and join.
         images = images.where(F.col("collection").isin([row["collection"] for row in found]))
-    rows = wanted.join(images, [*NEEDED], "left")
-    if "source_uri" not in wanted.columns:
+    rows = selected.join(images, [*NEEDED], "left")
+    if "source_uri" not in selected.columns:
         rows = rows.withColumn("source_uri", F.col("uri"))
     for name in ("label", "split", "source_time", "attributes"):
-        if name not in wanted.columns:
+        if name not in selected.columns:
             rows = rows.withColumn(name, F.lit(None).cast("string"))
     return rows.select(*_ROW)
 
@@ -144,29 +144,29 @@ class ClashKeys:
         )
 
 
-def _columns(asked: DataFrame, layout: str) -> list[Column]:
+def _select_columns(query: DataFrame, layout: str) -> list[Column]:
     for name in (*NEEDED, *(["class"] if layout == "class" else [])):
-        if name not in asked.columns:
+        if name not in query.columns:
             advice = (
                 "join the view truth, or choose --layout id"
                 if name == "class"
                 else "an export needs collection and image_id"
             )
             raise InputError(
-                f"the query has no column {name!r}, it gives {', '.join(asked.columns)}; {advice}"
+                f"the query has no column {name!r}, it gives {', '.join(query.columns)}; {advice}"
             )
     columns = []
     for name in (*NEEDED, *OPTIONAL):
-        if asked.columns.count(name) > 1:
+        if query.columns.count(name) > 1:
             raise InputError(f"the query gives the column {name!r} twice; name it once")
-        if name in asked.columns:
+        if name in query.columns:
             renamed = {"class": "label", "uri": "source_uri"}.get(name, name)
-            columns.append(_text(asked, name).alias(renamed))
+            columns.append(_as_text(query, name).alias(renamed))
     return columns
 
 
-def _text(asked: DataFrame, name: str) -> Column:
-    kind, column = asked.schema[name].dataType, F.col(f"`{name}`")
+def _as_text(query: DataFrame, name: str) -> Column:
+    kind, column = query.schema[name].dataType, F.col(f"`{name}`")
     if name == "source_time" and not isinstance(kind, T.NullType):
         if not isinstance(kind, (T.TimestampType, T.DateType)):
             raise InputError(

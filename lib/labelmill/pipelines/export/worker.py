@@ -124,10 +124,10 @@ class _Writer:
 
     def finish(self) -> pa.RecordBatch:
         """Writes the files of the rows so far."""
-        wanted = [row for row in self.rows if row["width"] is not None and not self._failed]
+        present = [row for row in self.rows if row["width"] is not None and not self._failed]
         client = shared_client(self._task.settings)
         worker_process.tune(separate_collectors)
-        pixels = fetch_pixels(client, wanted, self._task.claim.snapshot_ms)
+        pixels = fetch_pixels(client, present, self._task.claim.snapshot_ms)
         for row in self.rows:
             self._export(row, pixels.get((row["collection"], row["image_id"])))
         batch = pa.RecordBatch.from_pylist(self.rows, EXPORTED)

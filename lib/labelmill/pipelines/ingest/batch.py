@@ -113,7 +113,7 @@ class Batch:
             except (ValueError, RecursionError) as error:
                 if isinstance(error, ImageError):
                     raise
-                raise ImageError("bad_attributes", f"no JSON object: {error}") from None
+                raise ImageError("bad_attributes", f"not a JSON object: {error}") from None
             self._rows.image(image_id, pixels, uri, size, split, attributes, source_time)
             self._ids[-1] = bytes.fromhex(image_id)
             self._bytes += size
@@ -221,8 +221,8 @@ def _fitting_name(uri: str) -> str:
 
 def _check_cells(label: str | None, attributes: str | None) -> None:
     if label is not None and len(label.encode()) > LABEL_BYTES:
-        raise ImageError("bad_label", f"a class of {len(label):,} letters, {label[:80]!r}…")
+        raise ImageError("bad_label", f"a class of {len(label):,} characters, {label[:80]!r}…")
     if attributes is not None and len(attributes.encode()) > CELL_BYTES:
         raise ImageError(
-            "bad_attributes", f"{len(attributes):,} letters of attributes; {CELL_BYTES:,} bytes fit"
+            "bad_attributes", f"{len(attributes):,} characters of attributes; {CELL_BYTES:,} bytes fit"
         )

@@ -159,8 +159,8 @@ class ImageRows:
         kept = [p for p, fits in zip(pictures, whole, strict=True) if fits]
         table = table.append_column("pixels", _cells(kept, sizes, whole))
         counted = statistics_of(pictures).astype(np.float32)
-        for place, name in enumerate(Statistics._fields):
-            table = table.append_column(name, pa.array(counted[:, place]))
+        for position, name in enumerate(Statistics._fields):
+            table = table.append_column(name, pa.array(counted[:, position]))
         return table
 
     def _chunk_table(self, pictures: list[Pixels]) -> pa.Table:

@@ -94,7 +94,7 @@ class ArchiveSource:
 
 
 class _Chooser:
-    """From a member's name to its uri; None, counted, when it is no image."""
+    """From a member's name to its uri; None, and counted, when it is not an image."""
 
     def __init__(self, endings: tuple[str, ...], skipped: Counter[str]) -> None:
         self._endings, self._skipped = endings, skipped

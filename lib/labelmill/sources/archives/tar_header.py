@@ -64,7 +64,8 @@ def records_of(body: bytes) -> dict[str, str]:
         space = body.find(b" ", at, at + 20)
         length = decimal_of(body[at : max(space, at)].decode("ascii", "replace"))
         equals = body.find(b"=", space, at + length)
-        if space < 0 or equals < 0 or at + length > len(body):
+        # The newline too: a wrong length would cut a name short.
+        if space < 0 or equals < 0 or body[at + length - 1 : at + length] != b"\n":
             raise Damaged("a PAX header is not made of LENGTH KEY=VALUE lines")
         key = body[space + 1 : equals].decode("utf-8", "surrogateescape")
         records[key] = body[equals + 1 : at + length - 1].decode("utf-8", "surrogateescape")

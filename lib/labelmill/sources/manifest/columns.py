@@ -138,7 +138,7 @@ def _attributes_cell(value: Any) -> str | None:
 
 
 def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _text(column: str, value: Any) -> str:

@@ -77,7 +77,7 @@ def test_a_name_is_read_back_by_percent_decoding(name: str, is_folder: bool, str
 @example("é", unicodedata.normalize("NFD", "é"))
 @example("Straße", "STRASSE")
 @example("x" * 300, "x" * 299 + "y")
-def test_clashing_classes_get_folders_that_every_file_system_tells_apart(a: str, b: str) -> None:
+def test_clashing_classes_get_folders_that_every_file_system_distinguishes(a: str, b: str) -> None:
     first, second = NameParts(ID, 1, label=a), NameParts(ID, 1, label=b)
     clash = clash_key("class", "png", first)[0] == clash_key("class", "png", second)[0] and a != b
     paths = [path_of("class", "png", row, clash).casefold() for row in (first, second)]
@@ -123,7 +123,7 @@ def test_uris_that_could_do_harm(uri: str, path: str) -> None:
     assert path_of("uri", "png", NameParts(ID, 1, uri=uri)) == path
 
 
-def test_two_images_of_one_uri_are_told_apart_by_their_ids() -> None:
+def test_two_images_of_one_uri_get_their_ids_in_their_names() -> None:
     rows = [
         NameParts(ID, 1, uri="a/1.png"),
         NameParts(OTHER, 1, uri="a/1.png"),

@@ -26,7 +26,7 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(path) if request.param == "folder" else path.as_uri()
 
 
-def test_a_folder_is_taken_once_and_known_again(out: str) -> None:
+def test_a_folder_is_marked_once_and_recognized_again(out: str) -> None:
     place = OutputFolder(out)
     assert place.claim() is None
     place.mark(CLAIM)

@@ -8,7 +8,7 @@ from labelmill.pipelines.ingest.batch import NO_ID
 from labelmill.pipelines.ingest.equal_files import equal_files
 
 
-def test_equal_ids_are_found_with_their_places_in_order() -> None:
+def test_equal_ids_are_found_with_their_positions_in_order() -> None:
     ids = np.random.default_rng(0).integers(0, 256, (5_000, 32), np.uint8)
     ids[[4_000, 17, 90]] = ids[3]
     ids[1] = ids[2_000]

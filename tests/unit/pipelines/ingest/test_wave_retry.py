@@ -65,7 +65,7 @@ def test_every_file_counts_once_and_good_halves_are_not_cut_again(
 
 
 @pytest.mark.parametrize("error", [PySparkException("no room"), StoreError("Kudu is away")])
-def test_other_errors_are_not_for_the_parts_to_mend(error: Exception) -> None:
+def test_other_errors_are_not_retried_in_parts(error: Exception) -> None:
     with pytest.raises(type(error), match=str(error)):
         _counted(["a", "denied"], error)
 

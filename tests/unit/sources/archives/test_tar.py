@@ -188,7 +188,7 @@ def test_a_checksum_that_is_not_right_is_an_error(tmp_path: Path) -> None:
         (bytes(10240), ""),
     ],
 )
-def test_what_is_no_archive(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_that_are_not_archives(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(content)
     opened = ArchiveSource(SourceOptions(str(path)), IMAGE_ENDINGS)
@@ -254,7 +254,7 @@ def test_the_limit_is_kept_and_nothing_after_it_is_read(tmp_path: Path) -> None:
     assert [row["uri"] for row in rows(str(path), 2)] == ["0.png", "1.png"]
 
 
-def test_a_second_archive_behind_the_first_is_told(tmp_path: Path) -> None:
+def test_a_second_archive_behind_the_first_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(Path(packed(path, {"1.png": b"1"})).read_bytes() * 2)
     opened = ArchiveSource(SourceOptions(str(path)), IMAGE_ENDINGS)

@@ -84,9 +84,7 @@ def test_the_members_are_those_of_zipfile(
 
 @settings(deadline=None)
 @given(st.data())
-def test_a_damaged_archive_is_told(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_damage_is_reported(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     files = {f"{n}/{'x' * n}.png": bytes([n]) * 30 * n for n in range(1, 9)}
     path = packed(tmp_path_factory.mktemp("zip") / "x.zip", files, data.draw(_METHODS))
     raw = bytearray(path.read_bytes())
@@ -193,7 +191,7 @@ def test_a_limit_bounds_the_total(tmp_path: Path) -> None:
     assert opened(path, 30).total == 5
 
 
-def test_no_zip_archive_is_refused_with_what_it_is(tmp_path: Path) -> None:
+def test_files_that_are_not_zip_archives_are_refused_with_a_reason(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     whole = packed(path, {f"{n}.png": b"1" for n in range(5)}).read_bytes()
     split = bytearray(whole)

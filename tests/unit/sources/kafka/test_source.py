@@ -65,9 +65,9 @@ def test_a_header_says_everything() -> None:
     assert row["fault"] is None
 
 
-@pytest.mark.parametrize("told", ["yesterday", 1714564800, None])
-def test_a_time_that_cannot_be_read_is_kafkas(told: object) -> None:
-    assert _file(Envelope({"source_time": told}, PNG))["source_time"] == SENT
+@pytest.mark.parametrize("claimed", ["yesterday", 1714564800, None])
+def test_a_time_that_cannot_be_read_is_kafkas(claimed: object) -> None:
+    assert _file(Envelope({"source_time": claimed}, PNG))["source_time"] == SENT
 
 
 def test_without_any_time_there_is_none() -> None:

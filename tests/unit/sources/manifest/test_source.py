@@ -82,7 +82,7 @@ def test_a_column_of_attributes_is_a_json_object(write: Write) -> None:
             _files(write(f"uri,attributes\n1.png,{wrong}\n"))
 
 
-def test_what_an_export_tells_of_its_files_is_no_attribute(write: Write) -> None:
+def test_columns_that_an_export_adds_are_not_attributes(write: Write) -> None:
     names = ["uri", "attributes", *EXPORT_COLUMNS]
     (row,) = _files(write(",".join(names) + "\n1.png," + "," * len(EXPORT_COLUMNS) + "\n"))
     assert row["attributes"] is None
@@ -165,7 +165,7 @@ def test_a_nul_never_reaches_the_disk(write: Write) -> None:
         ("uri,label\n".encode("utf-16"), "line 1 is not UTF-8"),
     ],
 )
-def test_what_cannot_be_meant_is_said_before_anything_is_read(
+def test_an_invalid_manifest_is_refused_before_any_file_is_read(
     write: Write, text: str | bytes, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -261,15 +261,13 @@ def test_a_folder_of_parquet_files_as_spark_writes_it(tmp_path: Path) -> None:
         ({"uri": ["a"], "source_time": [17]}, "source_time 17; expected ISO 8601"),
     ],
 )
-def test_parquet_that_cannot_be_meant(
-    tmp_path: Path, columns: dict[str, list[Any]], message: str
-) -> None:
+def test_invalid_parquet(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
     pq.write_table(pa.table(columns), tmp_path / "m.parquet")
     with pytest.raises(InputError, match=message):
         ManifestSource(SourceOptions(str(tmp_path / "m.parquet")))
 
 
-def test_what_is_no_parquet(write: Write) -> None:
+def test_a_file_that_is_not_parquet(write: Write) -> None:
     with pytest.raises(InputError, match="is not Parquet"):
         ManifestSource(SourceOptions(write("uri\na.png\n", "m.parquet")))
 

@@ -54,7 +54,7 @@ def test_a_pyarrow_uri_with_odd_names(tmp_path: Path) -> None:
     assert [open_reader(files.root)(name) for name in names] == [name.encode() for name in names]
 
 
-def test_pyarrow_uris_that_cannot_be_meant(tmp_path: Path) -> None:
+def test_invalid_pyarrow_uris(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nope does not exist; expected the URI of a folder"):
         ArrowFiles((tmp_path / "nope").as_uri())
     (tmp_path / "x.tar").touch()
