@@ -1,7 +1,7 @@
--- description: So many images of each class, drawn by a hash of their id: small, even, and the same each time.
+-- description: A sample of equally many images per class, drawn by a hash of the id: the same each time.
 -- param collection: the collection
--- param each = 100: images of each class at most
--- param seed = 0: another seed, another draw
+-- param each = 100: most images per class
+-- param seed = 0: another seed draws another sample
 select collection, image_id, class, split
 from (
   select t.collection, t.image_id, t.class, i.split,

@@ -1,6 +1,6 @@
--- description: Images whose class was given by a person since a time: what imports and models got wrong.
+-- description: Images that a person has labelled since a time: what imports and models got wrong.
 -- param collection: the collection
--- param since = timestamp '1970-01-01 00:00:00': corrections from then on, UTC
+-- param since = timestamp '1970-01-01 00:00:00': only corrections since then, UTC
 select t.collection, t.image_id, t.class, i.split, t.source, a.annotated_at
 from truth t
 join annotations a

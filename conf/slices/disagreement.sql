@@ -1,10 +1,10 @@
--- description: Images that two model versions label differently: where one of them errs, or the image does.
+-- description: Images that two model versions label differently: one of them, or the image's class, is wrong.
 -- param collection: the collection
--- param model: the one model
+-- param model: the first model
 -- param version: its version
--- param other_model: the other model, or the same
+-- param other_model: the second model, or the same
 -- param other_version: its version
--- param most = 500: images at most
+-- param most = 500: most images
 select a.collection, a.image_id, a.class as label, a.probability,
   b.class as other_label, b.probability as other_probability, t.class as truth
 from labels a

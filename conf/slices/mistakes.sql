@@ -1,8 +1,8 @@
--- description: Images that a model version labels otherwise than the truth, the surest mistakes first.
+-- description: Images whose label by a model version differs from the truth, most confident mistakes first.
 -- param collection: the collection
 -- param model: the model
 -- param version: its version
--- param most = 500: images at most
+-- param most = 500: most images
 select l.collection, l.image_id, t.class, l.class as label, l.probability, i.split
 from labels l
 join truth t on t.collection = l.collection and t.image_id = l.image_id

@@ -1,9 +1,9 @@
--- description: What the serving version is least sure of and no person has looked at, the least sure first.
+-- description: Images that the serving version is least sure of and no person has labelled, least sure first.
 -- param collection: the collection
 -- param model: the model
 -- param alias = 'production': which of its versions
--- param below = 0.9: labels of less probability than this
--- param most = 200: images at most
+-- param below = 0.9: only labels with a lower probability
+-- param most = 200: most images
 select l.collection, l.image_id, l.class as label, l.probability, l.entropy, l.version
 from labels l
 join aliases p on p.model = l.model and p.version = l.version

@@ -1,4 +1,4 @@
--- description: All images of a collection that have a truth, split as their source said.
+-- description: All images of a collection that have a truth, with the split that their source gave.
 -- param collection: the collection
 select t.collection, t.image_id, t.class, i.split
 from truth t

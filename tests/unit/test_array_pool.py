@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from labelmill import array_pool as memory
+from labelmill import array_pool
 from labelmill.array_pool import ALIGNED, empty
 
 LARGE = (3, 1 << 20)
@@ -19,9 +19,9 @@ LARGE = (3, 1 << 20)
 @pytest.fixture(autouse=True)
 def nothing_ready() -> Iterator[None]:
     gc.collect()
-    memory._ready.clear()
+    array_pool._ready.clear()
     yield
-    memory._ready.clear()
+    array_pool._ready.clear()
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5), LARGE])
@@ -55,14 +55,14 @@ def test_references_are_no_bytes() -> None:
         assert (made.shape, made.dtype, made.flat[-1]) == (shape, np.dtype(object), None)
 
 
-def test_little_memory_lies_ready() -> None:
+def test_little_memory_is_kept() -> None:
     many = [empty((8 << 20,), np.uint8) for _ in range(20)]
     del many
-    assert 0 < sum(raw.nbytes for raw in memory._ready) <= memory._KEPT
-    memory._ready.clear()
-    huge = empty((memory._KEPT + 1,), np.uint8)
+    assert 0 < sum(raw.nbytes for raw in array_pool._ready) <= array_pool._KEPT
+    array_pool._ready.clear()
+    huge = empty((array_pool._KEPT + 1,), np.uint8)
     del huge
-    assert not memory._ready
+    assert not array_pool._ready
 
 
 def test_threads_never_share_an_array() -> None:

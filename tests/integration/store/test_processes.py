@@ -100,8 +100,8 @@ def test_process_ends_as_it_should(
     )
     assert expected in done.stdout
     # Netty wants a network card for its ids; a machine that is offline may have none.
-    said = [line for line in done.stderr.splitlines() if "MacAddressUtil" not in line]
-    assert [line for line in said if "usable hardware address" not in line] == []
+    lines = [line for line in done.stderr.splitlines() if "MacAddressUtil" not in line]
+    assert [line for line in lines if "usable hardware address" not in line] == []
     assert done.returncode == 0
 
 

@@ -15,7 +15,7 @@ from labelmill.errors import InputError, RowsRefused, SchemaMismatch, StoreError
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import ANNOTATIONS, IMAGES, TABLES
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 from labelmill.store.spark.errors import spark_errors
 from labelmill.testing.store_contract.samples import EMPTY, EVERY_TYPE, FULL, NULLS, earlier
 
@@ -26,7 +26,7 @@ NOW = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=timezone.utc)
 def annotations(spark: SparkSession, client: RowClient) -> DataFrame:
     client.ensure(ANNOTATIONS)
     rows = [("c", f"{i:064x}", f"folder/{i % 3}", str(i % 3), None, NOW) for i in range(30)]
-    return spark.createDataFrame(rows, store.spark_type(ANNOTATIONS))
+    return spark.createDataFrame(rows, frames.spark_type(ANNOTATIONS))
 
 
 def test_every_type_both_ways(spark: SparkSession, settings: Settings, client: RowClient) -> None:
@@ -34,25 +34,25 @@ def test_every_type_both_ways(spark: SparkSession, settings: Settings, client: R
     names = [c.name for c in EVERY_TYPE.columns]
     given = [FULL, EMPTY, NULLS]
     frame = spark.createDataFrame(
-        [tuple(row[name] for name in names) for row in given], store.spark_type(EVERY_TYPE)
+        [tuple(row[name] for name in names) for row in given], frames.spark_type(EVERY_TYPE)
     )
-    store.write(frame, settings, EVERY_TYPE)
+    frames.write(frame, settings, EVERY_TYPE)
     key = lambda row: str(row["name"])  # noqa: E731
     assert sorted(client.scan(EVERY_TYPE), key=key) == sorted(given, key=key)
-    back = store.read(spark, settings, EVERY_TYPE)
-    assert back.schema == store.spark_type(EVERY_TYPE)
-    told = back.select("name", F.unix_micros("a_timestamp"), "a_binary").collect()
-    micros = {row[0]: row[1] for row in told}
+    back = frames.read(spark, settings, EVERY_TYPE)
+    assert back.schema == frames.spark_type(EVERY_TYPE)
+    rows = back.select("name", F.unix_micros("a_timestamp"), "a_binary").collect()
+    micros = {row[0]: row[1] for row in rows}
     assert micros == {FULL["name"]: 1709251199999999, "": 0, "nulls": None}
-    assert {bytes(row[2]) for row in told if row[2] is not None} == {bytes(range(256)), b""}
+    assert {bytes(row[2]) for row in rows if row[2] is not None} == {bytes(range(256)), b""}
 
 
 def test_columns_in_any_order_and_predicates_pushed(
     spark: SparkSession, settings: Settings, annotations: DataFrame
 ) -> None:
     shuffled = annotations.select(*reversed(annotations.columns))
-    store.write(shuffled, settings, ANNOTATIONS)
-    found = store.read(spark, settings, ANNOTATIONS, ["class", "image_id"], "class = '2'")
+    frames.write(shuffled, settings, ANNOTATIONS)
+    found = frames.read(spark, settings, ANNOTATIONS, ["class", "image_id"], "class = '2'")
     assert found.columns == ["class", "image_id"]
     assert {row["class"] for row in found.collect()} == {"2"}
     assert found.count() == 10
@@ -64,61 +64,61 @@ def test_columns_in_any_order_and_predicates_pushed(
 def test_operations(
     spark: SparkSession, settings: Settings, client: RowClient, annotations: DataFrame
 ) -> None:
-    store.write(annotations, settings, ANNOTATIONS, "insert")
+    frames.write(annotations, settings, ANNOTATIONS, "insert")
     changed = annotations.withColumn("class", F.lit("new"))
-    store.write(changed, settings, ANNOTATIONS, "insert_ignore")
+    frames.write(changed, settings, ANNOTATIONS, "insert_ignore")
     assert {row["class"] for row in client.scan(ANNOTATIONS)} == {"0", "1", "2"}
     with pytest.raises(
         RowsRefused, match=rf"{settings.table_prefix}annotations.*key already present"
     ):
-        store.write(changed, settings, ANNOTATIONS, "insert")
-    store.write(changed, settings, ANNOTATIONS)
+        frames.write(changed, settings, ANNOTATIONS, "insert")
+    frames.write(changed, settings, ANNOTATIONS)
     assert {row["class"] for row in client.scan(ANNOTATIONS)} == {"new"}
-    store.write(annotations.limit(10), settings, ANNOTATIONS, "delete_ignore")
+    frames.write(annotations.limit(10), settings, ANNOTATIONS, "delete_ignore")
     assert len(list(client.scan(ANNOTATIONS))) == 20
 
 
 def test_what_cannot_be_written_is_named(settings: Settings, annotations: DataFrame) -> None:
     with pytest.raises(UnknownName, match=r"'klass'.*Did you mean 'class'"):
-        store.write(annotations.withColumnRenamed("class", "klass"), settings, ANNOTATIONS)
+        frames.write(annotations.withColumnRenamed("class", "klass"), settings, ANNOTATIONS)
     with pytest.raises(InputError, match=r"annotations.class is missing in the DataFrame"):
-        store.write(annotations.drop("class"), settings, ANNOTATIONS)
+        frames.write(annotations.drop("class"), settings, ANNOTATIONS)
     with pytest.raises(
         InputError, match=r"annotations.class is string, the DataFrame has int.*cast\('string'\)"
     ):
-        store.write(annotations.withColumn("class", F.lit(5)), settings, ANNOTATIONS)
+        frames.write(annotations.withColumn("class", F.lit(5)), settings, ANNOTATIONS)
     nulls = annotations.withColumn("class", F.lit(None).cast("string"))
     with pytest.raises(InputError, match="null in column class, which may not be null"):
-        store.write(nulls, settings, ANNOTATIONS)
+        frames.write(nulls, settings, ANNOTATIONS)
     with pytest.raises(UnknownName, match="'klass'"):
-        store.read(annotations.sparkSession, settings, ANNOTATIONS, ["klass"])
+        frames.read(annotations.sparkSession, settings, ANNOTATIONS, ["klass"])
 
 
 def test_a_column_left_out_stays_as_it_was(
     settings: Settings, client: RowClient, annotations: DataFrame
 ) -> None:
-    store.write(annotations.withColumn("uri", F.lit("there")), settings, ANNOTATIONS)
-    store.write(annotations.drop("uri"), settings, ANNOTATIONS)
+    frames.write(annotations.withColumn("uri", F.lit("there")), settings, ANNOTATIONS)
+    frames.write(annotations.drop("uri"), settings, ANNOTATIONS)
     assert {row["uri"] for row in client.scan(ANNOTATIONS)} == {"there"}
 
 
 def test_absent_table_says_so(spark: SparkSession, settings: Settings) -> None:
     with pytest.raises(StoreError, match=f"{settings.table_prefix}images.*does not exist.*ensure"):
-        store.read(spark, settings, IMAGES)
+        frames.read(spark, settings, IMAGES)
 
 
 def test_snapshot_is_repeatable(
     spark: SparkSession, settings: Settings, client: RowClient, annotations: DataFrame
 ) -> None:
-    store.write(annotations, settings, ANNOTATIONS)
+    frames.write(annotations, settings, ANNOTATIONS)
     at = earlier(seconds=0) + 1
     while earlier(seconds=0) <= at:
         os.sched_yield()
-    store.write(annotations.withColumn("class", F.lit("new")), settings, ANNOTATIONS)
+    frames.write(annotations.withColumn("class", F.lit("new")), settings, ANNOTATIONS)
     for _ in range(2):
-        then = store.read(spark, settings, ANNOTATIONS, snapshot_ms=at)
+        then = frames.read(spark, settings, ANNOTATIONS, snapshot_ms=at)
         assert {row["class"] for row in then.collect()} == {"0", "1", "2"}
-    old = store.read(spark, settings, ANNOTATIONS, snapshot_ms=1000)
+    old = frames.read(spark, settings, ANNOTATIONS, snapshot_ms=1000)
     with pytest.raises(InputError, match=r"snapshot is older than Kudu .* keeps history"):
         with spark_errors("reading annotations", settings):
             old.count()
@@ -127,9 +127,9 @@ def test_snapshot_is_repeatable(
 def test_every_table_is_a_view(
     spark: SparkSession, settings: Settings, annotations: DataFrame, kudu_tool: Callable[..., str]
 ) -> None:
-    store.ensure_all(settings)
-    store.write(annotations, settings, ANNOTATIONS)
-    names = store.register_views(spark, settings)
+    frames.ensure_all(settings)
+    frames.write(annotations, settings, ANNOTATIONS)
+    names = frames.register_views(spark, settings)
     assert names == [*TABLES, "truth", "truth_conflicts"]
     for name in names:
         spark.sql(f"select count(*) from {name}").collect()
@@ -142,15 +142,15 @@ def test_every_table_is_a_view(
 def test_ensure_all_refuses_another_version(settings: Settings, client: RowClient) -> None:
     client.ensure(replace(IMAGES, version=99))
     with pytest.raises(SchemaMismatch, match="images was created with schema version 99"):
-        store.ensure_all(settings)
+        frames.ensure_all(settings)
 
 
 def test_ensure_all_creates_what_is_absent_and_checks_what_is_used(
     settings: Settings, client: RowClient
 ) -> None:
     client.ensure(replace(IMAGES, version=99))
-    store.ensure_all(settings, client, [ANNOTATIONS])
+    frames.ensure_all(settings, client, [ANNOTATIONS])
     names = set(client.names())
     assert {settings.table_prefix + name for name in TABLES} <= names
     with pytest.raises(SchemaMismatch, match="images was created with schema version 99"):
-        store.ensure_all(settings, client, [ANNOTATIONS, IMAGES])
+        frames.ensure_all(settings, client, [ANNOTATIONS, IMAGES])

@@ -20,11 +20,11 @@ CLASSES = [
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_a_workers_error_keeps_message_and_exit_code(kind: type[LabelmillError]) -> None:
-    said = f"Traceback:\n  File x\nlabelmill.errors.{kind.__name__}: the folder is not there\n"
-    with pytest.raises(LabelmillError) as told, our_errors():
-        raise PythonException(said)
-    assert str(told.value) == "the folder is not there"
-    assert told.value.exit_code == kind.exit_code
+    traceback = f"Traceback:\n  File x\nlabelmill.errors.{kind.__name__}: the folder is not there\n"
+    with pytest.raises(LabelmillError) as raised, our_errors():
+        raise PythonException(traceback)
+    assert str(raised.value) == "the folder is not there"
+    assert raised.value.exit_code == kind.exit_code
 
 
 def test_one_without_arguments_of_its_own_stays_itself() -> None:

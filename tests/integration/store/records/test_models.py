@@ -40,8 +40,8 @@ def test_comes_back_whole(
     assert row["chunks"] == 4
     assert row["parameters"] == '{"epochs": 3}'
     assert row["parent"] is None
-    told = kudu_tool("table", "scan", settings.table_prefix + "model_chunks")
-    assert "Total count 4 " in told
+    printed = kudu_tool("table", "scan", settings.table_prefix + "model_chunks")
+    assert "Total count 4 " in printed
 
 
 def test_again_is_the_same_version(client: RowClient) -> None:

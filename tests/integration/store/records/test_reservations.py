@@ -21,21 +21,21 @@ class Overtaken:
 
     def __init__(self, client: RowClient, sweep_id: str, count: int) -> None:
         self._client, self._other = client, (sweep_id, count)
-        self.taken: int | None = None
+        self.reserved: int | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def write(self, table: Table, rows: Iterable[Mapping[str, object]], operation: Any) -> int:
-        if self.taken is None:
-            self.taken = reserve(self._client, "digits", *self._other)
+        if self.reserved is None:
+            self.reserved = reserve(self._client, "digits", *self._other)
         return self._client.write(table, rows, operation)
 
 
 def test_of_two_sweeps_at_once_each_gets_its_own(client: RowClient) -> None:
     overtaken: Any = Overtaken(client, "a", 5)
     assert reserve(overtaken, "digits", "b", 3) == 6
-    assert overtaken.taken == 1
+    assert overtaken.reserved == 1
     assert models.next_version(client, "digits") == 9
     assert reserve(client, "digits", "a", 5) == 1, "the same when asked again"
     assert reserve(client, "digits", "b", 3) == 6

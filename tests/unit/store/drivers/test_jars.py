@@ -43,8 +43,8 @@ def test_jar_among_sparks_own_is_the_last_resort(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SPARK_HOME", str(tmp_path / "spark"))
-    theirs = _jars(tmp_path / "spark" / "jars")
-    assert kudu_jar(load(home=tmp_path)) == theirs
+    of_spark = _jars(tmp_path / "spark" / "jars")
+    assert kudu_jar(load(home=tmp_path)) == of_spark
     ours = _jars(tmp_path / "jars" / "spark")
     assert kudu_jar(load(home=tmp_path)) == ours
 
