@@ -41,6 +41,7 @@ def test_the_site_builds_without_a_warning(site: Path) -> None:
     for page in ("index", "guides/slices", "reference/python", "decisions/0090-the-house"):
         assert (site / f"{page}.html").stat().st_size > 1000
     reference = (site / "reference" / "python.html").read_text()
+    assert 'id="labelmill.Connection.freeze"' in reference
     assert [name for name in labelmill.__all__ if f'id="labelmill.{name}"' not in reference] == [
         "__version__"
     ]
