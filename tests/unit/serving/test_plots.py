@@ -1,0 +1,61 @@
+"""Plots as SVG: the same data is the same bytes, and says what it shows."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from labelmill.serving import plots
+from labelmill.serving.run_data import Curve, MeasuredVersion, MicroBatchRow, Run
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+
+def run(goal: str = "maximize") -> Run:
+    curves = [
+        Curve(n, n + 1, {}, "done", metric, 1.0, None, [1, 2, 3], [0.1, 0.2, metric])
+        for n, metric in enumerate((0.5, 0.75))
+    ]
+    curves.append(Curve(2, None, {}, "failed", None, None, "diverged"))
+    return Run("c", "m", "train_loss", goal, 1, 1, 0, {}, None, curves, [], [], [], [])
+
+
+def words(svg: str) -> set[str]:
+    return set(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
+
+
+def batches(naive: bool = False) -> list[MicroBatchRow]:
+    start = START.replace(tzinfo=None) if naive else START
+    return [
+        MicroBatchRow(n, 7 if n < 2 else 9, 10, 0, 900, start + timedelta(seconds=n))
+        for n in range(4)
+    ]
+
+
+def test_a_sweep_names_its_best_version() -> None:
+    assert {"version 2: 0.7500", "epoch", "train loss"} <= words(plots.sweep(run()))
+    assert "version 1: 0.5000" in words(plots.sweep(run("minimize")))
+
+
+def test_a_confusion_matrix_shows_the_counts_that_are_not_zero() -> None:
+    measured = MeasuredVersion(1, 12, 0.9, 0.9, None, [], ["cat", "dog"], [[7, 0], [2, 3]])
+    assert {"7", "2", "3", "cat", "dog", "true class", "label"} == words(plots.confusion(measured))
+    classes = [f"class {n}" for n in range(45)]
+    many = MeasuredVersion(
+        1, 45, 1.0, 1.0, None, [], classes, [[int(i == j) for j in range(45)] for i in range(45)]
+    )
+    assert {"class 0", "class 40"} <= words(plots.confusion(many))
+    assert not {"class 1", "1"} & words(plots.confusion(many)), "too many to name and count all"
+
+
+def test_a_time_line_marks_when_the_alias_moved() -> None:
+    moved = START + timedelta(seconds=1.5)
+    assert {"version 7", "version 9", "alias moved"} <= words(plots.timeline(batches(), moved))
+    assert "alias moved" not in words(plots.timeline(batches(), None))
+    assert "alias moved" not in words(plots.timeline(batches(), START - timedelta(hours=1)))
+    assert plots.timeline(batches(naive=True), moved) == plots.timeline(batches(), moved)
+
+
+def test_the_same_plot_is_the_same_bytes() -> None:
+    assert plots.sweep(run()) == plots.sweep(run())
+    assert plots.sweep(run()).startswith("<svg")
