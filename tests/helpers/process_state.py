@@ -47,7 +47,7 @@ def process_state() -> State:
         "logging": (logging.root.level, logging.root.manager.disable, list(logging.root.handlers)),
         "hooks": (sys.excepthook, sys.unraisablehook, threading.excepthook, sys.gettrace()),
         "limits": (sys.getrecursionlimit(), sys.getswitchinterval()),
-        "random": random.getstate(),
+        "random": hash(random.getstate()),
     }
     if "numpy" in sys.modules:
         import numpy as np
@@ -57,7 +57,7 @@ def process_state() -> State:
             "geterr": np.geterr(),
             "geterrcall": np.geterrcall(),
             "printoptions": np.get_printoptions(),
-            "random": (kind, bytes(keys), *rest),
+            "random": hash((kind, bytes(keys), *rest)),
         }
     if "tensorflow" in sys.modules:
         state["tensorflow"] = _tensorflow_state()
@@ -100,9 +100,12 @@ def _tensorflow_state() -> State:
 
 
 def differences(before: State, after: State) -> dict[str, tuple[Any, Any]]:
-    """Name → (before, after) of each setting that is another one; empty when all are the same."""
-    return {
-        name: (before.get(name), after.get(name))
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    }
+    """Name → (before, after) of each setting that differs, of groups only the members that do."""
+    found = {}
+    for name in sorted(before.keys() | after.keys(), key=str):
+        was, now = before.get(name), after.get(name)
+        if isinstance(was, dict) and isinstance(now, dict):
+            found |= {f"{name}: {part}": both for part, both in differences(was, now).items()}
+        elif was != now:
+            found[str(name)] = (was, now)
+    return found

@@ -1,8 +1,8 @@
-"""Process-wide settings of the Python workers that Spark starts for us; never of a user's process.
+"""Process-wide settings of Python workers that Spark starts for us; never of a user's process.
 
-Spark calls `importlib.invalidate_caches` before every task, for files that a job may have added. Python
-up to 3.11 then reads the directory of every archive on the path, in Python, and Spark puts its own jar of
-5,000 files there: 25 to 50 ms of each task.
+Spark calls `importlib.invalidate_caches` before every task, because a job may have added files. Python
+up to 3.11 then reads the directory of every archive on the path, in Python code, and Spark puts its own
+jar of 5,000 files there: 25 to 50 ms per task.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from zipimport import zipimporter
 
 _TUNED: list[int] = []
-"""Id of the process that is tuned."""
+"""Id of the process that was tuned."""
 
 
 def tune(separate_collectors: Callable[[], None]) -> None:
@@ -37,9 +37,9 @@ def tune(separate_collectors: Callable[[], None]) -> None:
 
 
 def keep_unchanged() -> None:
-    """Makes `importlib.invalidate_caches` pass over archives that are as they were; per process.
+    """Makes `importlib.invalidate_caches` skip archives that have not changed, in this process.
 
-    Whatever is on the path when it is called; a second call is free.
+    It applies to the archives that are on the path now; a second call does nothing to them.
     """
     for finder in list(sys.path_importer_cache.values()):
         if isinstance(finder, zipimporter) and _NAME not in vars(finder):
@@ -52,7 +52,7 @@ _NAME = "invalidate_caches"
 class _WhenChanged:
     def __init__(self, finder: zipimporter) -> None:
         self._finder = finder
-        # When it was read last, and what it was like then, is not known: the next time counts.
+        # The state in which it was last read is unknown: the next call always reads it.
         self._seen: tuple[int, ...] | None = None
 
     def __call__(self) -> None:

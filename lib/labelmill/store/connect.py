@@ -13,21 +13,20 @@ from labelmill.store.client import RowClient
 def open_client(settings: Settings) -> RowClient:
     """Connects to Kudu with the driver that ``settings.row_driver`` names.
 
-    ``auto`` takes ``native`` when kudu-python can be imported, else ``java``.
+    ``auto`` means ``native`` if kudu-python can be imported, else ``java``.
 
     Raises:
         StoreUnreachable: No master answered within ``settings.timeout_seconds``.
-        StoreError: The driver's own parts (kudu-python; a JVM and Kudu's jar) are missing.
+        StoreError: What the driver needs (kudu-python; Java and Kudu's jar) is missing.
     """
     return _opener(settings)(settings)
 
 
 def shared_client(settings: Settings) -> RowClient:
-    """This process' client for these settings, opened once. Do not close it.
+    """Returns this process's client for these settings, opened once. Do not close it.
 
-    For executor workers, which live through many tasks: one client per task would overload the
-    masters. This is the one documented per-process cache of connections; a forked child opens
-    its own.
+    For executor workers, which run many tasks: one client per task would overload the masters. This is
+    the only per-process cache of connections; a forked child opens its own.
 
     Raises:
         StoreUnreachable: No master answered in time.
