@@ -11,7 +11,7 @@ from labelmill.errors import InputError
 from labelmill.settings import Settings
 from labelmill.sources.base import ImageSource, SourceOptions
 
-__all__ = ["open_heap"]
+__all__ = ["open_source"]
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 _MANIFESTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")

@@ -20,7 +20,7 @@ from labelmill.domain.images.paths import uri_of
 from labelmill.errors import InputError, UnknownTopic
 from labelmill.pipelines.ingest.driver import IngestOptions, ingest
 from labelmill.settings import Settings
-from labelmill.sources.kafka import source as topic
+from labelmill.sources.kafka import source as kafka_source
 from labelmill.sources.remote import hadoop_waves
 from labelmill.store.client import RowClient
 from labelmill.store.records.digest import collection_digest
@@ -142,7 +142,7 @@ def test_a_topic_is_read_to_its_end(
     client: RowClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(topic, "WAVE_FILES", 9)
+    monkeypatch.setattr(kafka_source, "WAVE_FILES", 9)
     name = f"t-{uuid.uuid4().hex[:10]}"
     with pytest.raises(UnknownTopic, match=name):
         ingest(spark, settings, f"kafka:{name}", "c")

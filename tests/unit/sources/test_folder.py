@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from labelmill.errors import ImageError, InputError
-from labelmill.sources import base, folder
-from labelmill.sources import file_reader as read
+from labelmill.sources import base, file_reader, folder
 from labelmill.sources.base import SourceOptions
 from labelmill.sources.file_reader import open_reader
 from labelmill.sources.folder import FolderSource
@@ -115,7 +114,7 @@ def test_names_that_are_not_utf8_are_listed_and_read(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_reported_and_never_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read, "FILE_CAP", 8)
+    monkeypatch.setattr(file_reader, "FILE_CAP", 8)
     _write(tmp_path, "a-long-name.png")
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "dangling.png").symlink_to("nowhere")

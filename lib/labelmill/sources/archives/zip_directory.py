@@ -36,7 +36,7 @@ class Entry(NamedTuple):
         method: How it is compressed.
         checksum: CRC-32 of the uncompressed bytes.
         compressed: Bytes in the archive.
-        size: Uncompressed bytes.
+        size: Uncompressed bytes; like `offset`, any number below 2**64 that the archive claims.
         offset: Where its local header is, from the start of the file.
     """
 
@@ -165,7 +165,7 @@ def _find(file: int, length: int) -> tuple[int, int, int, int]:
         if disks > 1 or disk:
             raise Damaged(_SPLIT)
         # Where a program precedes the archive, the offset that is written is too low.
-        for position in (end - _LOCATOR64.size - _END64.size, end64):
+        for position in (end - _LOCATOR64.size - _END64.size, min(end64, length)):
             record = os.pread(file, _END64.size, max(0, position))
             if record.startswith(b"PK\x06\x06") and len(record) == _END64.size:
                 _, _, _, _, disk, first_disk, _, count, size, offset = _END64.unpack(record)

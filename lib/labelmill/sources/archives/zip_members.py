@@ -17,6 +17,8 @@ _ENCRYPTED = 0x2041
 _PATCH = 0x0020
 _LOCAL_HEADER = 30
 _AHEAD, _ALONE = 1 << 20, 1 << 12
+_LARGEST_SIZE = (1 << 63) - 1
+"""Largest size that a table holds; zip64 can claim twice as much."""
 
 
 def images(
@@ -62,7 +64,7 @@ def members(
     with _Window(directory.path) as window:
         for uri, entry in images(directory, uri_of_image, skipped):
             if entry.size > cap:
-                yield uri, entry.size, None, None
+                yield uri, min(entry.size, _LARGEST_SIZE), None, None
                 continue
             try:
                 data, fault = _read_member(window, entry)
@@ -116,6 +118,7 @@ class _Window:
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._length = os.fstat(self._file).st_size
         self._start, self._data = 0, b""
 
     def __enter__(self) -> _Window:
@@ -125,7 +128,9 @@ class _Window:
         os.close(self._file)
 
     def read(self, offset: int, size: int) -> bytes:
-        """`size` bytes from `offset`; fewer only at the end of the file."""
+        """`size` bytes from `offset`; fewer at the end of the file, none outside of it."""
+        if not 0 <= offset <= self._length:
+            return b""
         at = offset - self._start
         if not 0 <= at <= len(self._data) - size:
             follows = 0 <= at <= len(self._data)

@@ -6,6 +6,7 @@ import io
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -253,3 +254,84 @@ def test_an_archive_of_more_than_65535_members(tmp_path: Path) -> None:
     assert source.total == 65_600
     waves = list(source.waves())
     assert waves[-1].files["data"][-1].as_py() == b"65599"
+
+
+def zip64(path: Path, size: int, compressed: int, offset: int) -> Path:
+    """Two members, of which the first has these numbers in its zip64 fields."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
+        first = zipfile.ZipInfo("0.png")
+        first.extra = struct.pack("<HH3Q", 1, 24, size, compressed, offset)
+        file.writestr(first, b"0")
+        file.writestr("1.png", b"1")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"PK\x01\x02")
+    struct.pack_into("<LL", raw, at + 20, 0xFFFFFFFF, 0xFFFFFFFF)
+    struct.pack_into("<L", raw, at + 42, 0xFFFFFFFF)
+    path.write_bytes(raw)
+    return path
+
+
+def test_numbers_of_zip64_are_read(tmp_path: Path) -> None:
+    found = rows(zip64(tmp_path / "x.zip", 1, 1, 0))
+    assert [(row["data"], row["fault"]) for row in found] == [(b"0", None), (b"1", None)]
+
+
+@pytest.mark.parametrize(
+    ("size", "offset", "expected_size", "fault"),
+    [
+        (1, (1 << 64) - 1, 1, "bad_data"),
+        (1, 1 << 63, 1, "bad_data"),
+        (1, 10_000, 1, "bad_data"),
+        ((1 << 64) - 1, 0, (1 << 63) - 1, None),
+        (1 << 40, 0, 1 << 40, None),
+    ],
+)
+def test_numbers_that_no_file_can_have_concern_one_member(
+    tmp_path: Path, size: int, offset: int, expected_size: int, fault: str | None
+) -> None:
+    first, second = rows(zip64(tmp_path / "x.zip", size, 1, offset))
+    assert (first["size"], first["data"]) == (expected_size, None)
+    assert (first["fault"] and str(first["fault"]).split(":")[0]) == fault
+    assert (second["data"], second["fault"]) == (b"1", None)
+
+
+@pytest.mark.parametrize(
+    ("place", "disk", "end64", "disks", "message"),
+    [
+        ("locator", 0, (1 << 64) - 1, 1, "directory's end, for large archives, is missing"),
+        ("locator", 0, 5, 1, "directory's end, for large archives, is missing"),
+        ("locator", 1, 0, 1, "split archive"),
+        ("locator", 0, 0, 2, "split archive"),
+        ("member", 1, 0, 1, "split archive"),
+        ("size", 0, 0, 1, "not where its end says"),
+        ("signature", 0, 0, 1, "other bytes where a member must be"),
+    ],
+)
+def test_a_directory_that_contradicts_itself(
+    tmp_path: Path, place: str, disk: int, end64: int, disks: int, message: str
+) -> None:
+    path = packed(tmp_path / "x.zip", {f"{n}.png": b"1" for n in range(3)})
+    raw = bytearray(path.read_bytes())
+    if place == "locator":
+        end = raw.rindex(b"PK\x05\x06")
+        raw[end:end] = struct.pack("<4sLQL", b"PK\x06\x07", disk, end64, disks)
+    elif place == "member":
+        struct.pack_into("<H", raw, raw.rindex(b"PK\x01\x02") + 34, disk)
+    elif place == "size":
+        struct.pack_into("<L", raw, len(raw) - 10, 1 << 20)
+    else:
+        raw[raw.rindex(b"PK\x01\x02") + 2] = 9
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match=message):
+        opened(path)
+
+
+def test_a_name_in_utf8_beside_the_name_counts_when_it_was_made_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for number, checksum in enumerate((zlib.crc32(b"0.png"), 17)):
+            member = zipfile.ZipInfo(f"{number}.png")
+            name = f"{number}猫.png".encode()
+            member.extra = struct.pack("<HHBL", 0x7075, 5 + len(name), 1, checksum) + name
+            file.writestr(member, b"")
+    assert [row["uri"] for row in rows(path)] == ["0猫.png", "1.png"]
