@@ -66,6 +66,10 @@ class SourceRead:
 class IngestResult(SourceRead):
     """What an ingest brought into the catalogue.
 
+    Also has what was read: ``source``, ``collection``, ``files``, ``bytes`` (of good files),
+    ``quarantined``, ``quarantined_by_reason``, ``first_quarantined``, ``skipped``,
+    ``images_per_second``, ``slowest_part``, ``notes``, ``seconds``.
+
     Attributes:
         new: Images that were not there before.
         already_there: Images that were.
@@ -97,6 +101,10 @@ class IngestResult(SourceRead):
 @dataclass(frozen=True)
 class IngestDryRun(SourceRead):
     """What an ingest would bring: everything was read and decoded, nothing written.
+
+    Also has what was read: ``source``, ``collection``, ``files``, ``bytes`` (of good files),
+    ``quarantined``, ``quarantined_by_reason``, ``first_quarantined``, ``skipped``,
+    ``images_per_second``, ``slowest_part``, ``notes``, ``seconds``.
 
     Attributes:
         would_take: Different good images.
