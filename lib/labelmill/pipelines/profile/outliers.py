@@ -120,7 +120,7 @@ def find_outliers(
     for name, group in listed.items():
         for row in sorted(group, key=lambda r: (-abs(r["score"]), r["image_id"]))[:LISTED]:
             middle = simple.get(name) or within[row["class"] if row["class"] in within else None]
-            reason = _reason(name, row["step"], middle, row["class"], row["class"] in within)
+            reason = reason_of(name, row["step"], middle, row["class"], row["class"] in within)
             shown.append(Outlier(name, row["image_id"], row["class"], row["score"], reason))
     return {name: number[name] for name in FEATURES if number[name]}, shown
 
@@ -199,8 +199,16 @@ def _scores(steps: npt.NDArray[np.int64], middles: list[Centre]) -> npt.NDArray[
     return np.divide(away, table[:, 1], out=np.zeros(len(away)), where=table[:, 1] > 0)
 
 
-def _reason(name: str, step: int, middle: Centre | None, label: str | None, own_mean: bool) -> str:
-    assert middle is not None
+def reason_of(name: str, step: int, middle: Centre, label: str | None, own_mean: bool) -> str:
+    """Why an image is an outlier, as a phrase.
+
+    Args:
+        name: One of `FEATURES`.
+        step: The image's value, in steps of `BINNED`.
+        middle: Of the images that it is compared with.
+        label: Its class, if known.
+        own_mean: Whether its class has a mean of its own.
+    """
     if name == "area":
         times = 2.0 ** ((step - middle.median) / DOUBLING)
         size = f"{_round(times)} times" if times >= 1 else f"1/{_round(1 / times)} of"

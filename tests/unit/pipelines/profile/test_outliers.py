@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from labelmill.domain.profiles.quantiles import Centre
 from labelmill.pipelines.profile.counts import STEPS
@@ -18,6 +19,7 @@ from labelmill.pipelines.profile.outliers import (
     SIMPLE,
     distance_batches,
     far_batches,
+    reason_of,
 )
 
 BLACK, WHITE = bytes(1024), b"\xff" * 1024
@@ -58,3 +60,23 @@ def test_the_farthest_are_listed_and_all_are_counted() -> None:
     # Quantities that are the same for nearly all images have no scale, hence no outliers.
     (count,) = [row for row in found.to_pylist() if row["image_id"] is None]
     assert (count["feature"], count["images"]) == ("brightness", 21)
+
+
+@pytest.mark.parametrize(
+    ("feature", "step", "median", "reason"),
+    [
+        ("brightness", 900, 130, "brightness 0.90, usual is 0.13"),
+        ("area", 12_000, 9_000, "8.0 times the usual number of pixels"),
+        ("area", 1_000, 9_000, "1/256 of the usual number of pixels"),
+        ("shape", 1_000, 0, "2.00 wide to high, usual is 1.00"),
+        ("unlike", 500, 100, "unlike the mean of class a: 0.50, usual is 0.10"),
+    ],
+)
+def test_a_reason_says_what_is_unusual(feature: str, step: int, median: int, reason: str) -> None:
+    assert reason_of(feature, step, Centre(median, 1), "a", own_mean=True) == reason
+
+
+def test_a_class_without_a_mean_is_compared_with_all_images() -> None:
+    for label, own_mean in (("a", False), (None, True)):
+        text = reason_of("unlike", 500, Centre(100, 1), label, own_mean)
+        assert text.startswith("unlike the mean of all images: ")
