@@ -72,7 +72,7 @@ def export(
         options: What differs from the defaults.
 
     Returns:
-        The report: ``rows``, ``written``, ``already_there``, ``refolderd``, ``missing``, ``bytes``,
+        The report: ``rows``, ``written``, ``already_there``, ``replaced``, ``missing``, ``bytes``,
         ``files_per_second``; failed when pixels are missing.
 
     Raises:
