@@ -188,12 +188,20 @@ def _wait(pid: int) -> tuple[int, int]:
             if stopped:
                 return 1, stopped
             stopped, deadline = info.si_signo, time.monotonic() + GRACE
-            # Ctrl-C in a terminal has reached pytest already; pytest knows SIGINT only.
+            # Ctrl-C in a terminal has reached the group already; pytest and its workers know SIGINT only.
             if not (info.si_signo == signal.SIGINT and info.si_code == SI_KERNEL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGINT)
+                _interrupt_group()
         if stopped and time.monotonic() >= deadline:
             return 1, stopped
+
+
+def _interrupt_group() -> None:
+    """SIGINT as a terminal sends it: to our process group, but not to us."""
+    group = os.getpgid(0)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == group:
+                os.kill(process.pid, signal.SIGINT)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -42,7 +42,7 @@ class Envelope:
 
 def encode(envelope: Envelope) -> bytes:
     """The envelope's bytes; equal envelopes give equal bytes."""
-    header = _written(envelope.header)
+    header = _header_bytes(envelope.header)
     return _PREFIX.pack(MAGIC, len(header)) + header + envelope.payload
 
 
@@ -65,7 +65,9 @@ def decode(value: bytes | None) -> Envelope:
             f"expected {MAGIC!r} or a PNG file",
         )
     if len(value) < _PREFIX.size:
-        raise EnvelopeError("truncated", f"received {len(value)} bytes, less than a prefix")
+        raise EnvelopeError(
+            "truncated", f"received {len(value)} bytes; the prefix alone has {_PREFIX.size}"
+        )
     _, length = _PREFIX.unpack_from(value)
     end = _PREFIX.size + length
     if length > HEADER_CAP:
@@ -77,21 +79,21 @@ def decode(value: bytes | None) -> Envelope:
     try:
         header = json.loads(value[_PREFIX.size : end])
     except (ValueError, RecursionError) as error:  # RecursionError: hostile nesting
-        raise EnvelopeError("bad_header", f"the header is no JSON: {error}") from None
+        raise EnvelopeError("bad_header", f"the header is not JSON: {error}") from None
     if not isinstance(header, dict):
         raise EnvelopeError(
-            "bad_header", f"the header is a JSON {type(header).__name__}, no object"
+            "bad_header", f"the header is a JSON {type(header).__name__}; expected an object"
         )
     try:
-        _written(header, allow_nan=False)
+        _header_bytes(header, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        # JSON escapes can spell lone surrogates ("\\ud800"), and Python reads NaN and 1e999: texts
-        # and numbers that no UTF-8 and no other reader of JSON can take.
+        # JSON escapes can spell lone surrogates ("\\ud800"), and Python reads NaN and 1e999: UTF-8
+        # and other JSON readers can represent neither.
         raise EnvelopeError("bad_header", f"the header cannot be passed on: {error}") from None
     return Envelope(header, value[end:])
 
 
-def _written(header: dict[str, Any], allow_nan: bool = True) -> bytes:
+def _header_bytes(header: dict[str, Any], allow_nan: bool = True) -> bytes:
     return json.dumps(
         header,
         sort_keys=True,

@@ -39,7 +39,7 @@ class Sender:
 
     Attributes:
         sent: Messages the brokers confirmed.
-        cap: Largest ``len(key) + len(value)`` the topic takes.
+        cap: Largest ``len(key) + len(value)`` that the topic accepts.
 
     Raises:
         UnknownTopic: The topic does not exist.
@@ -70,7 +70,7 @@ class Sender:
         )
 
     def fits(self, key: bytes, value: bytes) -> bool:
-        """Whether the topic takes a message of this size."""
+        """Whether the topic accepts a message of this size."""
         return len(key) + len(value) <= self.cap
 
     def send(self, key: bytes, value: bytes) -> None:
@@ -90,7 +90,9 @@ class Sender:
                 self._producer.poll(0.1)
                 if time.monotonic() > deadline:
                     raise unreachable(
-                        self._brokers, self._timeout, "the queue of unconfirmed messages stays full"
+                        self._brokers,
+                        self._timeout,
+                        "the queue of unconfirmed messages stayed full",
                     ) from None
             except KafkaException as error:
                 raise BusError(
@@ -135,7 +137,7 @@ class Sender:
     def _raise_failures(self) -> None:
         if self._failed:
             raise BusError(
-                f"{self._failed} messages for {self._topic!r} were not taken by {self._brokers} "
+                f"{self._failed} messages for {self._topic!r} were not accepted by {self._brokers} "
                 f"({self.sent} were): {'; '.join(self._failures)}"
             )
 
@@ -143,7 +145,7 @@ class Sender:
 def messages(
     brokers: str, topic: str, timeout: float = DEFAULT_TIMEOUT
 ) -> Iterator[tuple[bytes | None, bytes | None]]:
-    """Keys and values from the first message to the last there is now; partition by partition.
+    """Keys and values of all messages that the topic holds now, partition by partition.
 
     Raises:
         UnknownTopic: The topic does not exist.
@@ -174,7 +176,7 @@ def _partition(
     while True:
         message = consumer.poll(timeout)
         if message is None:
-            raise unreachable(brokers, timeout, "a message that is there did not arrive")
+            raise unreachable(brokers, timeout, "an existing message did not arrive")
         error = message.error()
         if error is not None:
             # The end of the partition also ends logs whose last offsets are no messages
@@ -189,10 +191,10 @@ def _partition(
 
 
 def require_or_create(settings: Settings, topic: str, create: bool, partitions: int = 2) -> int:
-    """The topic's partitions; creates it first when asked to.
+    """Number of the topic's partitions; with `create`, makes the topic first if it is missing.
 
     Raises:
-        UnknownTopic: It does not exist and was not to be created.
+        UnknownTopic: It does not exist, and `create` is false.
         BusUnreachable: No broker answered.
     """
     brokers, timeout = settings.brokers(), settings.timeout_seconds

@@ -1,4 +1,4 @@
-"""Messages by offsets: from where to where is said by the reader, no group remembers it."""
+"""Messages by offset range: the caller keeps the offsets, there is no consumer group."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from labelmill.errors import BusError, InputError
 
 _AT_ONCE = 500
 _TICK = 0.2
-"""Seconds after which a reader that waits looks whether it is still wanted."""
+"""Seconds between two chances for the caller to stop a read that waits."""
 
 Offsets = dict[int, int]
 """Partition → offset."""
 
 
 class Read(NamedTuple):
-    """One message, or the end of a partition where no message ends it (``value`` is then None).
+    """One message, or the end of a partition whose last offset is no message.
 
     Args:
         partition: Its partition.
         offset: Its offset.
-        value: Its bytes; None: a message without.
-        message: Whether it is one.
+        value: Its bytes; None: a message without a value, or no message.
+        message: False for the end of a partition.
     """
 
     partition: int
@@ -41,13 +41,13 @@ def bounds(
     end: Mapping[int, int] | None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> tuple[Offsets, Offsets]:
-    """From where to where: what is asked for, or what is there now.
+    """Start and end offsets of each partition: as given, else what the topic holds now.
 
     Args:
         brokers: ``HOST:PORT[,HOST:PORT…]``.
         topic: An existing topic.
-        start: First offset of each partition; the first that is there where none is given.
-        end: The offset after the last; the one after what is there now where none is given.
+        start: First offset of each partition; default: the oldest message.
+        end: The offset after the last; default: the current end.
         timeout: Seconds.
 
     Raises:
@@ -69,12 +69,12 @@ def bounds(
         stop = (end or {}).get(partition, high)
         if begin < low:
             raise BusError(
-                f"{topic}[{partition}]: messages from offset {begin} are asked for, the first that is "
-                f"still there is {low}; the topic's retention has removed the others. Begin at {low}"
+                f"{topic}[{partition}]: messages are wanted from offset {begin}, but the oldest is "
+                f"{low}: the topic's retention has removed the earlier ones. Begin at {low}"
             )
         if begin > high or stop > high:
             raise InputError(
-                f"{topic}[{partition}]: offsets {begin} to {stop} are asked for, it ends at {high}"
+                f"{topic}[{partition}]: received offsets {begin} to {stop}; it ends at {high}"
             )
         first[partition], last[partition] = begin, max(begin, stop)
     return first, last
@@ -93,14 +93,14 @@ def read(
         brokers: ``HOST:PORT[,HOST:PORT…]``.
         topic: An existing topic.
         start: First offset of each partition.
-        end: The offset after the last of each; None: for ever.
-        timeout: Seconds that a message which is there may take.
+        end: The offset after the last of each; None: unbounded.
+        timeout: Seconds within which an existing message must arrive.
 
     Yields:
-        Messages; None while nothing comes, so that whoever waits can stop.
+        Messages; None while nothing arrives, so that the caller can stop waiting.
 
     Raises:
-        BusUnreachable: Messages that are there did not arrive in time.
+        BusUnreachable: Existing messages did not arrive in time.
         BusError: Kafka refused, or removed messages meanwhile.
     """
     left = {p for p in start if end is None or start[p] < end[p]}
@@ -110,7 +110,7 @@ def read(
         "group.id": "labelmill-reader",
         "enable.auto.commit": False,
         "enable.partition.eof": end is not None,
-        # Never somewhere else silently.
+        # Never silently read from another offset.
         "auto.offset.reset": "error",
         "queued.max.messages.kbytes": 64 << 10,
     }
@@ -122,7 +122,7 @@ def read(
             found = consumer.consume(_AT_ONCE, _TICK)
             silent = 0.0 if found else silent + _TICK
             if end is not None and silent > timeout:
-                raise unreachable(brokers, timeout, "messages that are there did not arrive")
+                raise unreachable(brokers, timeout, "existing messages did not arrive")
             if not found:
                 yield None
             for message in found:

@@ -1,4 +1,4 @@
-"""Topics: do they exist, how far do they reach, how large may a message be."""
+"""Topics: whether they exist, their offset ranges, and their largest message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MESSAGE_OVERHEAD = 512
 """Room in a message for record framing and batch header, in bytes (they need about 150)."""
 
 _silent = logging.getLogger("labelmill.librdkafka")
-# librdkafka prints each failed connection attempt to stderr; the errors raised here say it once.
+# librdkafka prints each failed connection attempt to stderr; the errors raised here report it once.
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
@@ -38,7 +38,7 @@ def require_topic(brokers: str, topic: str, timeout: float = DEFAULT_TIMEOUT) ->
     """How many partitions ``topic`` has.
 
     Raises:
-        UnknownTopic: It does not exist; the message lists near names and how to make it.
+        UnknownTopic: It does not exist; the message suggests the closest names and how to create it.
         BusUnreachable: No broker answered within ``timeout`` seconds.
     """
     # Not list_topics(topic): asking for one name makes brokers with auto creation create it.

@@ -95,13 +95,13 @@ def grow(addresses: Addresses, tservers: int | None, fixed: bool) -> Addresses:
         return addresses
     if fixed and tservers < addresses.tservers:
         raise InputError(
-            f"this home has {addresses.tservers} tablet servers and {tservers} was asked for; tablets "
+            f"this home has {addresses.tservers} tablet servers and {tservers} was asked for; the tablets "
             f"of the others would be lost. Use --tservers {addresses.tservers}, or another --home."
         )
     return dataclasses.replace(addresses, tservers=tservers)
 
 
-def settle(home: Path, addresses: Addresses, missing: Sequence[Server]) -> Addresses:
+def move_taken_ports(home: Path, addresses: Addresses, missing: Sequence[Server]) -> Addresses:
     """The same addresses, with Kafka moved when its ports are taken; Kudu cannot move.
 
     Args:
@@ -113,7 +113,7 @@ def settle(home: Path, addresses: Addresses, missing: Sequence[Server]) -> Addre
         ClusterError: A port that Kudu must have is taken.
     """
     for one in missing:
-        busy = taken([one])
+        busy = taken_ports([one])
         if busy and one.name == "kafka":
             addresses = move_kafka(addresses)
         elif busy:
@@ -126,8 +126,8 @@ def settle(home: Path, addresses: Addresses, missing: Sequence[Server]) -> Addre
     return addresses
 
 
-def taken(servers: Sequence[Server]) -> list[int]:
-    """Ports that these servers want and somebody has."""
+def taken_ports(servers: Sequence[Server]) -> list[int]:
+    """Ports of these servers that another process listens at."""
     wanted = ((one.address, port) for one in servers for port in one.ports)
     return [port for address, port in wanted if not ports.is_free(address, port)]
 

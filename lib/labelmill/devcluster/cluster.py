@@ -75,7 +75,7 @@ class DevCluster:
             chosen = self._choose(jars, programs)
             servers = _servers(jars, programs, self.home, chosen)
             missing = [s for s in servers if server.find(s) is None]
-            chosen = recorded.settle(self.home, chosen, missing)
+            chosen = recorded.move_taken_ports(self.home, chosen, missing)
             servers = _servers(jars, programs, self.home, chosen, find_java(SERVER_MINIMUM))
             missing = [s for s in servers if s.name in {m.name for m in missing}]
             recorded.save(self.home, chosen)
@@ -156,7 +156,7 @@ class DevCluster:
                 server.find(one) for one in _servers(jars, programs, self.home, found)
             )
             found = recorded.grow(found, self._tservers, fixed)
-            if fixed or not recorded.taken(kudu.servers(programs, self.home, found)):
+            if fixed or not recorded.taken_ports(kudu.servers(programs, self.home, found)):
                 return found
         tservers = self._tservers or (found.tservers if found else 1)
         return recorded.choose(tservers, self._usual_ports, kudu.block_manager(self.home))

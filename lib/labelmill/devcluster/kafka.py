@@ -1,4 +1,4 @@
-"""Kafka on one machine: one KRaft node, ready when a topic can be made."""
+"""Kafka on one machine: one KRaft node, ready when a topic can be created."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def properties(folder: Path, addresses: Addresses) -> str:
             "transaction.state.log.replication.factor=1",
             "transaction.state.log.min.isr=1",
             "group.initial.rebalance.delay.ms=0",
-            # A topic with a typing error in its name is an error, not a new topic.
+            # A typo in a topic's name is an error, not a new topic.
             "auto.create.topics.enable=false",
             # Images are larger than Kafka's 1 MiB default.
             "message.max.bytes=16777216",
@@ -93,7 +93,7 @@ def prepare(jars: Path, node: Server, addresses: Addresses) -> None:
     """Writes the settings and formats the data folder of a new home.
 
     Raises:
-        ClusterError: Formatting failed; the message carries what Kafka said.
+        ClusterError: Formatting failed; the message has Kafka's output.
     """
     node.folder.mkdir(parents=True, exist_ok=True)
     settings = node.folder / "server.properties"
@@ -120,12 +120,12 @@ def prepare(jars: Path, node: Server, addresses: Addresses) -> None:
             process.kill()
             process.wait()
     if process.returncode:
-        said = "\n".join(answer.splitlines()[-12:])
-        raise ClusterError(f"Kafka could not format {node.folder / 'data'}:\n{said}")
+        output = "\n".join(answer.splitlines()[-12:])
+        raise ClusterError(f"Kafka could not format {node.folder / 'data'}:\n{output}")
 
 
 def is_ready(brokers: str, seconds: float = 5.0) -> tuple[bool, str]:
-    """Whether a topic can be made (and deleted again); and what stood in the way."""
+    """Whether a topic can be created (and deleted again), and why not."""
     from confluent_kafka.admin import AdminClient, NewTopic
 
     admin = AdminClient(

@@ -1,4 +1,4 @@
-"""Kudu on one machine: unpack the binaries, say how to start them, ask whether they are well."""
+"""Kudu on one machine: unpack the binaries, describe the servers, check their health."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def tool(
 
 
 def is_healthy(programs: Path, addresses: Addresses) -> tuple[bool, str]:
-    """Whether ``kudu cluster ksck`` is content and sees every tablet server; and what it said."""
+    """Whether ``kudu cluster ksck`` succeeds and sees every tablet server, and its output."""
     try:
         answer = tool(programs, "cluster", "ksck", addresses.kudu_masters, seconds=30)
     except subprocess.TimeoutExpired:

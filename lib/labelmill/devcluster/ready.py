@@ -21,16 +21,16 @@ PAUSE = 0.1
 
 Progress = Callable[[str], None]
 Check = Callable[[], tuple[bool, str]]
-"""Whether a product is healthy, and what stood in the way."""
+"""Whether a product is healthy, and why not."""
 
 
 def silent(line: str) -> None:
-    """Progress for nobody."""
+    """Discards progress."""
 
 
 @contextlib.contextmanager
 def locked(home: Path, progress: Progress) -> Iterator[None]:
-    """One `up` or `down` of a home at a time; the second waits and then sees the first's work."""
+    """Allows one `up` or `down` of a home at a time; a second one waits for it."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         lock = (home / "cluster.lock").open("w")

@@ -84,10 +84,10 @@ def jars_of(home: Path, progress: Callable[[str], None] = lambda line: None) -> 
 
 
 def resolve(home: Path, progress: Callable[[str], None] = lambda line: None) -> None:
-    """Brings ``home/jars`` in step with ivy.xml. Safe to interrupt and to run twice at once.
+    """Updates ``home/jars`` to what ivy.xml lists. Safe to interrupt and to run twice at once.
 
     Raises:
-        ClusterError: A jar cannot be had; the message carries what Ivy said.
+        ClusterError: A jar cannot be had; the message has Ivy's output.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / "jars.lock").open("w") as lock:
@@ -126,10 +126,10 @@ def _run_ivy(home: Path, into: Path) -> None:
     )
     if answer.returncode or not all(any((into / group).glob("*.jar")) for group in GROUPS):
         lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines()]
-        said = "\n".join(f"  {line[:300]}" for line in dict.fromkeys(lines) if line)[:1500]
+        output = "\n".join(f"  {line[:300]}" for line in dict.fromkeys(lines) if line)[:1500]
         raise ClusterError(
             "jars could not be resolved. Is there a network, or a repository manager's settings in "
-            f"conf/ivysettings.xml? What is there already is kept; run again to go on.\n{said}"
+            f"conf/ivysettings.xml? What is there already is kept; run again to go on.\n{output}"
         )
 
 

@@ -149,7 +149,7 @@ def _wait_until_visible(process: subprocess.Popen[bytes]) -> None:
 def stop(servers: Sequence[Server], seconds: float = STOP_SECONDS) -> list[str]:
     """Stops the servers that run, all at once; kills those that do not end in time.
 
-    A second Ctrl-C does not cut this off: half stopped is what nobody wants.
+    A second Ctrl-C does not interrupt this: servers are never left half stopped.
 
     Returns:
         Names of the servers that were running.
@@ -182,7 +182,7 @@ def _signal(process: psutil.Process, kill: bool) -> None:
 
 
 def last_lines(server: Server, count: int = 12) -> str:
-    """End of the server's newest log, with its path: what to show when it failed."""
+    """End of the server's newest log, with its path, for error messages."""
     logs = [server.output, *server.folder.glob("log/*.FATAL"), *server.folder.glob("log/*.ERROR")]
     written = [log for log in logs if log.is_file() and log.stat().st_size]
     if not written:
@@ -199,7 +199,7 @@ def ending(process: subprocess.Popen[bytes]) -> str:
 
 
 def owner_of(port: int) -> str:
-    """Who listens at ``port``, for messages; empty when that cannot be seen."""
+    """Who listens at ``port``, for error messages; empty when that is unknown."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN":

@@ -26,11 +26,11 @@ def remove_chunk(client: RowClient, sha256: str, chunk: int) -> None:
 
 
 class Killed(BaseException):
-    """What a process killed at this point would never have got past."""
+    """Raised where a killed process would have ended."""
 
 
 class _Client:
-    """A client that does what another does.
+    """Delegates everything to another client.
 
     Args:
         client: The other.
@@ -77,7 +77,7 @@ class DyingClient(_Client):
     """A client that dies before the first write to one table.
 
     Args:
-        client: Does everything else.
+        client: Does the rest.
         table: The write that never happens.
     """
 
@@ -91,7 +91,7 @@ class DyingClient(_Client):
         """See `RowClient.write`.
 
         Raises:
-            Killed: It is the table that is never written.
+            Killed: The write is to that table.
         """
         if table.name == self._table.name:
             raise Killed(table.name)
@@ -99,10 +99,10 @@ class DyingClient(_Client):
 
 
 class StallingClient(_Client):
-    """A client that stops short once, between two batches of a scan.
+    """A client that pauses once, between two batches of a scan.
 
     Args:
-        client: Does everything else.
+        client: Does the rest.
         stall: What happens there.
     """
 

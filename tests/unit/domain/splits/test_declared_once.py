@@ -17,6 +17,8 @@ DECLARED_IN = Path(hashing.__file__).relative_to(LIB).as_posix()
 
 def declarations(source: str) -> Iterator[str]:
     """Literals that hold the names of all three splits, as source; also where more follows them."""
+    if any(name not in source for name in hashing.SPLITS):
+        return  # parsing takes most of the time
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
             texts = {e.value for e in node.elts if isinstance(e, ast.Constant)}
