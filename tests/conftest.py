@@ -106,7 +106,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, _shared_classes: None) -> 
         jars_of(home)
         yield Servers(home, masters, brokers)
         return
-    with DevCluster(home, ports="free") as dev:
+    with DevCluster(home, ports="free") as dev, pytest.MonkeyPatch.context() as patch:
+        # One machine, one clock, one tablet server: nothing has to agree before a snapshot repeats.
+        patch.setattr("labelmill.sql.snapshot.SETTLE_SECONDS", 0.2)
         yield Servers(home, dev.kudu_masters, dev.kafka_brokers, dev)
 
 
