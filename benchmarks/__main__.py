@@ -35,16 +35,16 @@ def claims() -> dict[str, str]:
 
 def parser(known: dict[str, str]) -> argparse.ArgumentParser:
     """The command line."""
-    told = "\n".join(f"  {name:16} {claim}" for name, claim in {**known, **TOOLS}.items())
+    claims_listed = "\n".join(f"  {name:16} {claim}" for name, claim in {**known, **TOOLS}.items())
     made = argparse.ArgumentParser(
         prog="bin/bench",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measures one claim against its peers, interleaved in one run, prints a table, and\n"
-        "writes benchmarks/results/NAME.json, NAME.svg and README.md.\n\n" + told,
+        "writes benchmarks/results/NAME.json, NAME.svg and README.md.\n\n" + claims_listed,
         epilog="Environment: LABELMILL_TEST_DATA (public data; default ../shared/data of the checkout),\n"
         "LABELMILL_KUDU_MASTERS (a Kudu of your own; else one is started for the run and stopped).\n"
         "Peers with packages of their own are installed by benchmarks/peers/setup.\n"
-        "Exit codes: 0 measured; 2 invalid arguments; 3 data are absent; "
+        "Exit codes: 0 measured; 2 invalid arguments; 3 data are missing; "
         f"{MISSED} a promised\nfigure was missed; others as with jobs.",
     )
     made.add_argument(
@@ -69,7 +69,7 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs what was asked for; the exit code."""
+    """Runs the command line; returns the exit code."""
     if arguments and arguments[0] in TOOLS:
         return int(importlib.import_module(f"benchmarks.tools.{arguments[0]}").main(arguments[1:]))
     known = claims()

@@ -60,7 +60,7 @@ def run(options: Options) -> Result:
         result.figures.append(
             Figure(f"{INGEST} / {one.name}", ratio, at_least=least, judged=not options.quick)
         )
-    result.limit = ours.told
+    result.limit = ours.limit
     result.notes.append(
         f"{source.files:,} files, {source.size / 2**20:.0f} MiB. Ingest also keeps statistics, annotations "
         "and quarantine, knows duplicates, and writes to Kudu, whose servers run on the same cores. "

@@ -25,8 +25,8 @@ def run(options: Options) -> Result:
         suite = []
         result.notes.append(f"Without PngSuite: {absent}.")
     count = options.size(10_000, 1_000)
-    told, wrong = decoding.in_a_process(["mutated", str(count), str(SEED), *suite], HANG)
-    done = [one for one in told if "name" in one]
+    answers, wrong = decoding.in_a_process(["mutated", str(count), str(SEED), *suite], HANG)
+    done = [one for one in answers if "name" in one]
     crashes = [f"{one['name']}: {one['crash']}" for one in done if "crash" in one]
     if wrong:
         crashes.append(f"after {len(done)} files the process {wrong}")
@@ -34,7 +34,7 @@ def run(options: Options) -> Result:
     wrong_size = [one["name"] for one in decoded if not one["fits"]]
     reasons = Counter(one["reason"] for one in done if "reason" in one)
     slowest = max((one["seconds"] for one in done), default=HANG)
-    extra = told[-1].get("extra_bytes", 0) if told else 0
+    extra = answers[-1].get("extra_bytes", 0) if answers else 0
     result.rows = [
         Row("decoded", "files", _one(len(decoded)), "damage beside the pixels, or a sound picture"),
         *(Row(f"refused: {why}", "files", _one(n)) for why, n in reasons.most_common()),

@@ -26,14 +26,14 @@ def run(options: Options) -> Result:
     result = Result("png_suite", __doc__ or "", options.quick, 1)
     rows = references(data)
     paths = [str(data / row["path"]) for row in rows]
-    told, wrong = decoding.in_a_process(["suite", *paths], HANG)
-    crashes = [one for one in told if "crash" in one]
+    answers, wrong = decoding.in_a_process(["suite", *paths], HANG)
+    crashes = [one for one in answers if "crash" in one]
     if crashes:
         wrong = f"{crashes[0]['name']}: {crashes[0]['crash']}"
     if wrong:
         result.notes.append(f"Decoding in a process of its own: {wrong}")
-    slowest = max((one["seconds"] for one in told if "seconds" in one), default=HANG)
-    extra = told[-1].get("extra_bytes", 0) if told else 0
+    slowest = max((one["seconds"] for one in answers if "seconds" in one), default=HANG)
+    extra = answers[-1].get("extra_bytes", 0) if answers else 0
     with resources.scratch() as folder, resources.kudu(folder, options.say) as kudu:
         stored, reasons = _ingested(options, kudu, data)
     outcome = Counter(_outcome(row, data, stored, reasons) for row in rows)

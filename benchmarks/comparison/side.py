@@ -1,8 +1,8 @@
 """One checkout's side of a comparison; a script that `Side` runs with that checkout's Python.
 
 ``side.py ROOT`` imports the benchmark of the checkout at ROOT, which may be an older one, and takes the
-place of its ``race``: warms up the contestants that are asked for, then times one whenever it is told
-to, until its stdin ends. It stands alone: of this checkout it imports nothing.
+place of its ``race``: warms up the contestants that are named, then times one per request until its stdin ends. It imports
+nothing of this checkout.
 
 One JSON object a line. In: ``benchmark``, ``contestants``, ``quick``, ``cores`` first; then
 ``run`` (a contestant) and ``repetition``. Out: ``ready`` (the contestants found), then ``items`` and

@@ -28,17 +28,17 @@ from labelmill.testing.png.mutations import mutations
 def decode(name: str, data: bytes) -> dict[str, Any]:
     """One file: what became of it."""
     started = time.perf_counter()
-    told: dict[str, Any] = {"name": name}
+    outcome: dict[str, Any] = {"name": name}
     try:
         pixels = decode_image(data, PIXEL_CAP, name)
     except ImageError as error:
-        told["reason"] = error.reason
+        outcome["reason"] = error.reason
     except Exception as error:
-        told["crash"] = f"{type(error).__name__}: {error}"[:500]
+        outcome["crash"] = f"{type(error).__name__}: {error}"[:500]
     else:
-        told["shape"] = list(pixels.shape)
-        told["fits"] = pixels.shape == promised_shape(data)
-    return told | {"seconds": round(time.perf_counter() - started, 6)}
+        outcome["shape"] = list(pixels.shape)
+        outcome["fits"] = pixels.shape == promised_shape(data)
+    return outcome | {"seconds": round(time.perf_counter() - started, 6)}
 
 
 def in_a_process(arguments: list[str], seconds: float) -> tuple[list[dict[str, Any]], str]:
@@ -52,18 +52,18 @@ def in_a_process(arguments: list[str], seconds: float) -> tuple[list[dict[str, A
         What it printed, and what went wrong: empty, or a sentence.
     """
     command = [sys.executable, "-X", "faulthandler", "-m", __name__, *arguments]
-    said, wrong = "", ""
+    output, wrong = "", ""
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=ROOT)
-        said = answer.stdout
+        output = answer.stdout
         if answer.returncode:
             wrong = f"ended with {answer.returncode}: {answer.stderr[-2000:]}"
     except subprocess.TimeoutExpired as late:
-        said = (
+        output = (
             (late.stdout or b"").decode() if isinstance(late.stdout, bytes) else late.stdout or ""
         )
         wrong = f"not done after {seconds:.0f} s"
-    lines = [json.loads(line) for line in said.splitlines() if line.endswith("}")]
+    lines = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
     return lines, wrong
 
 

@@ -1,6 +1,6 @@
 """Ways to feed a training run, raced: each in a process of its own, over the same images.
 
-Whoever has more, slower epochs does fewer of them in a turn: a turn takes about `TURN` seconds.
+A turn takes about `TURN` seconds: a contestant with slower epochs does fewer of them.
 Before any clock each goes through one epoch that is looked at, row for row, and two whose order must
 differ.
 """
@@ -63,10 +63,10 @@ class Turns:
 
     def rows(self, name: str) -> list[Row]:
         """For the table."""
-        told = "RssAnon of its processes: pages that are no file's"
+        note = "RssAnon of its processes: pages that are no file's"
         return [
             Row(f"{name}: processor", "cores", Spread.of(self.cores)),
-            Row(f"{name}: memory of its own", "MiB", Spread.of(self.own), told),
+            Row(f"{name}: memory of its own", "MiB", Spread.of(self.own), note),
         ]
 
 
@@ -125,5 +125,5 @@ class Feeder:
 
 
 def epochs_in_a_turn(seconds: float, turn: float = TURN) -> int:
-    """How many epochs of so many seconds make a turn; 1 to 100."""
+    """How many epochs of `seconds` each make a turn; 1 to 100."""
     return max(1, min(100, round(turn / seconds)))

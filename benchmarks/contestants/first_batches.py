@@ -25,7 +25,7 @@ BATCH = 128
 
 def ours(where: str) -> Callable[[], Any]:
     """Opened, verified, shuffled."""
-    from labelmill.feed.tf import dataset as tensors  # noqa: F401  # what `.tf()` imports
+    import labelmill.feed.tf.dataset  # noqa: F401  # what `.tf()` imports
 
     tensorflow()
     return lambda: TrainingSet.open(where).tf(BATCH)

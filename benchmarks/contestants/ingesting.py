@@ -39,7 +39,7 @@ class Ingesting:
 
     def __init__(self, spark: SparkSession, kudu: Kudu, source: SourceFiles, cores: int) -> None:
         self._spark, self._kudu, self._source, self._cores = spark, kudu, source, cores
-        self.told = ""
+        self.limit = ""
 
     def warm(self) -> Contestant:
         """The call `ingest(…)` in a session that has run before."""
@@ -69,7 +69,7 @@ class Ingesting:
             settings, place = self._kudu.settings, str(self._source.path)
             report = ingest(self._spark, settings, place, f"warm-{repetition}")
         slowest = report.results.get("slowest_part")
-        self.told = f"While ingest ran, {watch.shares}" + (
+        self.limit = f"While ingest ran, {watch.shares}" + (
             f" Its own report names as slowest: {slowest}." if slowest else ""
         )
         return self._source.files
@@ -120,14 +120,14 @@ def race_bare_loops(
         Figure(f"{INGEST} / {peer.name}", ratio, "×", at_least, None, aim, judged),
         Figure(f"{COMMAND} / {peer.name}", raced[COMMAND].ratios(peer)),
     ]
-    result.limit = ours.told
+    result.limit = ours.limit
 
 
 def submit(kudu: Kudu, source: Path, collection: str, cores: int, folder: Path) -> None:
     """Runs the job as a user would, and waits for it.
 
     Raises:
-        RuntimeError: It failed; with the end of what it said.
+        RuntimeError: It failed; with the end of its output.
     """
     log = folder / f"{collection}.log"
     with log.open("wb") as output:

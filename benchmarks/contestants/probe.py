@@ -27,7 +27,7 @@ WAYS = ("tf", "numpy")
 
 
 class Refused(LabelmillError):
-    """What the process refused, with its exit code."""
+    """The process's refusal, with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -64,20 +64,19 @@ def probe(asked: Asked, python: str = sys.executable) -> dict[str, Any]:
     """Feeds in a process of its own; its answer.
 
     Raises:
-        LabelmillError: The training set or what was asked is refused.
-        RuntimeError: The process died; with the end of what it said.
+        LabelmillError: The training set or the options are refused.
+        RuntimeError: The process died; with the end of its output.
     """
     command = [python, "-m", __name__, json.dumps(asdict(asked))]
-    answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    if answer.returncode:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
         raise RuntimeError(
-            f"feeding ended with {answer.returncode}:\n"
-            + "\n".join(answer.stderr.splitlines()[-15:])
+            f"feeding ended with {done.returncode}:\n" + "\n".join(done.stderr.splitlines()[-15:])
         )
-    told: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
-    if "error" in told:
-        raise Refused(told["error"], told["exit_code"])
-    return told
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if "error" in answer:
+        raise Refused(answer["error"], answer["exit_code"])
+    return answer
 
 
 def feed(asked: Asked) -> dict[str, Any]:
@@ -89,13 +88,13 @@ def feed(asked: Asked) -> dict[str, Any]:
 
         # TensorFlow's own start is not the training set's.
         next(iter(tensorflow().data.Dataset.range(1)))
-    told: dict[str, Any] = {"idle": _memory()}
+    answer: dict[str, Any] = {"idle": _memory()}
     if asked.data_limit is not None:
         limit = _data_bytes() + asked.data_limit
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     started = time.perf_counter()
     opened = TrainingSet.open(asked.training_set, root=asked.root)
-    told["open_ms"] = _ms(started)
+    answer["open_ms"] = _ms(started)
     started = time.perf_counter()
     ways = {"tf": opened.tf, "numpy": opened.numpy}
     batches = ways[asked.way](
@@ -108,13 +107,13 @@ def feed(asked: Asked) -> dict[str, Any]:
         map=maps_of(asked.maps) or None,
     )
     leaves = list(_leaves(next(iter(batches))))
-    told["first_batch_ms"] = _ms(started)
-    told["element"] = ", ".join(f"{leaf.dtype.name} {tuple(leaf.shape)}" for leaf in leaves)
+    answer["first_batch_ms"] = _ms(started)
+    answer["element"] = ", ".join(f"{leaf.dtype.name} {tuple(leaf.shape)}" for leaf in leaves)
     each = sum(_bytes(leaf) for leaf in leaves) / leaves[0].shape[0]
-    told["epochs"] = [_epoch(batches) for _ in range(asked.epochs)]
-    told["rows"] = told["epochs"][-1].pop("rows")
-    told["bytes"] = round(each * told["rows"])
-    return told
+    answer["epochs"] = [_epoch(batches) for _ in range(asked.epochs)]
+    answer["rows"] = answer["epochs"][-1].pop("rows")
+    answer["bytes"] = round(each * answer["rows"])
+    return answer
 
 
 def _epoch(batches: Any) -> dict[str, Any]:
@@ -161,10 +160,10 @@ def main(arguments: list[str]) -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr
     try:
-        told = feed(Asked(**json.loads(arguments[0])))
+        answer = feed(Asked(**json.loads(arguments[0])))
     except LabelmillError as error:
-        told = {"error": str(error), "exit_code": error.exit_code}
-    print(json.dumps(told), file=answers)
+        answer = {"error": str(error), "exit_code": error.exit_code}
+    print(json.dumps(answer), file=answers)
 
 
 if __name__ == "__main__":

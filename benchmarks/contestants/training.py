@@ -36,8 +36,8 @@ def trained(location: str, epochs: int) -> list[dict[str, float]]:
     answer = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if answer.returncode:
         raise RuntimeError(f"training ended with {answer.returncode}:\n{answer.stderr[-2000:]}")
-    told: list[dict[str, float]] = json.loads(answer.stdout.splitlines()[-1])
-    return told
+    measured: list[dict[str, float]] = json.loads(answer.stdout.splitlines()[-1])
+    return measured
 
 
 def waiting(batches: Iterable[Any], step: Any) -> dict[str, float]:
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> None:
     shape = tuple(first[0].shape[1:])
     model = FAMILIES[FAMILY](shape, len(opened.classes), resolve(FAMILY, {}))
     step = _step(model)
-    told = []
+    measured = []
     compile_ = tensorflow().function
 
     @compile_  # type: ignore[untyped-decorator]
@@ -111,12 +111,12 @@ def main(arguments: list[str]) -> None:
         steps = int(fed["steps"])
         resident = waiting([first] * steps, step)
         counted = tensorflow().constant(steps)
-        told.append({
+        measured.append({
             **fed, "resident": resident["seconds"],
             "compiled": _seconds(compiled, iter(batches), counted),
             "compiled_resident": _seconds(compiled_resident, counted),
         })  # fmt: skip
-    print(json.dumps(told[1:]))  # the first epoch traces
+    print(json.dumps(measured[1:]))  # the first epoch traces
 
 
 if __name__ == "__main__":

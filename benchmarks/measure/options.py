@@ -1,4 +1,4 @@
-"""What was asked for on the command line, and how a benchmark speaks while it works."""
+"""Options of the command line, and progress of a benchmark."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Options:
         return quick if self.quick else full
 
     def settle(self) -> bool:
-        """Waits, not for ever, until the machine is quiet; whether it is."""
+        """Waits a limited time until the machine is quiet; returns whether it is."""
         return settled(2.0 if self.quick else 30.0)
 
     def say(self, line: str) -> None:

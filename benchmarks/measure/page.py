@@ -119,10 +119,10 @@ def bars(rows: Sequence[Mapping[str, Any]]) -> str:
     largest: dict[str, float] = {}
     for row in rows:
         largest[row["unit"]] = max(largest.get(row["unit"], 0.0), row["max"])
-    told = [f"{number(row['median'])} {row['unit']}" for row in rows]
+    labels = [f"{number(row['median'])} {row['unit']}" for row in rows]
     left, right = (
         _LETTER * max(map(len, texts), default=0) + 2 * _GAP
-        for texts in ([row["who"] for row in rows], told)
+        for texts in ([row["who"] for row in rows], labels)
     )
     width, height = left + _ROOM + right, len(rows) * (_BAR + _GAP) + _GAP
     parts = [
@@ -132,7 +132,7 @@ def bars(rows: Sequence[Mapping[str, Any]]) -> str:
         ),
         f'<rect width="{width:.0f}" height="{height}" fill="white"/>',
     ]
-    for position, (row, label) in enumerate(zip(rows, told, strict=True)):
+    for position, (row, label) in enumerate(zip(rows, labels, strict=True)):
         top = _GAP + position * (_BAR + _GAP)
         middle = top + _BAR / 2
         low, median, high = (

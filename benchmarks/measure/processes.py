@@ -189,9 +189,11 @@ class CpuShares:
         if total <= 0 or self.wall <= 0:
             return "it used no processor time."
         shares = sorted(self.used.items(), key=lambda item: -item[1])
-        told = ", ".join(f"{who} {100 * s / total:.0f} %" for who, s in shares if s > total / 100)
+        by_part = ", ".join(
+            f"{who} {100 * s / total:.0f} %" for who, s in shares if s > total / 100
+        )
         busy = 100 * total / (self.wall * self.cores)
-        return f"it used {min(busy, 100):.0f} % of {self.cores} cores; of that: {told}."
+        return f"it used {min(busy, 100):.0f} % of {self.cores} cores; of that: {by_part}."
 
 
 class CpuWatch:

@@ -108,7 +108,7 @@ def kudu(folder: Path, say: Callable[[str], None]) -> Iterator[Kudu]:
 
 @contextlib.contextmanager
 def spark(cores: int, settings: Settings, **conf: str) -> Iterator[SparkSession]:
-    """A session with so many task slots, as a job on this machine has it."""
+    """A session with `cores` task slots, configured as for a job."""
     from labelmill.spark.session import session, stop_now
 
     made = session("labelmill bench", f"local[{cores}]", settings.home, **conf)

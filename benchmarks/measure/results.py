@@ -72,10 +72,10 @@ class Figure:
 
 @dataclass
 class Result:
-    """Everything that one benchmark has to say.
+    """Everything that one benchmark found.
 
     Attributes:
-        limit: What limits it, in a plain sentence.
+        limit: The bottleneck, in one sentence.
     """
 
     benchmark: str

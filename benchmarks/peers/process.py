@@ -89,8 +89,8 @@ class Peer:
     def _answer(self) -> dict[str, Any]:
         line = self._process.stdout.readline() if self._process.stdout is not None else ""
         if not line:
-            said = self._log.read_text(errors="replace").splitlines()[-15:]
-            raise RuntimeError(f"{self._name} ended:\n" + "\n".join(said))
+            output = self._log.read_text(errors="replace").splitlines()[-15:]
+            raise RuntimeError(f"{self._name} ended:\n" + "\n".join(output))
         answer: dict[str, Any] = json.loads(line)
         return answer
 

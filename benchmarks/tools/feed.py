@@ -99,16 +99,16 @@ def main(arguments: list[str]) -> int:
         if os.environ.get("LABELMILL_DEBUG"):
             raise
         return error.exit_code
-    told = {
+    report = {
         "asked": {**vars(given), "json": str(target), "training_set": asked.training_set},
         "commit": machine.commit(),
         "machine": machine.describe(),
         "load_average": machine.load_average(),
         "ways": {way: summary(answer) for way, answer in found.items()},
     }
-    Console(width=None if sys.stdout.isatty() else 140).print(_table(told["ways"]))
+    Console(width=None if sys.stdout.isatty() else 140).print(_table(report["ways"]))
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(told, indent=1) + "\n")
+    target.write_text(json.dumps(report, indent=1) + "\n")
     print(target)
     return 0
 
@@ -155,19 +155,19 @@ def _table(ways: dict[str, dict[str, Any]]) -> Table:
     for way in ways:
         table.add_column(f".{way}()", justify="right")
     lines = {
-        "samples/s": lambda told: _three(told["samples_per_s"]),
-        "MB/s": lambda told: _three(told["mb_per_s"]),
-        "cores": lambda told: _three(told["cores"]),
-        "memory of its own, MiB": lambda told: (
-            f"{told['own_mib']:,.0f} (before opening {told['idle_own_mib']:,.0f})"
+        "samples/s": lambda way: _three(way["samples_per_s"]),
+        "MB/s": lambda way: _three(way["mb_per_s"]),
+        "cores": lambda way: _three(way["cores"]),
+        "memory of its own, MiB": lambda way: (
+            f"{way['own_mib']:,.0f} (before opening {way['idle_own_mib']:,.0f})"
         ),
-        "growth since epoch 1, MiB": lambda told: f"{told['own_growth_mib']:+,.1f}",
-        "all memory, MiB": lambda told: f"{told['all_mib']:,.0f}",
-        "open, ms": lambda told: page.number(told["open_ms"]),
-        "first batch, ms": lambda told: page.number(told["first_batch_ms"]),
+        "growth since epoch 1, MiB": lambda way: f"{way['own_growth_mib']:+,.1f}",
+        "all memory, MiB": lambda way: f"{way['all_mib']:,.0f}",
+        "open, ms": lambda way: page.number(way["open_ms"]),
+        "first batch, ms": lambda way: page.number(way["first_batch_ms"]),
     }
     for name, shown in lines.items():
-        table.add_row(name, *(shown(told) for told in ways.values()))
+        table.add_row(name, *(shown(way) for way in ways.values()))
     return table
 
 
