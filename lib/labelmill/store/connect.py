@@ -43,9 +43,9 @@ def separate_collectors() -> None:
 
     Process-wide: only for `labelmill.spark.worker_process.tune`, in workers that we start.
     """
-    from labelmill.store.drivers.java import jvm
+    from labelmill.store.drivers.java import collectors
 
-    jvm.separate_collectors()
+    collectors.separate_collectors()
 
 
 _SHARED: dict[tuple[int, str, str, str], RowClient] = {}

@@ -56,6 +56,22 @@ if what == "collect":  # as workers that we start do
     collected()
     collected()
     print("collected by Java's leave", len(seen), flush=True)
+if what == "scan":  # in a user's process
+    seen = []
+    gc.callbacks.append(lambda phase, info: seen.append(info["generation"]))
+    callbacks = list(gc.callbacks)
+    batches = client.scan(PLAIN).batches()
+    next(batches)
+    for _ in range(3):
+        jvm.java("java.lang.System").gc()
+        time.sleep(0.5)  # Java tells jpype in a thread of its own
+    print("full collections during a scan", seen.count(2), flush=True)
+    batches.close()
+    print("callbacks as before", gc.callbacks == callbacks, flush=True)
+    gc.collect(0)  # jpype learns that Python's collection has ended
+    jvm.java("java.lang.System").gc()
+    time.sleep(0.5)
+    print("full collections afterwards", seen.count(2) > 0, flush=True)
 if what == "terminate":
     os.kill(os.getpid(), signal.SIGTERM)
     print("went on", len(list(client.scan(PLAIN))), flush=True)
@@ -77,6 +93,11 @@ def filled(client: RowClient) -> RowClient:
         ("interrupt", "interrupted"),
         ("terminate", "terminated\nwent on 40"),
         ("collect", "collected by Java's leave 0"),
+        (
+            "scan",
+            "full collections during a scan 0\ncallbacks as before True\n"
+            "full collections afterwards True",
+        ),
     ],
 )
 def test_process_ends_as_it_should(

@@ -140,7 +140,9 @@ def load(client: RowClient, model: str, version: int) -> tuple[dict[str, object]
         raise ArtifactError(f"{what}: chunk {extra[0]} is beyond the {expected} expected. {_FIX}")
     data = b"".join(chunks[number] for number in range(expected))
     if sha256_of(data) != sha256:
-        raise ArtifactError(f"{what}: the {expected} chunks together are not the published bytes. {_FIX}")
+        raise ArtifactError(
+            f"{what}: the {expected} chunks together are not the published bytes. {_FIX}"
+        )
     return row, data
 
 

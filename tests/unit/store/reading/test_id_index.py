@@ -12,7 +12,9 @@ from tests.helpers.plans import ids_of
 def test_ids_are_found_among_others() -> None:
     known = ids_of(50)
     ids = IdIndex(pa.array(known[::2]))
-    assert ids.positions(pa.array(known)).tolist() == [n // 2 if n % 2 == 0 else -1 for n in range(50)]
+    assert ids.positions(pa.array(known)).tolist() == [
+        n // 2 if n % 2 == 0 else -1 for n in range(50)
+    ]
     assert ids.positions(pa.array(known).slice(10, 3)).tolist() == [5, -1, 6]
     assert ids.positions(pa.array(known[::2][::-1])).tolist() == list(range(25))[::-1]
     alike = IdIndex(pa.array(["a" * 8 + end * 8 for end in "bdf"]))

@@ -31,7 +31,9 @@ def test_declaration_is_one_kudu_can_take(declared: Table) -> None:
 
 def test_page_is_in_step() -> None:
     written = (ROOT / "docs" / "reference" / "tables.md").read_text()
-    assert written == page(), "run: python -m labelmill.store.schema.docs > docs/reference/tables.md"
+    assert written == page(), (
+        "run: python -m labelmill.store.schema.docs > docs/reference/tables.md"
+    )
 
 
 def test_page_shows_every_column() -> None:

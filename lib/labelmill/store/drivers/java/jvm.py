@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -104,20 +102,6 @@ def _homes() -> list[Path]:
     except ImportError:
         pass
     return homes
-
-
-def separate_collectors() -> None:
-    """Lets Python and Java collect garbage independently, from now on; for worker processes of ours.
-
-    jpype follows each of Java's collections, also the small ones that bulk reads cause several times
-    a second, with a full one of Python's, which stops all threads for 20 ms and more; and where
-    Python's memory has grown, it follows Python's with a full one of Java's. That frees cycles that
-    go through both. Ours need none of it: what Python holds of Java is in no cycle. Without its
-    callbacks jpype follows at most one more of Java's collections.
-    """
-    gc.callbacks[:] = [
-        one for one in gc.callbacks if getattr(one, "__self__", None) is not sys.modules["_jpype"]
-    ]
 
 
 def _without_slf4j_notice() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jpype
 
 from labelmill.errors import InputError
+from labelmill.store.drivers.java.collectors import separated_collectors
 from labelmill.store.drivers.java.jvm import java
 from labelmill.store.scans import Request
 from labelmill.store.schema.conditions import Between, Condition
@@ -54,13 +56,12 @@ def tokens(client: Any, table: Any, request: Request, timeout_ms: int) -> list[b
 def batches(opened: Any) -> Iterator[Any]:
     """Yields Java batches that hold rows; closes the scanner also when the caller stops early."""
     opened.setRowDataFormat(java("org.apache.kudu.client.AsyncKuduScanner$RowDataFormat").COLUMNAR)
-    try:
+    # A caller may be anywhere in a user's process: jpype's callbacks return when the scan ends.
+    with separated_collectors(), contextlib.closing(opened):
         while opened.hasMoreRows():
             batch = opened.nextRows()
             if batch.getNumRows():
                 yield batch
-    finally:
-        opened.close()
 
 
 def _configure(builder: Any, table: Any, request: Request, timeout_ms: int) -> Any:
