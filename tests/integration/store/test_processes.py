@@ -95,8 +95,9 @@ def filled(client: RowClient) -> RowClient:
         ("collect", "collected by Java's leave 0"),
         (
             "scan",
-            "full collections during a scan 0\ncallbacks as before True\n"
-            "full collections afterwards True",
+            """full collections during a scan 0
+callbacks as before True
+full collections afterwards True""",
         ),
     ],
 )
