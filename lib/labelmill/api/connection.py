@@ -90,4 +90,10 @@ class Connection(CatalogueMethods, ModelMethods):
 
     Attributes:
         settings: Where everything is; `KuduBatches` and `StreamBatches` take them.
+
+    Example::
+
+        with labelmill.connect() as mill:
+            mill.ingest("photos", collection="pets")
+            mill.sql("select class, count(*) n from truth where collection = :c group by class", c="pets")
     """

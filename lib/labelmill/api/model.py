@@ -28,6 +28,12 @@ class Model:
         name: The model's name.
         version: The version's number.
         classes: Classes in the order of class indices.
+
+    Example::
+
+        model = mill.model("digits@production")
+        model.predict("digits/3/0003.png")
+        model.predict(images)  # (N, H, W, C) uint8, or a list of (H, W, C) of any shapes
     """
 
     def __init__(self, loaded: LoadedVersion, pixel_cap: int = PIXEL_CAP) -> None:

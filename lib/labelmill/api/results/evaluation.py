@@ -26,6 +26,11 @@ class VersionResult:
         validation_metric: The objective of its sweep at the end of training; None: of no sweep.
         measures: Accuracy, precision, recall, F1, per class and as means, and the confusion matrix.
         verdict: Whether it is accepted, and why.
+
+    Example::
+
+        best = mill.evaluate("digits", training_set="digits", max_error=0.05).best
+        best.version, best.accuracy, best.verdict.reasons
     """
 
     version: int
@@ -57,6 +62,11 @@ class EvaluationResult:
         promoted: Version that the alias was moved to; None: it was not moved.
         notes: Reasons of the verdicts.
         seconds: Wall-clock time.
+
+    Example::
+
+        found = mill.evaluate("digits", training_set="digits", max_error=0.05, promote=True)
+        found.promoted, [(one.version, one.accuracy) for one in found.versions]
     """
 
     model: str

@@ -27,6 +27,12 @@ class FreezeResult:
         already_frozen: These rows were there before.
         notes: What a person should know.
         seconds: Wall-clock time.
+
+    Example::
+
+        frozen = mill.freeze(name="digits", collection="digits")
+        for images, labels in frozen.training_set.tf(128, seed=1):
+            ...
     """
 
     digest: str

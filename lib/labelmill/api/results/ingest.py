@@ -76,6 +76,11 @@ class IngestResult(SourceRead):
         repeated_in_source: Files with the bytes of another one.
         annotations: Classes written.
         conflicts: Images of the collection whose imports name different classes.
+
+    Example::
+
+        taken = mill.ingest("photos", collection="pets")
+        taken.files, taken.quarantined_by_reason
     """
 
     new: int
@@ -108,6 +113,10 @@ class IngestDryRun(SourceRead):
 
     Attributes:
         would_take: Different good images.
+
+    Example::
+
+        mill.ingest("photos", collection="pets", dry_run=True).quarantined_by_reason
     """
 
     would_take: int

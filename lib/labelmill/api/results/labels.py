@@ -27,6 +27,10 @@ class LabelResult:
         failures: Why images failed: ``images``, ``error``.
         written: Whether ``labels`` has them; False: a dry run.
         seconds: Wall-clock time.
+
+    Example::
+
+        labelled = mill.predict("digits@production", collection="digits", threshold=0.9)
     """
 
     model: str

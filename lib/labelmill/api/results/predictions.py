@@ -30,6 +30,11 @@ class Prediction:
         probabilities: Of every class, ``(K,)`` float32, in the order of `classes`.
         classes: The model's classes.
         decision: ``accepted`` or ``review``: the probability is below the threshold.
+
+    Example::
+
+        one = mill.model("digits@production").predict("digits/3/0003.png")
+        one.label, one.probability
     """
 
     name: str

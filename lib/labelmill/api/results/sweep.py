@@ -25,6 +25,10 @@ class TrialResult:
         metric: The sweep's objective at its end; None: it failed.
         version: Model version that it became; None: it failed.
         seconds: Of training; None: it failed before.
+
+    Example::
+
+        [(one.setting, one.metric) for one in mill.train("sweep.yaml", "digits").trials]
     """
 
     number: int
@@ -54,6 +58,11 @@ class SweepResult:
         best_setting: What it was trained with.
         notes: What a person should know, for example why trials failed.
         seconds: Wall-clock time.
+
+    Example::
+
+        sweep = mill.train("conf/sweeps/digits.yaml", "digits")
+        sweep.model, len(sweep.trials)
     """
 
     sweep_id: str
