@@ -162,7 +162,12 @@ def spark(cluster: Servers) -> Iterator[SparkSession]:
     """One session for all tests, two task slots."""
     from labelmill.spark.session import session
 
-    made = session("labelmill-tests", master="local[2]", home=cluster.home)
+    measured = {}
+    if "COVERAGE_PROCESS_CONFIG" in os.environ:
+        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        measured["spark.python.daemon.module"] = "tests.helpers.measured_daemon"
+    made = session("labelmill-tests", master="local[2]", home=cluster.home, **measured)
     yield made
     made.stop()
 

@@ -34,7 +34,7 @@ class Ingesting:
     """Ingests one source again and again, each time into a new collection, and checks what is there.
 
     Attributes:
-        told: What limits it, as the last timed run showed.
+        limit: What limited the last timed run.
     """
 
     def __init__(self, spark: SparkSession, kudu: Kudu, source: SourceFiles, cores: int) -> None:
