@@ -138,7 +138,7 @@ def test_a_folder_goes_out_byte_for_byte(settings: Settings, tmp_path: Path, top
 def test_what_cannot_be_published_says_why(settings: Settings, tmp_path: Path, topic: str) -> None:
     with pytest.raises(NoData, match=r"\*\.png"):
         publish_folder(settings, tmp_path, topic, "files")
-    with pytest.raises(InputError, match="no folder"):
+    with pytest.raises(InputError, match="not a folder"):
         publish_folder(settings, tmp_path / "none", topic, "files")
     with pytest.raises(UnknownTopic, match="--create-topics"):
         require_or_create(settings, topic + "-not", create=False)
