@@ -36,6 +36,9 @@ GRACE = 20.0
 TERM_SECONDS = 10.0
 """Seconds between SIGTERM and SIGKILL to what is left."""
 
+END_SECONDS = 3.0
+"""Seconds that processes have to end by themselves once pytest has ended."""
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SI_KERNEL = 0x80
 """``si_code`` of a signal that the terminal sends to its whole foreground group."""
@@ -159,10 +162,20 @@ def supervise(command: Sequence[str]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, {*STOPPING, signal.SIGCHLD})
     child = subprocess.Popen(command, env={**os.environ, RUN: str(run)}, preexec_fn=_begin)
     code, stopped = _wait(child.pid)
+    if not stopped:
+        _let_end(run)
     left = end(lambda: descendants(run))
     if left and not stopped:
         print("bin/test: ended what tests had left:", *left, sep="\n  ", file=sys.stderr)
     return 128 + stopped if stopped else code
+
+
+def _let_end(run: Owner) -> None:
+    """Gives JVMs that end with their Python, a moment after it, `END_SECONDS` to do so."""
+    deadline = time.monotonic() + END_SECONDS
+    while descendants(run) and time.monotonic() < deadline:
+        reap()
+        time.sleep(0.1)
 
 
 def _begin() -> None:

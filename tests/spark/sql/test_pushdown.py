@@ -169,7 +169,9 @@ def test_a_result_larger_than_the_driver_accepts_is_left_to_spark(
     limits = spark.sparkContext._jsc.sc().conf()
     limits.set("spark.driver.maxResultSize", "1b")
     try:
-        with pytest.raises(InputError, match=r"more rows than the driver takes at once.*maxResult"):
+        with pytest.raises(
+            InputError, match=r"more rows than the driver accepts at once.*maxResult"
+        ):
             freeze(spark, settings, default_sql("c"), "x", snapshot_ms=at)
     finally:
         limits.remove("spark.driver.maxResultSize")

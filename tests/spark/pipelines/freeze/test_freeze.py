@@ -189,7 +189,8 @@ def test_rows_stay_where_they_were_frozen_first(
     again = freeze(spark, settings, SQL, "x", location="other")
     assert (again.results["location"], again.results["already_frozen"]) == (first, True)
     assert (
-        f"these rows lie in {first} already: nothing was written to {tmp_path}/other" in again.notes
+        f"these rows are already frozen in {first}: nothing was written to {tmp_path}/other"
+        in again.notes
     )
     assert [row["location"] for row in client.scan(TRAINING_SETS)] == [first]
     assert list((tmp_path / "other").iterdir()) == []

@@ -140,8 +140,10 @@ def test_nothing_is_read_before_the_moment_has_settled(
 ) -> None:
     when = []
     monkeypatch.setattr(freezing, "wait_for_snapshot", lambda at: when.append("settled"))
-    read = freezing.answer
-    monkeypatch.setattr(freezing, "answer", lambda *given: (when.append("read"), read(*given))[1])
+    read = freezing.collect_rows
+    monkeypatch.setattr(
+        freezing, "collect_rows", lambda *given: (when.append("read"), read(*given))[1]
+    )
     freeze(spark, settings, truth_sql("c"), "x")
     assert when == ["settled", "read"]
 
