@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from labelmill.api.evaluation import EvaluationResult
-from labelmill.api.freezing import FreezeResult
-from labelmill.api.ingestion import ingest_result
-from labelmill.api.labels import LabelResult
-from labelmill.api.predictions import Predictions
-from labelmill.api.sweep import SweepResult
-from labelmill.api.training_set import TrainingSet
+from labelmill.api.results.evaluation import EvaluationResult
+from labelmill.api.results.freeze import FreezeResult
+from labelmill.api.results.ingest import ingest_result
+from labelmill.api.results.labels import LabelResult
+from labelmill.api.results.predictions import Predictions
+from labelmill.api.results.sweep import SweepResult
+from labelmill.api.results.training_set import TrainingSet
 from labelmill.domain.models.metrics import evaluate
 from labelmill.domain.models.promotion import verdict
 from labelmill.feed.files.columns import About, columns_of

@@ -46,7 +46,7 @@ class TrainingSet(ShardReader):
     """
 
     page: ClassVar[Callable[[TrainingSet], str] | None] = None
-    """Draws a training set as HTML for notebooks; set by `labelmill.api.training_set`."""
+    """Draws a training set as HTML for notebooks; set by `labelmill.api.results.training_set`."""
 
     def __init__(self, location: str, manifest: Manifest, folder: str | None = None) -> None:
         self.location, self.manifest = location.rstrip("/"), manifest

@@ -74,7 +74,9 @@ def used_by(client: RowClient) -> dict[str, tuple[str, ...]]:
     return {digest: tuple(sorted(set(users))) for digest, users in found.items()}
 
 
-def prune(client: RowClient, chosen: list[TrainingSetRow], force: bool = False) -> Iterator[PruneResult]:
+def prune(
+    client: RowClient, chosen: list[TrainingSetRow], force: bool = False
+) -> Iterator[PruneResult]:
     """Removes training sets one by one, and reports each.
 
     Args:

@@ -164,7 +164,10 @@ def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_called_so_and_an_outage_is_not() -> None:
-    with pytest.raises(InputError, match="the disk is full, or the quota is used up"), destination_errors("x"):
+    with (
+        pytest.raises(InputError, match="the disk is full, or the quota is used up"),
+        destination_errors("x"),
+    ):
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(StoreUnreachable), destination_errors("x"):
         raise StoreUnreachable("Kudu is away")

@@ -93,7 +93,9 @@ class Batch:
         try:
             if (name := _fitting_name(uri)) != uri:
                 uri = name
-                raise ImageError("name_too_long", f"names of up to {NAME_BYTES:,} bytes are accepted")
+                raise ImageError(
+                    "name_too_long", f"names of up to {NAME_BYTES:,} bytes are accepted"
+                )
             if fault:
                 reason, _, message = fault.partition(": ")
                 raise ImageError(reason, message)
@@ -224,5 +226,6 @@ def _check_cells(label: str | None, attributes: str | None) -> None:
         raise ImageError("bad_label", f"a class of {len(label):,} characters, {label[:80]!r}…")
     if attributes is not None and len(attributes.encode()) > CELL_BYTES:
         raise ImageError(
-            "bad_attributes", f"{len(attributes):,} characters of attributes; {CELL_BYTES:,} bytes fit"
+            "bad_attributes",
+            f"{len(attributes):,} characters of attributes; {CELL_BYTES:,} bytes fit",
         )

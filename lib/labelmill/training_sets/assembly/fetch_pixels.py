@@ -170,7 +170,9 @@ def _dense(
     return True
 
 
-def _keep_wanted(batch: pa.RecordBatch, ids: IdIndex) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+def _keep_wanted(
+    batch: pa.RecordBatch, ids: IdIndex
+) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
     positions = ids.positions(batch.column("image_id"))
     inside = positions >= 0
     if inside.all():
