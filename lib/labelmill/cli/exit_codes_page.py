@@ -34,8 +34,9 @@ def page() -> str:
 
 
 def _tree(kind: type[errors.LabelmillError]) -> list[type[errors.LabelmillError]]:
-    """`kind` and all classes below it, each before its own."""
-    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+    """`kind` and all classes of this package below it, each before its own."""
+    ours = (child for child in kind.__subclasses__() if child.__module__.startswith("labelmill."))
+    return [kind, *(below for child in ours for below in _tree(child))]
 
 
 def _row(kind: type[errors.LabelmillError]) -> str:
