@@ -48,7 +48,7 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
         f"{MISSED} a promised\nfigure was missed; others as with jobs.",
     )
     made.add_argument(
-        "name", help="a benchmark, or: list, all, page (make README.md anew), feed (`feed --help`)"
+        "name", help="a benchmark, or: list, all, page (rebuild README.md), feed (`feed --help`)"
     )
     made.add_argument("--quick", action="store_true", help="small sizes, two repetitions: a trial")
     made.add_argument("--repetitions", type=int, metavar="N", help="default: 5, quick: 2")

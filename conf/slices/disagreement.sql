@@ -14,6 +14,6 @@ where a.collection = :collection
   and a.model = :model and a.version = :version
   and b.model = :other_model and b.version = :other_version
   and a.class <> b.class
--- Both sure and of two minds is what is worth a look.
+-- Confident labels that differ are the most informative.
 order by least(a.probability, b.probability) desc, a.image_id
 limit :most

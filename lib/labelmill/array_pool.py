@@ -21,7 +21,7 @@ _LARGE = 1 << 20
 """Bytes above which memory is kept; numpy keeps smaller memory itself."""
 
 _KEPT = 64 << 20
-"""Bytes kept for reuse by a process at most."""
+"""Most bytes that a process keeps for reuse."""
 
 _ready: deque[npt.NDArray[np.uint8]] = deque()
 

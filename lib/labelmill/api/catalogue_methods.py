@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class CatalogueMethods(OpenConnection):
-    """Images and what is known of them."""
+    """Images and what is known about them."""
 
     @suggest_arguments
     def table(self, name: str, *, snapshot: Snapshot = None) -> DataFrame:
@@ -48,11 +48,11 @@ class CatalogueMethods(OpenConnection):
         snapshot: Snapshot = None,
         **more: Any,
     ) -> DataFrame:
-        """The answer to one query over the catalogue, as ``labelmill sql`` gives it. Reads only.
+        """Runs one read-only query over the catalogue, like ``labelmill sql``.
 
         Args:
             query: SQL over the tables and views; ``:name`` is a parameter.
-            parameters: Name → value, for parameters that are not Python names.
+            parameters: Name → value, for names that are not valid Python identifiers.
             snapshot: Read as of this time: milliseconds since 1970 UTC, ISO 8601 text or a datetime.
             **more: Values of parameters: str, int, float, bool, None, date or datetime. They are
                 bound beside the query and never become part of its text.
@@ -103,23 +103,23 @@ class CatalogueMethods(OpenConnection):
         fail_over: float | None = None,
         dry_run: bool = False,
     ) -> IngestResult | IngestDryRun:
-        """Brings images into the catalogue. A second run of the same source adds nothing.
+        """Ingests images into the catalogue. Ingesting the same source again adds nothing.
 
         Args:
             source: Folder, archive (``.tar``, ``.tar.gz``, ``.zip``), IDX file, manifest (``.csv``,
                 ``.parquet``), URI or ``kafka:TOPIC``; see docs/guides/sources.md.
-            collection: Name that the images get.
+            collection: Collection that the images belong to.
             labels: Where classes come from: ``folder``, ``none``, or a pattern of file names such as
                 ``"{class}.{number}.png"``.
-            uri: For a manifest without a column of paths: how a path is made of its columns.
-            limit: Files at most.
-            fail_over: Per cent of files, 0..100: more quarantined files are an error, at the end.
+            uri: For a manifest without a path column: a pattern that builds the path from its columns.
+            limit: Read at most this many files.
+            fail_over: Fail at the end if more than this percentage of files, 0..100, is quarantined.
             dry_run: Read and decode everything, write nothing.
 
         Raises:
-            InputError: No such source, or a folder that workers cannot see.
-            NoData: There is no image in the source.
-            NotAccepted: More files are quarantined than `fail_over`; the good ones are taken.
+            InputError: The source does not exist, or workers cannot see its folder.
+            NoData: The source holds no images.
+            NotAccepted: More files are quarantined than `fail_over`; the good ones are ingested.
             AllFailed: All files are quarantined.
             StoreError: Kudu refused.
         """

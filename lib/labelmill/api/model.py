@@ -71,7 +71,7 @@ class Model:
             One prediction per image, in the order given; also for one image.
 
         Raises:
-            InputError: No such images, or images that the model's preparation cannot take.
+            InputError: No such images, or images that the model's preparation does not accept.
             ImageError: A file that cannot be decoded.
         """
         from labelmill.pipelines.predict.labels import label_columns

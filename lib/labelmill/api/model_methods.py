@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ModelMethods(TrainingSetMethods):
-    """Models and what they say."""
+    """Methods that train, evaluate, load and apply models."""
 
     @suggest_arguments
     def train(
@@ -35,13 +35,13 @@ class ModelMethods(TrainingSetMethods):
         retry_failed: bool = False,
         trial_timeout: float | None = None,
     ) -> SweepResult:
-        """Trains one model version per setting of a sweep. Trials that ended are not repeated.
+        """Trains one model version per setting of a sweep. Finished trials are not repeated.
 
         Args:
-            sweep: A sweep file (YAML, see conf/sweeps), or what it holds as a dict.
-            training_set: What to learn from: a training set, its name, digest or folder.
-            parallel: Trials at a time; default: the executors' slots.
-            retry_failed: Run trials again that failed, or whose stored model is damaged.
+            sweep: A sweep file (YAML, see conf/sweeps), or its content as a dict.
+            training_set: Training set to train on, or its name, digest or folder.
+            parallel: Trials to run at a time; default: the number of executor slots.
+            retry_failed: Also run trials that failed before, or whose stored model is damaged.
             trial_timeout: Seconds after which a trial counts as failed.
 
         Raises:
@@ -80,16 +80,16 @@ class ModelMethods(TrainingSetMethods):
         promote: bool = False,
         alias: str = "production",
     ) -> EvaluationResult:
-        """Measures versions of a model on a slice, judges them and writes ``evaluations``.
+        """Measures versions of a model on a slice, judges them and writes to ``evaluations``.
 
-        That no version holds `max_error` is not an error: the result says so, and why.
+        It is not an error if no version meets `max_error`: the result says so, and why.
 
         Args:
             model: Model name.
-            training_set: Measure on a training set: one, its name, digest or folder.
+            training_set: Training set to measure on, or its name, digest or folder.
             split: Split of `training_set`.
-            sql: Instead: a query with ``class`` and the columns of ``images``.
-            snapshot: Of `sql`: milliseconds since 1970 UTC, ISO 8601 text or a datetime.
+            sql: Instead of `training_set`: a query with ``class`` and the columns of ``images``.
+            snapshot: Time at which `sql` reads: milliseconds since 1970 UTC, ISO 8601 text or a datetime.
             versions: ``"all"``, ``"best:3"`` by validation in their sweeps, or numbers.
             max_error: Acceptable error (1 − accuracy), 0..1, stated before measuring.
             promote: Move `alias` to the accepted version that is best by validation.
@@ -118,7 +118,7 @@ class ModelMethods(TrainingSetMethods):
             return EvaluationResult.of(report, judged, max_error)
 
     def model(self, reference: str) -> Model:
-        """A model version, verified. Needs no Spark.
+        """Loads and verifies a model version. Needs no Spark.
 
         Args:
             reference: ``"digits:3"``, ``"digits@production"``, or ``"digits"`` for its alias
@@ -148,21 +148,21 @@ class ModelMethods(TrainingSetMethods):
         threshold: float | None = None,
         dry_run: bool = False,
     ) -> LabelResult:
-        """Labels the images of a slice into ``labels``. For arrays and files see `model`.
+        """Labels the images of a slice and writes to ``labels``. For arrays and files see `model`.
 
         Args:
             model: ``"digits:3"``, ``"digits@production"``, or ``"digits"`` for its alias
                 ``production``.
-            collection: All its images.
-            sql: Instead: a query with the columns of ``images``.
-            threshold: Least probability that is accepted, 0..1; below it the decision is ``review``.
+            collection: Label all images of this collection.
+            sql: Instead of `collection`: a query with the columns of ``images``.
+            threshold: Lowest probability that is accepted, 0..1; below it the decision is ``review``.
             dry_run: Predict and report, write nothing.
 
         Raises:
             InputError: Both or neither of `collection` and `sql`.
             MissingRow: No such model, version or alias.
             NoData: The slice has no images.
-            AllFailed: The model can take none of them.
+            AllFailed: The model accepts none of them.
             QueryRefused: The query does more than read.
             ArtifactError: The stored model is not what was published.
         """

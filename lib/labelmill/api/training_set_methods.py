@@ -19,14 +19,14 @@ class TrainingSetMethods(OpenConnection):
     """Slices of the catalogue, frozen."""
 
     def training_set(self, named: str | PathLike[str]) -> TrainingSet:
-        """A training set, verified. Needs no Spark.
+        """Opens and verifies a training set. Needs no Spark.
 
         Args:
-            named: Its name (the newest), digest, six or more digits of it, folder or URI.
+            named: Name (its newest training set), digest or at least its first six digits, folder or URI.
 
         Raises:
-            MissingRow: There is none; lists those that exist.
-            InputError: Several fit.
+            MissingRow: There is no such training set; lists those that exist.
+            InputError: Several match.
             ArtifactError: A shard is not what was frozen.
         """
         from labelmill.api.results.training_set import find_training_set
@@ -55,28 +55,29 @@ class TrainingSetMethods(OpenConnection):
         class_list: Sequence[str] | None = None,
         no_target: bool = False,
     ) -> FreezeResult:
-        """Freezes a slice: the same slice at the same snapshot is the same training set.
+        """Freezes a slice: the same slice at the same snapshot gives the same training set.
 
         Args:
             query: SQL, a named slice (``labelmill slice list``), or the path of a slice's ``.sql``
-                file; what it may give: docs/guides/slices.md.
-            name: What people call the training set.
-            collection: Instead of `query`: all its images that have a truth, split as their source
-                says.
+                file; for its columns see docs/guides/slices.md.
+            name: Name of the training set.
+            collection: Instead of `query`: all its images that have a truth, with the splits of
+                their source.
             parameters: Name → value of each ``:name`` in the query.
             snapshot: Kudu snapshot: milliseconds since 1970 UTC, ISO 8601 text or a datetime;
                 default: now.
-            location: Folder or URI below which it is written; default: settings.
-            fractions: Train, validation and test, for rows without a split.
-            validation_fraction: Cut off train when splits are given and none is validation; 0: never.
-            salt: Another salt gives another hash split.
-            stratify: Exact shares of every class.
+            location: Parent folder or URI of the training set; default: settings.
+            fractions: Shares of train, validation and test for rows without a split.
+            validation_fraction: Share of train to use as validation when the query gives splits but
+                no validation split; 0: none.
+            salt: Salt of the hash that splits rows; change it for another split.
+            stratify: Split every class by exactly the same shares.
             group_by: A column of the query: rows with equal values stay in one split.
             source_splits: Take the split from ``images`` where the query gives none.
-            balance: Cut train rows of every class down to the smallest class.
-            limit_per_class: Rows of each class in each split, at most, drawn by hash.
+            balance: Reduce the train rows of every class to the size of the smallest class.
+            limit_per_class: Maximum rows per class and split, selected by hash.
             class_list: Classes in the order of their indices; default: those that occur, sorted.
-            no_target: Freeze images or features alone.
+            no_target: Freeze images or features without a target.
 
         Raises:
             QueryRefused: The query does more than read, or is not repeatable.

@@ -179,7 +179,7 @@ def _partition(
             raise unreachable(brokers, timeout, "an existing message did not arrive")
         error = message.error()
         if error is not None:
-            # The end of the partition also ends logs whose last offsets are no messages
+            # The end of the partition also ends logs whose last offsets are not messages
             # (compacted away, or transaction markers).
             if error.code() == KafkaError._PARTITION_EOF:
                 return

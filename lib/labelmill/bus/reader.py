@@ -19,7 +19,7 @@ Offsets = dict[int, int]
 
 
 class Read(NamedTuple):
-    """One message, or the end of a partition whose last offset is no message.
+    """One message, or the end of a partition whose last offset is not a message.
 
     Args:
         partition: Its partition.
@@ -135,7 +135,7 @@ def read(
                     continue
                 if error is None and (end is None or offset < end[partition]):
                     yield Read(partition, offset, message.value())
-                # The end of a partition also ends logs whose last offsets are no messages
+                # The end of a partition also ends logs whose last offsets are not messages
                 # (compacted away, or transaction markers).
                 if end is not None and (error is not None or offset + 1 >= end[partition]):
                     yield Read(partition, end[partition] - 1, None, message=False)

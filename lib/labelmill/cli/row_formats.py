@@ -36,7 +36,7 @@ def write_rows(
         rows: Values in the order of `columns`.
         columns: Their names.
         format: The format.
-        most: Most rows to write; None: all.
+        limit: Most rows to write; None: all.
         out: Where to write them.
     """
     shown = _FirstRows(rows, limit)

@@ -98,7 +98,7 @@ def show(
         if answer.note:
             stderr.print(f"note: {answer.note}", markup=False, highlight=False, soft_wrap=True)
         if limit:
-            # One row more than is shown tells whether there are more.
+            # One row more than is shown, to know whether there are more.
             rows = answer.rows.limit(limit + 1).toLocalIterator()
             write_rows(rows, answer.rows.columns, Format.table, limit, sys.stdout)
         if sheet is not None:

@@ -56,7 +56,7 @@ def sql(
     try:
         answer = catalogue.query(spark, settings, query, snapshot, parameters=parameters)
         limit = limit or (TABLE_ROWS if format is Format.table else None)
-        # One row more than is shown tells whether there are more.
+        # One row more than is shown, to know whether there are more.
         rows = (answer.limit(limit + 1) if limit else answer).toLocalIterator(
             prefetchPartitions=True
         )

@@ -120,8 +120,8 @@ def move_taken_ports(home: Path, addresses: Addresses, missing: Sequence[Server]
             raise ClusterError(
                 f"{one.name} of {home} was created at {one.address}:{busy[0]}, which is "
                 f"taken{owner_of(busy[0])}; Kudu's addresses cannot change. Stop what uses the "
-                f"port, or use another home (--home DIR), or delete {home / 'servers'} to begin "
-                "anew (that loses its tables and topics)."
+                f"port, or use another home (--home DIR), or delete {home / 'servers'} to start "
+                "over (that loses its tables and topics)."
             )
     return addresses
 
@@ -145,7 +145,7 @@ def load(home: Path) -> Addresses | None:
         return Addresses(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise ClusterError(
-            f"{path} is damaged ({error}); restore it, or delete {path.parent} to begin anew "
+            f"{path} is damaged ({error}); restore it, or delete {path.parent} to start over "
             "(that loses the tables and topics of this home)"
         ) from error
 

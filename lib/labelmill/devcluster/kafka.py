@@ -84,7 +84,7 @@ def server(jars: Path, home: Path, addresses: Addresses, java: Path = Path("java
 def formatter(node: Server) -> Server:
     """The short-lived process that formats the node's data folder.
 
-    It outlives an ``up`` that is killed, and must not write while the next one begins anew.
+    It outlives an ``up`` that is killed, and must not write while the next one starts over.
     """
     return dataclasses.replace(node, name="kafka-format", main=FORMATTER)
 

@@ -54,7 +54,7 @@ def description(name: str) -> Path:
 
 
 def fingerprint() -> str:
-    """Of what is to be resolved: jars with another one are resolved anew."""
+    """SHA-256 of ``ivy.xml``: jars that were resolved from another one are resolved again."""
     return hashlib.sha256(description("ivy.xml").read_bytes()).hexdigest()
 
 
@@ -129,7 +129,7 @@ def _run_ivy(home: Path, into: Path) -> None:
         output = "\n".join(f"  {line[:300]}" for line in dict.fromkeys(lines) if line)[:1500]
         raise ClusterError(
             "jars could not be resolved. Is there a network, or a repository manager's settings in "
-            f"conf/ivysettings.xml? What is there already is kept; run again to go on.\n{output}"
+            f"conf/ivysettings.xml? What is there already is kept; run it again to continue.\n{output}"
         )
 
 

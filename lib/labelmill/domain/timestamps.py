@@ -31,7 +31,7 @@ def parse_timestamp(text: str) -> datetime:
     found = _ISO.fullmatch(text)
     if found is None:
         raise ValueError(
-            f"{text[:40]!r} is no time; expected ISO 8601, such as 2024-05-01T12:30:00+02:00"
+            f"{text[:40]!r} is not a time; expected ISO 8601, such as 2024-05-01T12:30:00+02:00"
         )
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     fraction, _, sign, *offset = found.groups()[6:]
@@ -44,4 +44,4 @@ def parse_timestamp(text: str) -> datetime:
         away = timedelta(hours=hours, minutes=minutes)
         return moment + away if sign == "-" else moment - away
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text[:40]!r} is no time: {error}") from None
+        raise ValueError(f"{text[:40]!r} is not a time: {error}") from None

@@ -14,7 +14,7 @@ from labelmill.errors import ArtifactError
 from labelmill.inference.predictor import Predictor
 
 WARM = 2
-"""Models kept at most."""
+"""Most models that are kept open."""
 
 _lock = threading.Lock()
 _warm: OrderedDict[str, Predictor] = OrderedDict()

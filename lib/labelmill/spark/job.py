@@ -173,7 +173,7 @@ def execute(
             report.fail(str(stop), CODE)
         else:
             report.fail("interrupted", 130)
-        _say(errors, f"{name} was {report.error}; run it again to go on")
+        _say(errors, f"{name} was {report.error}; run it again to continue")
     except LabelmillError as error:
         report.fail(str(error), error.exit_code)
         _say(errors, str(error))

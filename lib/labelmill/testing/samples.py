@@ -19,7 +19,7 @@ SPLIT_ROWS = {"train": 400, "validation": 40}
 
 
 def write_digits(folder: Path) -> Path:
-    """Writes ``folder/CLASS/INDEX.png``, 8×8 pixels, 8-bit grey; files that are there are kept.
+    """Writes ``folder/CLASS/INDEX.png``, 8×8 pixels, 8-bit grey; existing files are kept.
 
     scikit-learn's values 0..16 are spread over 0..255.
 

@@ -150,8 +150,8 @@ def write_training_set(
             histogram=rows.histogram,
             shards=shards,
         )
-        lies = destination.commit(work, manifest)
-    return lies, destination.location(digest), lies is not manifest
+        stored = destination.commit(work, manifest)
+    return stored, destination.location(digest), stored is not manifest
 
 
 def _find_existing(

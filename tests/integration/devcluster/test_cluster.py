@@ -227,7 +227,7 @@ def test_damaged_record_of_addresses(home: Path) -> None:
     code, _, err = run("up", "--home", home)
     assert code == 9
     assert "is damaged" in err
-    assert "begin anew" in err
+    assert "start over" in err
 
 
 def test_own_servers_are_never_started(home: Path) -> None:

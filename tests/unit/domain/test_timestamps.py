@@ -44,5 +44,5 @@ def test_iso_8601_becomes_utc(text: str, utc: str) -> None:
     ],
 )
 def test_what_names_no_moment_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a time"):
         parse_timestamp(text)

@@ -67,15 +67,15 @@ def shown_matrix(confusion: npt.NDArray[np.int64], classes: Sequence[str]) -> Ma
     np.add.at(mistakes, predicted, counts)
     # Ties by size, then by order: a matrix without mistakes shows its largest classes.
     rows = confusion.sum(axis=1)
-    kept = np.sort(np.lexsort((np.arange(len(classes)), -rows, -mistakes))[: SHOWN - 1])
+    selected = np.sort(np.lexsort((np.arange(len(classes)), -rows, -mistakes))[: SHOWN - 1])
     small = np.zeros((SHOWN, SHOWN), np.int64)
-    small[:-1, :-1] = confusion[np.ix_(kept, kept)]
-    small[:-1, -1] = rows[kept] - small[:-1, :-1].sum(axis=1)
-    small[-1, :-1] = confusion.sum(axis=0)[kept] - small[:-1, :-1].sum(axis=0)
+    small[:-1, :-1] = confusion[np.ix_(selected, selected)]
+    small[:-1, -1] = rows[selected] - small[:-1, :-1].sum(axis=1)
+    small[-1, :-1] = confusion.sum(axis=0)[selected] - small[:-1, :-1].sum(axis=0)
     small[-1, -1] = confusion.sum() - small.sum()
-    names = [*(classes[n] for n in kept), OTHER]
-    # Of classes together the diagonal says nothing of right and wrong.
-    return Matrix(names, _cells(small, other=True), len(classes) - len(kept), pairs)
+    names = [*(classes[n] for n in selected), OTHER]
+    # The last diagonal cell sums several classes, so it is neither right nor wrong.
+    return Matrix(names, _cells(small, other=True), len(classes) - len(selected), pairs)
 
 
 def _cells(counts: npt.NDArray[np.int64], other: bool = False) -> list[list[Cell]]:

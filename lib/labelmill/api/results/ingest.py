@@ -1,4 +1,4 @@
-"""What an ingest took, and what it left out."""
+"""What an ingest added, and what it left out."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ REASONS = 20
 
 @dataclass(frozen=True)
 class SourceRead:
-    """What was read of a source.
+    """What was read from a source.
 
     Attributes:
         source: Where images came from.
         collection: Their collection.
         files: Image files read, good and bad.
         bytes: Bytes of the good ones.
-        quarantined: Files that are no images that labelmill decodes.
+        quarantined: Files that labelmill cannot decode as images.
         quarantined_by_reason: Reason → files.
         first_quarantined: Some of them: ``uri``, ``reason``, ``message``.
-        skipped: Why other files were left out → how many.
-        images_per_second: Rate, the start of Spark's work included.
-        slowest_part: Where the workers' time went most.
-        notes: What a person should know.
+        skipped: Reason why other files were left out → number.
+        images_per_second: Rate, including Spark's start-up work.
+        slowest_part: Where the workers spent most of their time.
+        notes: Remarks of the run.
         seconds: Wall-clock time.
     """
 
@@ -64,23 +64,23 @@ class SourceRead:
 
 @dataclass(frozen=True)
 class IngestResult(SourceRead):
-    """What an ingest brought into the catalogue.
+    """What an ingest added to the catalogue.
 
     Also has what was read: ``source``, ``collection``, ``files``, ``bytes`` (of good files),
     ``quarantined``, ``quarantined_by_reason``, ``first_quarantined``, ``skipped``,
     ``images_per_second``, ``slowest_part``, ``notes``, ``seconds``.
 
     Attributes:
-        new: Images that were not there before.
-        already_there: Images that were.
-        repeated_in_source: Files with the bytes of another one.
+        new: Images that were not in the catalogue before.
+        already_there: Images that were in the catalogue already.
+        repeated_in_source: Files with the same bytes as another file of the source.
         annotations: Classes written.
         conflicts: Images of the collection whose imports name different classes.
 
     Example::
 
-        taken = mill.ingest("photos", collection="pets")
-        taken.files, taken.quarantined_by_reason
+        ingested = mill.ingest("photos", collection="pets")
+        ingested.files, ingested.quarantined_by_reason
     """
 
     new: int
@@ -105,14 +105,14 @@ class IngestResult(SourceRead):
 
 @dataclass(frozen=True)
 class IngestDryRun(SourceRead):
-    """What an ingest would bring: everything was read and decoded, nothing written.
+    """What an ingest would add: everything was read and decoded, nothing written.
 
     Also has what was read: ``source``, ``collection``, ``files``, ``bytes`` (of good files),
     ``quarantined``, ``quarantined_by_reason``, ``first_quarantined``, ``skipped``,
     ``images_per_second``, ``slowest_part``, ``notes``, ``seconds``.
 
     Attributes:
-        would_take: Different good images.
+        would_take: Distinct good images.
 
     Example::
 
@@ -123,7 +123,7 @@ class IngestDryRun(SourceRead):
 
     def _figures(self) -> list[tuple[object, str]]:
         return [
-            (self.would_take, "images that an ingest would take"),
+            (self.would_take, "images that an ingest would add"),
             (self.quarantined, "quarantined"),
         ]
 

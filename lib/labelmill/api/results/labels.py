@@ -22,10 +22,10 @@ class LabelResult:
         rows: Images of the slice.
         accepted: Labels at or above the threshold.
         review: Labels below it.
-        failed: Images that the model cannot take.
+        failed: Images that the model does not accept.
         classes: Class → labels.
         failures: Why images failed: ``images``, ``error``.
-        written: Whether ``labels`` has them; False: a dry run.
+        written: Whether the rows were written to ``labels``; False: a dry run.
         seconds: Wall-clock time.
 
     Example::

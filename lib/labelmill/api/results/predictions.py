@@ -1,4 +1,4 @@
-"""What a model says of images."""
+"""Predictions of a model, as a result that a notebook shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNNERS_UP = 3
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image.
+    """A model's prediction for one image.
 
     Attributes:
         name: Its path, or its position in what was predicted.
@@ -47,7 +47,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions(Sequence[Prediction]):
-    """What a model says of images, in the order in which they were given. A sequence of `Prediction`.
+    """A model's predictions, in the order of the images: a sequence of `Prediction`.
 
     Attributes:
         model: Model and version, for example ``digits:3``.

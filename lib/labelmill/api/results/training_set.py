@@ -51,7 +51,7 @@ def render_training_set(training_set: TrainingSet) -> str:
     splits = [split for split in SPLITS_SHOWN if training_set.count(split)]
     counts = [(training_set.count(split), split) for split in splits]
     rows = _class_rows(training_set, splits)
-    loose = [] if rows or not splits else _first_pictures(training_set.split_rows(splits[0]))
+    unclassified = [] if rows or not splits else _first_pictures(training_set.split_rows(splits[0]))
     return render(
         "training_set.html.j2",
         manifest=manifest,
@@ -63,7 +63,7 @@ def render_training_set(training_set: TrainingSet) -> str:
         splits=splits,
         rows=rows,
         more=len(manifest.classes) - len(rows),
-        loose=loose,
+        pictures=unclassified,
         has_pictures=manifest.kind == "images",
     )
 
@@ -110,7 +110,7 @@ def _pictures(
 
 
 def _first_pictures(rows: SplitRows) -> list[bytes]:
-    """Images of a set whose target is no class."""
+    """Images of a training set whose target is not a class."""
     if rows.about.kind != "images":
         return []
     return _draw(rows, np.arange(min(len(rows), PICTURES // 2)))

@@ -24,7 +24,7 @@ _TUPLES = {1: "", 3: "RGB", 4: "RGB_ALPHA"}
 
 @dataclass(frozen=True)
 class IdxHeader:
-    """What a file says of itself.
+    """The header of an IDX file.
 
     Attributes:
         dtype: NumPy's name of the type as it is stored.
@@ -55,11 +55,11 @@ def read_header(data: bytes, name: str) -> IdxHeader:
         name: The file, for errors.
 
     Raises:
-        InputError: That is no such header.
+        InputError: The bytes are not such a header.
     """
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _TYPES or not 1 <= data[3] <= 4:
         raise InputError(
-            f"{name} is no IDX file: it begins with {data[:4].hex(' ') or 'nothing'}; expected 00 00, a "
+            f"{name} is not an IDX file: it begins with {data[:4].hex(' ') or 'nothing'}; expected 00 00, a "
             f"type ({', '.join(f'{kind:02x}' for kind in _TYPES)}) and 01 to 04 dimensions"
         )
     length = 4 + 4 * data[3]
@@ -74,7 +74,7 @@ def image_header(header: IdxHeader, name: str) -> bytes:
     Images are ``(H, W)`` grey or ``(H, W, C)`` with 1, 3 (RGB) or 4 (RGBA) channels, uint8.
 
     Raises:
-        InputError: The items are no such images.
+        InputError: The items are not such images.
     """
     if header.dtype != "u1" or len(header.shape) < 3:
         raise InputError(

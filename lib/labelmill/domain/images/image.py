@@ -83,7 +83,7 @@ def statistics(pixels: Pixels) -> Statistics:
 
 
 def statistics_of(images: Sequence[Pixels]) -> npt.NDArray[np.float64]:
-    """`statistics` of many images; those that are small and alike are counted together.
+    """`statistics` of many images; small ones of one shape are counted together.
 
     Args:
         images: ``(H, W, C)`` uint8 or uint16 each.
@@ -91,21 +91,21 @@ def statistics_of(images: Sequence[Pixels]) -> npt.NDArray[np.float64]:
     Returns:
         ``(N, 3)``: mean, std and ink of each.
     """
-    alike: dict[tuple[int, ...], list[int]] = {}
+    by_shape: dict[tuple[int, ...], list[int]] = {}
     found = np.empty((len(images), len(Statistics._fields)))
-    for place, pixels in enumerate(images):
+    for position, pixels in enumerate(images):
         if pixels.dtype == np.uint8 and pixels.size < _MANY and pixels.shape[2] % 2:
-            alike.setdefault(pixels.shape, []).append(place)
+            by_shape.setdefault(pixels.shape, []).append(position)
         else:
-            found[place] = statistics(pixels)
-    for places in alike.values():
-        if len(places) < _FEW:
-            for place in places:
-                found[place] = statistics(images[place])
+            found[position] = statistics(pixels)
+    for positions in by_shape.values():
+        if len(positions) < _FEW:
+            for position in positions:
+                found[position] = statistics(images[position])
             continue
-        for start in range(0, len(places), _BLOCK // 256):
-            some = places[start : start + _BLOCK // 256]
-            found[some] = _together([images[place] for place in some])
+        for start in range(0, len(positions), _BLOCK // 256):
+            some = positions[start : start + _BLOCK // 256]
+            found[some] = _together([images[position] for position in some])
     return found
 
 
@@ -139,7 +139,7 @@ _SUMS = np.array(
 )
 # From here on Pillow counts faster, and numpy would first make eight bytes of each sample.
 _MANY = 1 << 14
-# Fewer alike images are counted faster one by one.
+# Fewer images of one shape are counted faster one by one.
 _FEW = 4
 _BLOCK = 1 << 16
 
@@ -147,7 +147,7 @@ _BLOCK = 1 << 16
 def _histogram(pixels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     if pixels.size < _MANY:
         return np.bincount(_colours(pixels).ravel(), minlength=256)
-    # Pillow looks at four channels, or one long line of all samples, where they lie.
+    # Pillow reads four channels, or one long line of all samples, without a copy.
     if pixels.shape[2] == 4:
         mode, samples = "RGBA", np.ascontiguousarray(pixels.reshape(-1, 4))
     else:

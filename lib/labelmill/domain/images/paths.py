@@ -1,4 +1,4 @@
-"""What the path of a source file says: class and split.
+"""The class and the split that the path of a source file names.
 
 Paths are data here: split at ``/`` and compared, never resolved, opened or joined to a folder.
 """
@@ -83,7 +83,7 @@ def split_of_path(path: str) -> str | None:
 # The files of a folder come together: what it says is found once.
 @functools.lru_cache(maxsize=64)
 def _read_folder(folder: str) -> tuple[str | None, str | None]:
-    """Class and split that a folder's path says."""
+    """The class and the split that a folder's path names."""
     parts = _parts(folder)
     if not parts:
         return None, None
@@ -99,7 +99,7 @@ def path_inside(root: str, path: str) -> str | None:
     Args:
         root: Absolute path of a folder.
         path: Relative to `root`, absolute, or ``file://`` with percent signs decoded. Other schemes
-            (``s3://…``) lie elsewhere.
+            (``s3://…``) are not inside.
     """
     if path[:7].lower() == "file://":
         host, _, rest = unquote(path[7:]).partition("/")

@@ -57,7 +57,7 @@ PARAMETERS: dict[str, Parameter] = {
             "schedule",
             "word",
             _both("cosine"),
-            "constant, or cosine: the rate falls to nought along half a cosine over all steps",
+            "constant, or cosine: the rate falls to zero along half a cosine over all steps",
             ("constant", "cosine"),
         ),
         Parameter(
@@ -120,7 +120,7 @@ def resolve(family: str, given: Mapping[str, object]) -> dict[str, object]:
         given: Some parameters.
 
     Raises:
-        UnknownName: No such family, or a key that is no parameter of it.
+        UnknownName: No such family, or a key that is not a parameter of it.
         InputError: A value of another kind.
     """
     known = [p for p in PARAMETERS.values() if check_family(family) in p.default]
@@ -168,7 +168,7 @@ def check_values(parameters: Mapping[str, object]) -> None:
     """Checks that training can mean the values; called when a trial starts, not when a plan is read.
 
     Raises:
-        InputError: A value out of its parameter's bounds; the trial fails, the sweep goes on.
+        InputError: A value out of its parameter's bounds; the trial fails, the sweep continues.
     """
     for name, value in parameters.items():
         least, below = PARAMETERS[name].bounds
@@ -181,7 +181,7 @@ def check_values(parameters: Mapping[str, object]) -> None:
 
 
 def _number(value: object) -> float | None:
-    # YAML 1.1 reads 1e-3 (without a dot) as text; whoever writes it means the number.
+    # YAML 1.1 reads 1e-3 (without a dot) as text, though a number is intended.
     if isinstance(value, str):
         try:
             value = float(value)

@@ -16,7 +16,7 @@ class NumpyBatches(Resumable):
 
     Args:
         blocks: Where batches come from.
-        identity: What the batches are; goes into states.
+        identity: Identifies the batches; stored in states.
         epochs: Of a pass; None: unbounded.
         prefetch: Batches prepared ahead, at least; 0: none, and no thread.
     """
@@ -35,7 +35,7 @@ class NumpyBatches(Resumable):
             TypeError: It is unbounded.
         """
         if self._epochs is None:
-            raise TypeError("batches that repeat without end have no length")
+            raise TypeError("batches that repeat forever have no length")
         return self._blocks.per_epoch * self._epochs
 
     def __iter__(self) -> Iterator[Any]:

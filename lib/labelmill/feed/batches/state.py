@@ -128,7 +128,7 @@ class Progress:
     model).
 
     Args:
-        identity: What the batches are; goes into states.
+        identity: Identifies the batches; stored in states.
         per_epoch: Batches per epoch, ≥ 1.
         epochs: Of a pass; None: unbounded.
         read: Number of batches read so far, over all passes.

@@ -46,7 +46,7 @@ def make_dataset(
 
     Args:
         blocks: Where batches come from.
-        identity: What the batches are; goes into states.
+        identity: Identifies the batches; stored in states.
         feeding: The arguments.
         maps: Functions of TensorFlow, in order.
     """

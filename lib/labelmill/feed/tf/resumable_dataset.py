@@ -124,7 +124,7 @@ def dataset_class() -> Any:
             return object.__getattribute__(self, name)
 
         def __deepcopy__(self, memo: object) -> Any:
-            raise TypeError("a dataset that knows how far it was read has no copy; make it anew")
+            raise TypeError("a dataset that knows how far it was read has no copy; create it again")
 
         def _trace(self) -> None:
             """Makes TensorFlow's dataset, outside any function that is being traced."""

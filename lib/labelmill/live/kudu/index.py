@@ -152,7 +152,7 @@ def require_target(columns: Sequence[str], no_target: bool = False) -> Target:
 
     Args:
         columns: Names of the columns.
-        no_target: Images without a target are wanted.
+        no_target: Select images without a target.
 
     Raises:
         UnknownName: ``collection`` or ``image_id`` is not among them.

@@ -37,7 +37,7 @@ _TASK_BYTES, _TASK_ROWS = 128 << 20, 2000
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What a user says beyond query and folder.
+    """Options of an export, beside query and folder.
 
     Attributes:
         format: ``png``; ``netpbm``: PGM, PPM or PAM by channels; ``npy``: NumPy, ``(H, W, C)``.

@@ -34,7 +34,7 @@ class Images:
     Args:
         client: Open client.
         index: Rows sorted by collection and image_id.
-        schema: Tells which columns the query itself gives.
+        schema: The columns that the query itself returns.
         snapshot_ms: Snapshot to read at.
         spool: Receives the pixels.
     """

@@ -44,7 +44,7 @@ _TABLES = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS, QUARANTINE)
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """What a user says beyond source and collection.
+    """Options of an ingest, beside source and collection.
 
     Attributes:
         limit: At most this many files, the first in order; None: all.

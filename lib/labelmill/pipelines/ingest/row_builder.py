@@ -136,14 +136,14 @@ class ImageRows:
         ``image_chunks`` and the others are in the order in which they must be written.
         """
         pixels = unfilter_all(self._pixels)
-        taken = {
+        tables = {
             "image_chunks": self._chunk_table(pixels),
             "images": self._image_table(pixels),
             "annotations": self._table(self._annotations, _ANNOTATION_TYPES, "annotated_at"),
             "quarantine": self._table(self._bad, _QUARANTINE_TYPES, "quarantined_at"),
         }
         self._clear()
-        return taken
+        return tables
 
     def _clear(self) -> None:
         self._bytes = 0
@@ -156,8 +156,8 @@ class ImageRows:
         table = self._table(self._images, _IMAGE_TYPES, "ingested_at")
         whole = [pixels.nbytes <= CELL_BYTES for pixels in pictures]
         sizes = [p.nbytes if fits else 0 for p, fits in zip(pictures, whole, strict=True)]
-        kept = [p for p, fits in zip(pictures, whole, strict=True) if fits]
-        table = table.append_column("pixels", _cells(kept, sizes, whole))
+        small = [p for p, fits in zip(pictures, whole, strict=True) if fits]
+        table = table.append_column("pixels", _cells(small, sizes, whole))
         counted = statistics_of(pictures).astype(np.float32)
         for position, name in enumerate(Statistics._fields):
             table = table.append_column(name, pa.array(counted[:, position]))

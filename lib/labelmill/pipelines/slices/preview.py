@@ -21,7 +21,7 @@ class SlicePreview:
     Attributes:
         rows: The query's rows.
         snapshot_ms: Snapshot of every table, milliseconds since 1970 UTC.
-        note: Why it cannot be frozen; empty: as far as its query tells, it can.
+        note: Why it cannot be frozen; empty: its query gives no reason.
     """
 
     rows: DataFrame

@@ -1,4 +1,4 @@
-"""Damaged PNG files without end, from a seed: for showing that a decoder neither crashes nor lies.
+"""An unlimited series of damaged PNG files, from a seed: for showing that a decoder neither crashes nor lies.
 
 Half of the damage is by chance alone and mostly found by a checksum; the other half comes with right
 checksums and so reaches what lies behind them: header fields, lengths, packed data, filters.

@@ -28,15 +28,17 @@ class TableContract:
         self, client: RowClient, settings: Settings, kudu_tool: Tool
     ) -> None:
         client.ensure(IMAGES)
-        told = kudu_tool("table", "describe", settings.table_prefix + "images", "-show_attributes")
-        assert re.search(r"collection STRING NOT NULL DICT_ENCODING LZ4", told)
-        assert re.search(r"image_id STRING NOT NULL PREFIX_ENCODING LZ4", told)
-        assert re.search(r"pixels BINARY NULLABLE PLAIN_ENCODING LZ4", told)
-        assert re.search(r"thumbnail BINARY NULLABLE PLAIN_ENCODING NO_COMPRESSION", told)
-        assert re.search(r"ingested_at UNIXTIME_MICROS NOT NULL BIT_SHUFFLE", told)
-        assert "PRIMARY KEY (collection, image_id)" in told
-        assert f"HASH (image_id) PARTITIONS {settings.buckets}" in told
-        assert "RANGE (collection" not in told
+        output = kudu_tool(
+            "table", "describe", settings.table_prefix + "images", "-show_attributes"
+        )
+        assert re.search(r"collection STRING NOT NULL DICT_ENCODING LZ4", output)
+        assert re.search(r"image_id STRING NOT NULL PREFIX_ENCODING LZ4", output)
+        assert re.search(r"pixels BINARY NULLABLE PLAIN_ENCODING LZ4", output)
+        assert re.search(r"thumbnail BINARY NULLABLE PLAIN_ENCODING NO_COMPRESSION", output)
+        assert re.search(r"ingested_at UNIXTIME_MICROS NOT NULL BIT_SHUFFLE", output)
+        assert "PRIMARY KEY (collection, image_id)" in output
+        assert f"HASH (image_id) PARTITIONS {settings.buckets}" in output
+        assert "RANGE (collection" not in output
 
     def test_tables_that_have_a_range_beside_their_hash(
         self,
@@ -74,8 +76,10 @@ class TableContract:
         self, client: RowClient, settings: Settings, kudu_tool: Tool
     ) -> None:
         client.ensure(replace(PLAIN, version=7))
-        told = kudu_tool("table", "scan", settings.table_prefix + "schema_versions", "-show_values")
-        assert 'table_name="contract_plain", int32 version=7' in told
+        output = kudu_tool(
+            "table", "scan", settings.table_prefix + "schema_versions", "-show_values"
+        )
+        assert 'table_name="contract_plain", int32 version=7' in output
 
     def test_other_version_is_refused(self, client: RowClient, settings: Settings) -> None:
         client.ensure(PLAIN)

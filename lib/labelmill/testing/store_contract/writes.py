@@ -94,8 +94,8 @@ class WriteContract:
             client.write(EVERY_TYPE, over)
         with pytest.raises(InputError, match=r"a_string.*65538 bytes"):
             client.write(EVERY_TYPE, [{"name": "é", "number": 1, "a_string": "é" * 32769}])
-        told = kudu_tool("table", "scan", settings.table_prefix + EVERY_TYPE.name)
-        assert "Total count 1 " in told
+        output = kudu_tool("table", "scan", settings.table_prefix + EVERY_TYPE.name)
+        assert "Total count 1 " in output
 
     @pytest.mark.parametrize(
         ("row", "error", "message"),

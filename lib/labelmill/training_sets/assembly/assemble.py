@@ -24,8 +24,8 @@ class ArrayColumn:
     """An array column: pixels of images or of masks.
 
     Attributes:
-        cells: Shapes and locations of the arrays.
-        places: ``(N,)`` index of each row's array.
+        index: Shapes and locations of the arrays.
+        positions: ``(N,)`` position in `index` of each row's array.
     """
 
     index: PixelIndex

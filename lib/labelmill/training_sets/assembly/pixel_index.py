@@ -1,4 +1,4 @@
-"""Where the arrays of many images lie and what shape they have."""
+"""Locations and shapes of the arrays of many images."""
 
 from __future__ import annotations
 

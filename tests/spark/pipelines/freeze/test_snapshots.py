@@ -155,5 +155,5 @@ def test_a_moment_is_milliseconds_or_a_time() -> None:
     assert parse_snapshot("2026-01-31T13:00:00.5+01:00", None) == 1_769_860_800_500
     with pytest.raises(InputError, match="either --at or --snapshot"):
         parse_snapshot("2026-01-31", 5)
-    with pytest.raises(InputError, match="--at: 'yesterday' is no time"):
+    with pytest.raises(InputError, match="--at: 'yesterday' is not a time"):
         parse_snapshot("yesterday", None)

@@ -224,7 +224,7 @@ def test_threads_wait_until_tensorflows_part_is_whole(
 def test_a_deep_copy_is_refused(tmp_path: Path) -> None:
     """It would count for itself, and go on where the one that it is of is."""
     dataset = numbered(tmp_path).tf(8)
-    with pytest.raises(TypeError, match="make it anew"):
+    with pytest.raises(TypeError, match="create it again"):
         copy.deepcopy(dataset)
     assert len(taken(copy.copy(dataset))) == 100
     assert dataset.state()["epoch"] == 1

@@ -160,7 +160,7 @@ def test_a_nul_never_reaches_the_disk(write: Write) -> None:
         ('uri,label\na.png,"cat\n', "line 2: unexpected end of data"),
         ("uri,label\n,cat\n", "line 2: uri is empty; expected a path"),
         ("uri,split\na.png,extra\n", "line 2: split 'extra'; expected train, validation, test or"),
-        ("uri,source_time\na.png,yesterday\n", "line 2: 'yesterday' is no time"),
+        ("uri,source_time\na.png,yesterday\n", "line 2: 'yesterday' is not a time"),
         ("uri\nü.png\n".encode("latin-1"), "line 2 is not UTF-8: byte 0xfc at position 1"),
         ("uri,label\n".encode("utf-16"), "line 1 is not UTF-8"),
     ],

@@ -162,7 +162,7 @@ def _pam(head: bytes, whole: bool) -> NetpbmHeader:
     if not channels or channels != depth or (bitmap and maxval != 1):
         raise ImageError(
             "bad_header",
-            f"PAM tuples {tuples[:40]!r} with depth {depth} and maxval {maxval} are no kind of image "
+            f"PAM tuples {tuples[:40]!r} with depth {depth} and maxval {maxval} are not a kind of image "
             f"known here; expected one of: {', '.join(_TUPLES)}",
         )
     return NetpbmHeader(7, width, height, depth, maxval, position)
@@ -171,5 +171,5 @@ def _pam(head: bytes, whole: bool) -> NetpbmHeader:
 def _number(values: dict[str, str], key: str) -> int:
     text = values.get(key, "")
     if not _NUMBER.fullmatch(text.encode()):
-        raise ImageError("bad_header", f"the PAM header's {key} is no number: {text[:20]!r}")
+        raise ImageError("bad_header", f"the PAM header's {key} is not a number: {text[:20]!r}")
     return int(text)

@@ -62,7 +62,7 @@ def numbers_of_text(data: bytes, start: int, wanted: int, maxval: int) -> Pixels
         ``(wanted,)`` uint8 for a maxval below 256, else uint16.
 
     Raises:
-        ImageError: ``bad_data`` for what is no number or too large, ``truncated`` when the file
+        ImageError: ``bad_data`` for what is not a number or is too large, ``truncated`` when the file
             ends before.
     """
     found: Pixels = np.empty(wanted, np.uint8) if maxval < 256 else np.empty(wanted, np.uint16)
@@ -147,7 +147,7 @@ def _no_number(
 
 
 def _too_long(length: int) -> ImageError:
-    return ImageError("bad_data", f"a sample of {length} digits or more is no sample")
+    return ImageError("bad_data", f"a sample of {length} digits or more is not a sample")
 
 
 def _ended(count: int, wanted: int) -> ImageError:

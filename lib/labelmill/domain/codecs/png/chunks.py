@@ -120,7 +120,7 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
                     raise ImageError("bad_data", "a tRNS chunk stands where none may be")
                 transparency = data[start:end]
         elif not kind.isalpha() or not kind.isascii():
-            raise ImageError("bad_data", f"{kind!r} is no chunk type")
+            raise ImageError("bad_data", f"{kind!r} is not a chunk type")
         elif not kind[0] & 0x20:
             raise ImageError("bad_data", f"unexpected critical chunk {kind.decode('latin-1')!r}")
         position, last = end + 4, kind

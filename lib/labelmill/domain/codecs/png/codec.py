@@ -121,8 +121,8 @@ def _unfiltered(parts: PngParts) -> Pixels:
         if parts.colour == GREY_ALPHA:
             return read_only(np.frombuffer(found[0], ">u2").astype(np.uint16).reshape(shape))
         halves = np.empty((len(found[0]), 2), np.uint8)
-        for place in (0, 1):  # low first: on nearly all machines that is a uint16 as it stands
-            halves[:, place] = np.frombuffer(found.pop(), np.uint8)
+        for byte in (0, 1):  # low first: on nearly all machines that is a uint16 already
+            halves[:, byte] = np.frombuffer(found.pop(), np.uint8)
         return read_only(halves.view("<u2").astype(np.uint16, copy=False).reshape(shape))
     except MemoryError:
         raise no_memory(parts.width, parts.height) from None
