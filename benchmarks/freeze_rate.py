@@ -15,7 +15,7 @@ from benchmarks.measure.timing import Contestant, race
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.freeze.driver import default_sql, freeze, truth_sql
 from labelmill.store.schema.tables import IMAGES
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 SUM, KEYS, WHOLE = "sum of lengths", "freeze, keys and classes", "freeze, all columns"
 RUN = "freeze, keys and classes that Spark selects"
@@ -72,7 +72,7 @@ def _summed(held: Catalogued) -> int:
     from pyspark.sql import functions as F
 
     mine = F.col("collection") == COLLECTION
-    images = store.read(
+    images = frames.read(
         held.spark, held.kudu.settings, IMAGES, None, mine, snapshot_ms=held.snapshot_ms
     )
     row = images.agg(F.sum(F.length("pixels")), F.count("*")).collect()[0]

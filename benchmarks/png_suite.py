@@ -65,7 +65,7 @@ def _ingested(
     from labelmill.pipelines.ingest.driver import ingest
     from labelmill.sql.pixels import with_pixels
     from labelmill.store.schema.tables import IMAGES, QUARANTINE
-    from labelmill.store.spark import frames as store
+    from labelmill.store.spark import frames
 
     stored: dict[tuple[str, str], Pixels] = {}
     reasons: dict[str, str] = {}
@@ -74,12 +74,12 @@ def _ingested(
         for suite in SUITES:
             options.say(f"ingesting {suite}")
             ingest(spark, kudu.settings, str(data / suite), suite)
-        images = with_pixels(store.read(spark, kudu.settings, IMAGES, columns), kudu.settings)
+        images = with_pixels(frames.read(spark, kudu.settings, IMAGES, columns), kudu.settings)
         for row in images.toLocalIterator():
             shape = (row["height"], row["width"], row["channels"])
             pixels = from_bytes(bytes(row["pixels"]), shape, row["dtype"])
             stored[row["collection"], row["image_id"]] = pixels
-        bad = store.read(spark, kudu.settings, QUARANTINE, ["collection", "uri", "reason"])
+        bad = frames.read(spark, kudu.settings, QUARANTINE, ["collection", "uri", "reason"])
         for row in bad.collect():
             reasons[f"{row['collection']}/{row['uri']}"] = row["reason"]
     return stored, reasons

@@ -1,5 +1,5 @@
+# Sourced by the other scripts. What every Python and every JVM of ours needs.
 repo=${repo:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
-# Sourced by the other scripts. What every Python and every JVM of ours needs to know.
 export LABELMILL_HOME=${LABELMILL_HOME:-$repo/.labelmill}
 export LABELMILL_PYTHON=$repo/.venv/bin/python
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$LABELMILL_PYTHON}

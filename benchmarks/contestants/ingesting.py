@@ -20,7 +20,7 @@ from benchmarks.measure.results import Figure, Result, Row
 from benchmarks.measure.timing import Contestant, race
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.store.schema.tables import IMAGES
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,7 +76,7 @@ class Ingesting:
 
     def _check(self, collection: str) -> None:
         mine = f"collection = '{collection}'"
-        rows = store.read(self._spark, self._kudu.settings, IMAGES, ["image_id"], mine).count()
+        rows = frames.read(self._spark, self._kudu.settings, IMAGES, ["image_id"], mine).count()
         if rows != self._source.images:
             raise RuntimeError(
                 f"collection {collection} has {rows} images, expected {self._source.images}"

@@ -17,7 +17,7 @@ from labelmill.errors import NoData
 from labelmill.settings import Settings, load
 from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import TABLES
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -97,7 +97,7 @@ def kudu(folder: Path, say: Callable[[str], None]) -> Iterator[Kudu]:
         settings = load(kudu_masters=masters, **chosen)
         client = open_client(settings)
         try:
-            store.ensure_all(settings, client)
+            frames.ensure_all(settings, client)
             yield Kudu(settings, servers)
         finally:
             with contextlib.suppress(Exception):  # what went wrong before is the news

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from labelmill.settings import Settings
 from labelmill.store.schema.tables import IMAGES
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 DECODED = "image_id string, height int, width int, channels int, pixels binary"
 
@@ -84,6 +84,6 @@ def to_kudu(images: DataFrame, settings: Settings, collection: str) -> None:
     ).persist()
     try:
         rows.count()
-        store.write(rows, settings, IMAGES, "insert_ignore")
+        frames.write(rows, settings, IMAGES, "insert_ignore")
     finally:
         rows.unpersist()

@@ -13,7 +13,7 @@ import pytest
 from labelmill.sql.snapshot import resolve_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGE_CHUNKS, IMAGES
-from labelmill.training_sets.assembly import fetch_pixels as freeze_pixels
+from labelmill.training_sets.assembly import fetch_pixels
 from labelmill.training_sets.assembly.fetch_pixels import fetch, fetch_chunks
 from labelmill.training_sets.assembly.pixel_index import PixelIndex
 from labelmill.training_sets.assembly.spool import Spool
@@ -24,7 +24,7 @@ IDS = [f"{n:05d}" for n in range(400)]
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freeze_pixels, "BY_ID_ROWS", 20)
+    monkeypatch.setattr(fetch_pixels, "BY_ID_ROWS", 20)
 
 
 @pytest.fixture

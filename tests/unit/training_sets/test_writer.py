@@ -18,7 +18,7 @@ from labelmill.errors import InputError, StoreUnreachable
 from labelmill.feed.files.columns import About, columns_of
 from labelmill.feed.files.manifest import Manifest
 from labelmill.feed.training_set import TrainingSet
-from labelmill.training_sets import writer as shards
+from labelmill.training_sets import writer
 from labelmill.training_sets.destination import Destination, absolute_root, destination_errors
 from labelmill.training_sets.writer import Registered, Rows, write_training_set
 
@@ -62,7 +62,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_a_shard_has_one_batch_and_is_neither_long_nor_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "SHARD_ROWS", 16)
+    monkeypatch.setattr(writer, "SHARD_ROWS", 16)
     rows = _rows()
     digest = write_training_set(rows, str(tmp_path / "whole"), DESCRIBED)[0].digest
     plan_shards = [(c.file, c.stop - c.start) for c in rows.plan_shards()]
@@ -70,9 +70,9 @@ def test_a_shard_has_one_batch_and_is_neither_long_nor_large(
         ("test-00000.arrow", 10), ("train-00000.arrow", 16), ("train-00001.arrow", 16),
         ("train-00002.arrow", 8),
     ]  # fmt: skip
-    monkeypatch.setattr(shards, "SHARD_BYTES", 3 * int(rows.sizes[0]))
+    monkeypatch.setattr(writer, "SHARD_BYTES", 3 * int(rows.sizes[0]))
     assert [c.stop - c.start for c in rows.plan_shards()][:4] == [3, 3, 3, 1]
-    monkeypatch.setattr(shards, "SHARD_BYTES", 1)
+    monkeypatch.setattr(writer, "SHARD_BYTES", 1)
     assert [c.stop - c.start for c in rows.plan_shards()] == [1] * 50
     manifest, place, _ = write_training_set(rows, str(tmp_path), DESCRIBED)
     assert manifest.digest == digest, "how rows are cut does not change the digest"

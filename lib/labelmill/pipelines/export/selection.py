@@ -18,7 +18,7 @@ from labelmill.settings import Settings
 from labelmill.spark.arrow import struct_type
 from labelmill.sql import catalogue
 from labelmill.store.schema.tables import IMAGES
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 NEEDED = ("collection", "image_id")
 OPTIONAL = ("class", "split", "uri", "source_time", "attributes")
@@ -65,7 +65,7 @@ def add_shapes(selected: DataFrame, settings: Settings, claim: Claim) -> DataFra
     Returns:
         ``width``, ``height``, ``channels`` and ``dtype`` are null where the catalogue has no such image.
     """
-    images = store.read(
+    images = frames.read(
         selected.sparkSession,
         settings,
         IMAGES,
@@ -153,12 +153,12 @@ def _select_columns(query: DataFrame, layout: str) -> list[Column]:
                 else "an export needs collection and image_id"
             )
             raise InputError(
-                f"the query has no column {name!r}, it gives {', '.join(query.columns)}; {advice}"
+                f"the query has no column {name!r}; it returns {', '.join(query.columns)}; {advice}"
             )
     columns = []
     for name in (*NEEDED, *OPTIONAL):
         if query.columns.count(name) > 1:
-            raise InputError(f"the query gives the column {name!r} twice; name it once")
+            raise InputError(f"the query returns the column {name!r} twice; select it once")
         if name in query.columns:
             renamed = {"class": "label", "uri": "source_uri"}.get(name, name)
             columns.append(_as_text(query, name).alias(renamed))

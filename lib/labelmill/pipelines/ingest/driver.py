@@ -36,7 +36,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUARANTINE
 from labelmill.store.schema.types import Table
-from labelmill.store.spark import frames as store
+from labelmill.store.spark import frames
 
 _COLLECTION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
 _TABLES = (IMAGES, IMAGE_CHUNKS, ANNOTATIONS, QUARANTINE)
@@ -113,7 +113,7 @@ def ingest(
             return finish_report(report, images, totals, changes, options.fail_over)
     client = open_client(settings)
     try:
-        store.ensure_all(settings, client, _TABLES)
+        frames.ensure_all(settings, client, _TABLES)
         with DistinctIds() as ids:
             task = _look_up_collection(task, client)
             totals = _ingest_waves(spark, images, task, ids, client)
@@ -213,7 +213,7 @@ def _count_conflicts(spark: SparkSession, task: IngestTask) -> int:
     """Images of the collection whose imports name different classes."""
     mine = (F.col("collection") == task.collection) & ~F.col("source").startswith("person/")
     return (
-        store.read(spark, task.settings, ANNOTATIONS, ["image_id", "source", "class"], mine)
+        frames.read(spark, task.settings, ANNOTATIONS, ["image_id", "source", "class"], mine)
         .groupBy("image_id")
         .agg(F.min("class").alias("low"), F.max("class").alias("high"))
         .where("low <> high")
