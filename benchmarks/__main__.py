@@ -42,9 +42,9 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
         description="Measures one claim against its peers, interleaved in one run, prints a table, and\n"
         "writes benchmarks/results/NAME.json, NAME.svg and README.md.\n\n" + claims_listed,
         epilog="Environment: LABELMILL_TEST_DATA (public data; default ../shared/data of the checkout),\n"
-        "LABELMILL_KUDU_MASTERS (a Kudu of your own; else one is started for the run and stopped).\n"
+        "LABELMILL_KUDU_MASTERS (your own Kudu; otherwise one is started for the run and stopped).\n"
         "Peers with packages of their own are installed by benchmarks/peers/setup.\n"
-        "Exit codes: 0 measured; 2 invalid arguments; 3 data are missing; "
+        "Exit codes: 0 measured; 2 invalid arguments; 3 test data is missing; "
         f"{MISSED} a promised\nfigure was missed; others as with jobs.",
     )
     made.add_argument(
@@ -55,7 +55,7 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
     made.add_argument(
         "--against",
         metavar="CHECKOUT",
-        help="a folder or a commit: time only our own contestants, there and here by turns, and write "
+        help="a folder or a commit: time only our own contestants, alternately there and here, and write "
         "the ratios this / that to against/NAME.json",
     )
     made.add_argument("--cores", type=int, default=cores(), metavar="N", help="default: all")

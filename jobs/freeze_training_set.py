@@ -114,7 +114,7 @@ def freeze_training_set(
     limit_per_class: Annotated[
         int | None,
         typer.Option(
-            help="Most rows per class and split, selected by hash.", rich_help_panel=_ROWS
+            help="Maximum rows per class and split, selected by hash.", rich_help_panel=_ROWS
         ),
     ] = None,
     class_list: Annotated[

@@ -48,7 +48,7 @@ def ingest_images(
 ) -> Report:
     """Ingest images into `images` and `annotations`; files that cannot be read go to `quarantine`.
 
-    Reads PNG, PGM, PPM and PAM files. The class is the name of the parent folder (CLASS/1.png)
+    Reads PNG, PBM, PGM, PPM, PAM and IDX files. The class is the name of the parent folder (CLASS/1.png)
     unless the source or --labels says otherwise; the split is the first folder (train/, test/,
     validation/). Ingesting the same source again adds nothing. If a run is interrupted, run it
     again.

@@ -52,7 +52,7 @@ def label_stream(
         ),
     ] = DEFAULT_THRESHOLD,
     max_per_batch: Annotated[
-        int, typer.Option(min=1, help="Most messages per micro-batch.")
+        int, typer.Option(min=1, help="Maximum messages per micro-batch.")
     ] = 4096,
     until_drained: Annotated[
         bool, typer.Option("--until-drained", help="End once the topic has no unread messages.")

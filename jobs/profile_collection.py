@@ -48,7 +48,9 @@ def profile_collection(
     distance: Annotated[
         int,
         typer.Option(
-            min=0, max=8, help="Near duplicates: most bits in which perceptual hashes differ."
+            min=0,
+            max=8,
+            help="Near duplicates: maximum number of differing bits of perceptual hashes.",
         ),
     ] = DISTANCE,
     likeness: Annotated[

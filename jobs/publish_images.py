@@ -45,7 +45,9 @@ def publish_images(
         ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the shuffled order.")] = 0,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Most messages per second.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Maximum messages per second.")
+    ] = None,
     create_topics: Annotated[
         bool, typer.Option("--create-topics", help="Create the topic if it does not exist.")
     ] = False,

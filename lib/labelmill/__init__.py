@@ -1,4 +1,4 @@
-"""labelmill turns collections of images into labels that can be trusted, on Spark, Kudu and Kafka.
+"""labelmill turns collections of images into labels you can trust, on Spark, Kudu and Kafka.
 
 ::
 

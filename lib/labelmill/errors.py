@@ -33,7 +33,7 @@ from collections.abc import Iterable, Mapping
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "an error that is none of these",
+    1: "any other error",
     2: "an invalid flag, setting or file",
     3: "the input holds nothing to work on",
     4: "Kudu: unreachable, refused, or a row or table is not as expected",

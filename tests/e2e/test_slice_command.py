@@ -1,4 +1,4 @@
-"""``labelmill slice`` as people call it."""
+"""``labelmill slice`` as users call it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains small models in a fresh process and prints the hash of each artifact, one a line."""
+"""Trains small models in a fresh process and prints the hash of each artifact, one per line."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_every_script_prints_its_help(script: str) -> None:
 
 
 @pytest.mark.parametrize("script", ["setup", "submit", "check"])
-def test_arguments_that_cannot_be_meant_are_refused(script: str) -> None:
+def test_invalid_arguments_are_refused(script: str) -> None:
     answer = run(ROOT / "bin" / script, "--bogus")
     assert answer.returncode == 2
     assert "usage:" in answer.stderr + answer.stdout

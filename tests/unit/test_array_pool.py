@@ -1,4 +1,4 @@
-"""Memory that is used again, and never while anybody looks at it."""
+"""Memory is reused, but never while an array still refers to it."""
 
 from __future__ import annotations
 

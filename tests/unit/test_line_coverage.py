@@ -6,7 +6,7 @@ from tests import line_coverage
 from tests.line_coverage import Module, summary, unnamed
 
 
-def test_modules_below_what_is_wanted_are_listed_worst_first() -> None:
+def test_modules_below_the_aim_are_listed_worst_first() -> None:
     text = summary(
         [
             Module("labelmill.domain.retention", 100, 94),

@@ -83,7 +83,7 @@ def test_a_typing_error_in_the_file_suggests_the_right_key() -> None:
         ("timeout_seconds = 0\n", r"setting timeout_seconds: .*greater than 0"),
     ],
 )
-def test_a_file_that_cannot_be_meant(text: str, message: str) -> None:
+def test_an_invalid_file_is_refused(text: str, message: str) -> None:
     write_conf(text)
     with pytest.raises(InputError, match=message) as caught:
         load()

@@ -1,4 +1,4 @@
-"""Whose a process is, and that only what a dead run has left is ended."""
+"""Which run a process belongs to; only leftovers of a dead run are ended."""
 
 from __future__ import annotations
 

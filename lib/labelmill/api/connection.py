@@ -27,14 +27,14 @@ def connect(
     progress: bool = True,
     **more: Any,
 ) -> Connection:
-    """Connects to a Kudu and a Kafka.
+    """Connects to Kudu and Kafka.
 
     Settings that are not given come from ``conf/labelmill.toml`` and the environment
-    (``LABELMILL_KUDU_MASTERS`` and so on), as for the jobs; without any, from the one-machine servers
-    that ``labelmill up`` started. Spark and Kudu's client start when they are needed first.
+    (``LABELMILL_KUDU_MASTERS`` and so on), as for the jobs; without those, the one-machine servers
+    that ``labelmill up`` started are used. Spark and Kudu's client start when they are first needed.
 
     Args:
-        settings: Of another connection; keywords win over it.
+        settings: Those of another connection; the keywords override them.
         home: Folder of jars, local training sets and the one-machine servers.
         kudu_masters: ``HOST:PORT[,HOST:PORT…]``.
         kafka_brokers: ``HOST:PORT[,HOST:PORT…]``.
@@ -42,13 +42,13 @@ def connect(
         training_sets: Folder or URI below which training sets are written.
         master: Spark master, for example ``local[4]``; default ``local[*]``, or what spark-submit
             chose.
-        spark: A session that is already running; it is used and not stopped.
+        spark: A session that is already running; it is used, and not stopped.
         progress: Show the progress of long work on stderr.
         **more: Any other setting of ``conf/labelmill.toml``.
 
     Raises:
         UnknownName: A keyword that is not a setting; suggests the closest match.
-        InputError: A value that a setting does not take, or no Kudu is known.
+        InputError: An invalid value of a setting, or no Kudu is known.
 
     Example:
         >>> import labelmill
@@ -82,14 +82,14 @@ def connect(
 
 
 class Connection(CatalogueMethods, ModelMethods):
-    """An open connection; `connect` makes one. Closes with ``with``, or `close`.
+    """An open connection, made by `connect`. Close it with `close` or a ``with`` block.
 
-    Every method calls what the job of that name calls, and raises errors of `labelmill.errors`. An
-    interrupt (Ctrl-C, or a notebook's stop button) cancels what runs in Spark; the connection can be
-    used on.
+    Every method runs the same code as the job of that name, and raises errors from `labelmill.errors`.
+    An interrupt (Ctrl-C, or a notebook's stop button) cancels what is running in Spark; the connection
+    stays usable.
 
     Attributes:
-        settings: Where everything is; `KuduBatches` and `StreamBatches` take them.
+        settings: Addresses and folders in use; pass them to `KuduBatches` and `StreamBatches`.
 
     Example::
 

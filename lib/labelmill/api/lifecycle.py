@@ -22,7 +22,7 @@ class OpenConnection:
     """What all methods of a connection share.
 
     Attributes:
-        settings: Where everything is; `KuduBatches` and `StreamBatches` take them.
+        settings: Addresses and folders in use; pass them to `KuduBatches` and `StreamBatches`.
     """
 
     def __init__(

@@ -69,8 +69,8 @@ def bounds(
         stop = (end or {}).get(partition, high)
         if begin < low:
             raise BusError(
-                f"{topic}[{partition}]: messages are wanted from offset {begin}, but the oldest is "
-                f"{low}: the topic's retention has removed the earlier ones. Begin at {low}"
+                f"{topic}[{partition}]: messages were requested from offset {begin}, but the oldest is "
+                f"{low}: the topic's retention has removed the earlier ones. Start at {low}"
             )
         if begin > high or stop > high:
             raise InputError(

@@ -15,7 +15,7 @@ _CODES = {code: EXIT_CODES[code] for code in (0, 1, 2, 3, 4, 5, 6, 7, 9, 130, 14
 
 app = typer.Typer(
     name="labelmill",
-    help="Collections of images into labels that can be trusted, on Spark, Kudu and Kafka.",
+    help="Turn collections of images into labels you can trust, on Spark, Kudu and Kafka.",
     epilog=exit_codes_text(_CODES) + " LABELMILL_DEBUG=1 shows where an error came from.",
     no_args_is_help=True,
     add_completion=False,

@@ -75,9 +75,9 @@ def show(
     kudu_masters: Masters = None,
     table_prefix: Prefix = None,
 ) -> None:
-    """Verify a version and show all about it.
+    """Verify a version and show its details.
 
-    Verifies the bytes and that the model answers its canary as stored.
+    Checks the stored bytes, and that the model reproduces its canary predictions.
     """
     from labelmill.domain.models.artifact import unpack
     from labelmill.inference.predictor import Predictor

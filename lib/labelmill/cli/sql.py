@@ -24,7 +24,7 @@ def sql(
         int | None,
         typer.Option(
             min=1,
-            help=f"Most rows to write. Default: {TABLE_ROWS} for a table, all for CSV and JSON.",
+            help=f"Maximum number of rows to write. Default: {TABLE_ROWS} for a table, all for CSV and JSON.",
         ),
     ] = None,
     snapshot: Snapshot = None,

@@ -63,7 +63,7 @@ def main() -> None:
         "meets the acceptable error; 9 the servers; 10 all trials failed; "
         "130 Ctrl-C; all: docs/reference/exit_codes.md.",
     )(verb(demo))
-    app()
+    app(prog_name="bin/demo")
 
 
 if __name__ == "__main__":

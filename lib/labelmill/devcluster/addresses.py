@@ -95,7 +95,7 @@ def grow(addresses: Addresses, tservers: int | None, fixed: bool) -> Addresses:
         return addresses
     if fixed and tservers < addresses.tservers:
         raise InputError(
-            f"this home has {addresses.tservers} tablet servers and {tservers} was asked for; the tablets "
+            f"this home has {addresses.tservers} tablet servers, but {tservers} was requested; the tablets "
             f"of the others would be lost. Use --tservers {addresses.tservers}, or another --home."
         )
     return dataclasses.replace(addresses, tservers=tservers)

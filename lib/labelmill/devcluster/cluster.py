@@ -41,7 +41,7 @@ class DevCluster:
         ports: Literal["default", "free"] = "default",
     ) -> None:
         if tservers not in (None, 1, 3):
-            raise InputError(f"--tservers is 1 or 3; received {tservers}")
+            raise InputError(f"--tservers must be 1 or 3; received {tservers}")
         self.home = home.expanduser().absolute()
         self._tservers = tservers
         self._usual_ports = ports == "default"
@@ -145,7 +145,9 @@ class DevCluster:
     def _addresses(self) -> Addresses:
         found = recorded.load(self.home)
         if found is None:
-            raise ClusterError(f"{self.home} never was up; run `bin/labelmill up`")
+            raise ClusterError(
+                f"no servers were ever started in {self.home}; run `bin/labelmill up`"
+            )
         return found
 
     def _choose(self, jars: Path, programs: Path) -> Addresses:

@@ -129,7 +129,7 @@ def _run_ivy(home: Path, into: Path) -> None:
         output = "\n".join(f"  {line[:300]}" for line in dict.fromkeys(lines) if line)[:1500]
         raise ClusterError(
             "jars could not be resolved. Is there a network, or a repository manager's settings in "
-            f"conf/ivysettings.xml? What is there already is kept; run it again to continue.\n{output}"
+            f"conf/ivysettings.xml? Jars that were resolved are kept; run it again to continue.\n{output}"
         )
 
 

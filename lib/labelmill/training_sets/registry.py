@@ -44,7 +44,7 @@ def find(settings: Settings, named: str) -> TrainingSet:
     if not matching:
         known = ", ".join(f"{row['name']} ({str(row['digest'])[:12]})" for row in rows[-10:])
         raise MissingRow(
-            f"no training set {named!r}; known are: {known or 'none'}. Give a name, six or more "
+            f"no training set {named!r}; known training sets: {known or 'none'}. Give a name, six or more "
             "digits of a digest, or a folder; freeze one with jobs/freeze_training_set.py"
         )
     return TrainingSet.open(str(matching[0]["location"]))
@@ -75,7 +75,7 @@ def refuse_long(name: str, sql: str) -> None:
     for what, text in (("name", name), ("query", sql)):
         if (size := len(text.encode())) > CELL_LIMIT:
             raise InputError(
-                f"the {what} has {size:,} bytes; the catalogue records {CELL_LIMIT:,} at most. Put long "
+                f"the {what} has {size:,} bytes; the catalogue records at most {CELL_LIMIT:,}. Put long "
                 "lists into a table and join it"
             )
 

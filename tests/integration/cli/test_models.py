@@ -47,6 +47,6 @@ def test_versions_and_aliases(
 
 
 @pytest.mark.parametrize("words", [["alias", "small"], ["nonsense"]])
-def test_misuse_is_told_by_usage(words: list[str]) -> None:
+def test_misuse_shows_the_usage(words: list[str]) -> None:
     command = [sys.executable, "-m", "labelmill.cli.main", "models", *words]
     assert subprocess.run(command, capture_output=True, timeout=60).returncode == 2

@@ -201,7 +201,7 @@ def test_three_tablet_servers_and_no_way_back(home: Path) -> None:
     assert servers_of(home) == []
     code, _, err = run("up", "--home", home, "--tservers", 1)
     assert code == 2
-    assert "this home has 3 tablet servers and 1 was asked for" in err
+    assert "this home has 3 tablet servers, but 1 was requested" in err
 
 
 def test_a_server_that_ends_shows_its_log(home: Path) -> None:

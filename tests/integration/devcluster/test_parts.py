@@ -37,7 +37,7 @@ def test_a_server_is_known_by_what_it_runs_and_where(tmp_path: Path) -> None:
         process.communicate(b"\n")
 
 
-def test_other_platforms_are_told_how_to_go_on() -> None:
+def test_other_platforms_are_told_what_to_use() -> None:
     require_platform("Linux", "x86_64")
     for system, machine in (("Darwin", "arm64"), ("Linux", "aarch64"), ("Windows", "AMD64")):
         with pytest.raises(ClusterError, match=rf"{system} {machine}.*LABELMILL_KUDU_MASTERS=HOST"):

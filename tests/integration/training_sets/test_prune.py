@@ -1,4 +1,4 @@
-"""Training sets are listed and removed: real rows, real files, and removals that break off."""
+"""Training sets are listed and removed: real rows, real files, and interrupted removals."""
 
 from __future__ import annotations
 

@@ -102,7 +102,9 @@ def test_freeze_and_open(mill: labelmill.Connection, tmp_path: Path) -> None:
     named = mill.freeze("truth", name="named", parameters={"collection": "c"})
     assert named.rows == 30
 
-    with pytest.raises(errors.MissingRow, match=r"no training set 'al'; known are: .*all"):
+    with pytest.raises(
+        errors.MissingRow, match=r"no training set 'al'; known training sets: .*all"
+    ):
         mill.training_set("al")
     with pytest.raises(errors.NoData):
         mill.freeze(name="none", collection="nothing")

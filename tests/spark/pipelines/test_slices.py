@@ -1,4 +1,4 @@
-"""Named slices on real Spark and Kudu: what ours answer, what is checked, what a sheet shows."""
+"""Named slices on real Spark and Kudu: what the bundled ones return, what is checked, what a sheet shows."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("sql", "parameters", "error", "text"), BAD)
-def test_what_cannot_be_frozen_is_told(
+def test_what_cannot_be_frozen_is_reported(
     spark: SparkSession,
     settings: Settings,
     sql: str,
@@ -177,7 +177,7 @@ def test_null_that_does_not_fit_asks_for_a_value(spark: SparkSession, settings: 
         check_slice(spark, settings, worse, {"n": "3"})
 
 
-def test_a_slice_that_does_not_repeat_is_shown_and_told(
+def test_a_slice_that_does_not_repeat_is_shown_with_the_reason(
     spark: SparkSession, settings: Settings, heap: list[str]
 ) -> None:
     answer, _ = answered(spark, settings, "select collection, image_id from images limit 3")

@@ -27,7 +27,7 @@ def test_keywords_are_settings(tmp_path: Path) -> None:
     assert settings.buckets == 2
 
 
-def test_settings_are_taken_over_and_keywords_win(mill: labelmill.Connection) -> None:
+def test_settings_are_inherited_and_keywords_override_them(mill: labelmill.Connection) -> None:
     other = labelmill.connect(mill.settings, table_prefix="other_")
     assert other.settings.table_prefix == "other_"
     assert other.settings.home == mill.settings.home
@@ -44,7 +44,7 @@ def test_a_wrong_value_names_the_setting(tmp_path: Path) -> None:
         labelmill.connect(home=tmp_path, kudu_masters=NOWHERE, buckets=1)
 
 
-def test_no_kudu_is_said_at_once(tmp_path: Path) -> None:
+def test_a_missing_kudu_is_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no Kudu is known"):
         labelmill.connect(home=tmp_path)
 

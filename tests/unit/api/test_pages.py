@@ -170,8 +170,7 @@ def test_an_ingest() -> None:
     clean = shown(shown_results.ingestion(bad=0))
     assert "Quarantined files" not in clean.text
     assert (
-        "1,797 images that an ingest would take"
-        in shown(shown_results.ingestion(dry_run=True)).text
+        "1,797 images that an ingest would add" in shown(shown_results.ingestion(dry_run=True)).text
     )
 
 

@@ -1,4 +1,4 @@
-"""Python values as text, read back by the one that reads them."""
+"""Python values as text that the parser of parameters reads back."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def test_maps_are_named_with_their_arguments() -> None:
         maps_of(["shift:2,"])
     with pytest.raises(InputError, match="shift"):
         maps_of(["shift"])
-    with pytest.raises(InputError, match="numbers of pixels from 0"):
+    with pytest.raises(InputError, match="numbers of pixels, 0 or more"):
         maps_of(["shift:-1,0"])
 
 
@@ -202,7 +202,7 @@ def test_bench_feed_writes_what_it_shows(frozen: Path, tmp_path: Path) -> None:
     assert json.loads(target.read_text())["ways"]["numpy"]["rows"] == 300
 
 
-def test_bench_feed_refuses_what_is_no_training_set(tmp_path: Path) -> None:
+def test_bench_feed_refuses_what_is_not_a_training_set(tmp_path: Path) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks", "feed", str(tmp_path), "--way", "numpy"],
         capture_output=True, text=True, cwd=ROOT, timeout=120,

@@ -76,7 +76,7 @@ def test_a_figure_is_met_by_its_median(figure: Figure, met: bool | None) -> None
     assert figure.met is met
 
 
-def test_processes_are_told_apart_by_where_they_hang() -> None:
+def test_processes_are_distinguished_by_their_place_in_the_tree() -> None:
     seen = [
         Seen(1, 0, "systemd"),
         Seen(10, 1, "python"),
@@ -95,7 +95,7 @@ def test_processes_are_told_apart_by_where_they_hang() -> None:
     }
 
 
-def test_peaks_of_sums_are_taken_at_one_moment() -> None:
+def test_peaks_of_sums_are_measured_at_one_moment() -> None:
     watch = MemoryWatch(os.getpid())
     watch.add({DRIVER: 5, JVM: 10, WORKERS: 0})
     watch.add({DRIVER: 1, JVM: 12, WORKERS: 1})
@@ -106,7 +106,7 @@ def test_peaks_of_sums_are_taken_at_one_moment() -> None:
     assert watch.looks == 3
 
 
-def test_who_used_the_cores_is_said_in_a_sentence() -> None:
+def test_the_users_of_the_cores_are_named_in_a_sentence() -> None:
     shares = CpuShares(wall=10.0, used={JVM: 4.0, WORKERS: 12.0, DRIVER: 0.0}, cores=2)
     assert str(shares) == "it used 80 % of 2 cores; of that: Python workers 75 %, JVM 25 %."
 

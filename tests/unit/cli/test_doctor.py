@@ -1,4 +1,4 @@
-"""What doctor finds wrong, and what it says to do."""
+"""What doctor reports, and the fix that it names."""
 
 from __future__ import annotations
 

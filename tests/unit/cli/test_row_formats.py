@@ -53,7 +53,7 @@ def test_json_has_one_object_a_line_and_keeps_nesting() -> None:
     assert json.loads(out.getvalue()) == {"l": [1, 2], "s": {"a": "AQ=="}, "m": {"k": 1}}
 
 
-def test_more_rows_than_shown_are_said_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_rows_than_shown_are_reported_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(_written(Format.json, limit=1).splitlines()) == 1
     assert "first 1 rows" in capsys.readouterr().err
     _written(Format.json, limit=2)

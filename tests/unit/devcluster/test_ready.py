@@ -1,4 +1,4 @@
-"""A server that is slow is waited for; one that has ended is reported at once, with how and its log."""
+"""A server that is slow is waited for; one that has ended is reported at once, with its exit and its log."""
 
 from __future__ import annotations
 

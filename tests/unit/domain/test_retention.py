@@ -1,4 +1,4 @@
-"""Which training sets go: tables of cases."""
+"""Which training sets are removed: tables of cases."""
 
 from __future__ import annotations
 

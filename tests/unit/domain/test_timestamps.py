@@ -43,6 +43,6 @@ def test_iso_8601_becomes_utc(text: str, utc: str) -> None:
         "٢٠٢٤-٠٥-٠١",
     ],
 )
-def test_what_names_no_moment_is_refused(text: str) -> None:
+def test_what_is_not_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         parse_timestamp(text)

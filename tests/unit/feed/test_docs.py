@@ -1,4 +1,4 @@
-"""docs/guides/training_sets.md is run."""
+"""The code in docs/guides/training_sets.md runs."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_a_digest_is_found_below_the_root(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("LABELMILL_TRAINING_SETS", root)
     assert TrainingSet.open(frozen.digest[:6]).location == frozen.location
     shutil.copytree(frozen.location, tmp_path / "sets" / (frozen.digest[:8] + "f" * 56))
-    with pytest.raises(InputError, match=r"fits .*; give more characters"):
+    with pytest.raises(InputError, match=r"matches .*; give more characters"):
         TrainingSet.open(frozen.digest[:7])
     with pytest.raises(InputError, match=r"no training set 'abcdef12' below .*slice sets"):
         TrainingSet.open("abcdef12")

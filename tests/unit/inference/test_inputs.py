@@ -1,4 +1,4 @@
-"""Images as people pass them."""
+"""Images in every form that users may pass."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_batch_and_a_list_of_different_shapes(file: Path) -> None:
         ([[1, 2]], "item 0 is list"),
     ],
 )
-def test_what_is_no_image_is_refused(given: object, text: str) -> None:
+def test_what_is_not_an_image_is_refused(given: object, text: str) -> None:
     with pytest.raises(InputError, match=text):
         read_images(given)
 

@@ -103,7 +103,7 @@ def test_one_step_of_softmax_is_what_the_formulas_say() -> None:
     )
 
 
-def test_every_epoch_is_told_with_its_metrics() -> None:
+def test_every_epoch_is_reported_with_its_metrics() -> None:
     reported: list[tuple[int, set[str]]] = []
     fitted = fit(
         "softmax", {"epochs": 3}, tiny(), tiny(7), 3, lambda n, m: reported.append((n, set(m)))
@@ -122,7 +122,7 @@ def test_images_that_are_measured_teach_nothing() -> None:
         np.testing.assert_array_equal(left, right)
 
 
-def test_cosine_ends_near_nought_and_constant_does_not() -> None:
+def test_cosine_ends_near_zero_and_constant_does_not() -> None:
     from labelmill.learning.compiled_epoch import Epochs
 
     parameters = {**fit_parameters(), "epochs": 4, "batch_size": 10, "learning_rate": 1.0}
@@ -136,7 +136,7 @@ def test_cosine_ends_near_nought_and_constant_does_not() -> None:
     np.testing.assert_array_equal(constant._rates(4), np.ones(4))
 
 
-def test_a_rate_beyond_reason_is_said_to_diverge() -> None:
+def test_an_excessive_learning_rate_is_reported_as_divergence() -> None:
     with pytest.raises(
         LabelmillError, match=r"diverged: the loss of epoch 1 .* lower the learning rate"
     ):

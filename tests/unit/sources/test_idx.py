@@ -160,9 +160,9 @@ def test_memory_does_not_grow_with_the_file(
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"", "no IDX file: it begins with nothing"),
-        (b"\x89PNG\r\n\x1a\n", "no IDX file: it begins with 89 50 4e 47"),
-        (b"\0\0\x07\x03", "no IDX file"),
+        (b"", "not an IDX file: it begins with nothing"),
+        (b"\x89PNG\r\n\x1a\n", "not an IDX file: it begins with 89 50 4e 47"),
+        (b"\0\0\x07\x03", "not an IDX file"),
         (b"\0\0\x08\x03\0\0\0\x01", "ends within its header, after 8 bytes of 16"),
         (content(np.zeros((2, 3, 3), np.float32)), "expected images: bytes"),
         (content(np.zeros((2, 3), np.uint8)), "expected images: bytes"),

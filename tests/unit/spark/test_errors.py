@@ -1,4 +1,4 @@
-"""Errors of workers keep what they are on the driver."""
+"""Workers' errors keep their class on the driver."""
 
 from __future__ import annotations
 

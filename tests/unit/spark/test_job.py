@@ -54,7 +54,7 @@ def test_a_report_with_a_failure_keeps_its_results(tmp_path: Path) -> None:
     assert written["state"] == "failed"
 
 
-def test_a_report_that_cannot_be_written_is_said_before_the_work(
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran = []

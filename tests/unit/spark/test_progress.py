@@ -1,4 +1,4 @@
-"""What progress says in a log; no Spark."""
+"""Progress lines in a log; no Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unknown columns suggest the closest match, whatever Spark says of them."""
+"""Unknown columns suggest the closest match, however Spark words the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named slices: what a file's header says, what it asks for, and invalid ones."""
+"""Named slices: headers, parameters, and invalid files."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ def test_native_without_its_package_says_how_to_get_it(monkeypatch: pytest.Monke
         connect.open_client(load(kudu_masters="127.0.0.1:1", row_driver="native"))
 
 
-def test_another_module_of_that_name_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_module_of_that_name_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kudu", ModuleType("kudu"))
     assert "another one" in native.missing()
 
 
-def test_native_is_taken_when_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_native_is_chosen_when_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = ModuleType("kudu")
     stand_in.connect = lambda **_: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "kudu", stand_in)

@@ -1,4 +1,4 @@
-"""Files of a training set: cut, whole or not there, replaced when damaged, gone when it fails."""
+"""Files of a training set: cut into shards, complete or absent, replaced when damaged, removed on failure."""
 
 from __future__ import annotations
 

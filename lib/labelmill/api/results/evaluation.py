@@ -23,7 +23,7 @@ class VersionResult:
 
     Attributes:
         version: Its number.
-        validation_metric: The objective of its sweep at the end of training; None: of no sweep.
+        validation_metric: The objective of its sweep at the end of training; None: not part of a sweep.
         measures: Accuracy, precision, recall, F1, per class and as means, and the confusion matrix.
         verdict: Whether it is accepted, and why.
 
@@ -40,7 +40,7 @@ class VersionResult:
 
     @property
     def accuracy(self) -> float:
-        """Share of right labels, 0..1."""
+        """Share of correct labels, 0..1."""
         return self.measures.accuracy
 
     @property
@@ -51,14 +51,14 @@ class VersionResult:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Versions of a model, measured on one slice. A notebook shows the one that matters.
+    """Versions of a model, measured on one slice. A notebook shows `best`.
 
     Attributes:
         model: The model's name.
-        slice: What was measured on.
-        rows: Images measured.
-        versions: By number, ascending.
-        max_error: The acceptable error that was stated; None: none.
+        slice: The query, or the training set and split.
+        rows: Number of images measured.
+        versions: All measured versions, by number.
+        max_error: The acceptable error, if one was stated.
         promoted: Version that the alias was moved to; None: it was not moved.
         notes: Reasons of the verdicts.
         seconds: Wall-clock time.
@@ -101,12 +101,12 @@ class EvaluationResult:
 
     @property
     def best(self) -> VersionResult:
-        """The promoted version; else the accepted one, or of all, that is best by validation."""
+        """The promoted version; else the best by validation of the accepted ones, or of all."""
         return self[self._chosen]
 
     @property
     def accepted(self) -> tuple[int, ...]:
-        """Versions that hold the acceptable error."""
+        """Versions that meet the acceptable error."""
         return tuple(one.version for one in self.versions if one.accepted)
 
     def __getitem__(self, version: int) -> VersionResult:

@@ -24,8 +24,8 @@ class FreezeResult:
         splits: Split → rows.
         location: Folder or URI.
         snapshot_ms: Kudu snapshot that was read, milliseconds since 1970 UTC.
-        already_frozen: These rows were there before.
-        notes: What a person should know.
+        already_frozen: Whether the same rows had been frozen before.
+        notes: Remarks of the run.
         seconds: Wall-clock time.
 
     Example::
@@ -59,7 +59,7 @@ class FreezeResult:
 
     @cached_property
     def training_set(self) -> TrainingSet:
-        """The training set, verified when it is opened first.
+        """The training set; opened and verified at first use.
 
         Raises:
             ArtifactError: A shard is missing or is not what was frozen.

@@ -19,12 +19,12 @@ class TrialResult:
     """One trial.
 
     Attributes:
-        number: Its place in the sweep file, from 0.
-        setting: What it was trained with.
+        number: Its position in the sweep file, from 0.
+        setting: The parameters it was trained with.
         state: ``done`` or ``failed``.
         metric: The sweep's objective at its end; None: it failed.
         version: Model version that it became; None: it failed.
-        seconds: Of training; None: it failed before.
+        seconds: Training time; None: it failed before training.
 
     Example::
 
@@ -41,22 +41,22 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """All trials of a sweep, also those that ended in earlier runs.
+    """All trials of a sweep, including those of earlier runs.
 
     Attributes:
         sweep_id: 16 hex digits of the plan and the training set.
         model: Model whose versions the trials became.
-        training_set: Digest of what was learned from.
+        training_set: Digest of the training set.
         trials: By number.
-        ran: Trials that ran now.
-        skipped: Trials that had ended before.
+        ran: Number of trials in this run.
+        skipped: Trials that had finished before.
         failed: Trials that failed.
-        executors: Executors that trained.
+        executors: Number of executors that trained.
         metric: Name of the objective.
-        best_metric: The best trial's.
-        best_version: The version that it became.
-        best_setting: What it was trained with.
-        notes: What a person should know, for example why trials failed.
+        best_metric: The objective of the best trial.
+        best_version: The model version of the best trial.
+        best_setting: The setting of the best trial.
+        notes: Remarks of the run, for example why trials failed.
         seconds: Wall-clock time.
 
     Example::

@@ -31,7 +31,7 @@ class Feeding:
         >>> Feeding(batch=0)
         Traceback (most recent call last):
             ...
-        labelmill.errors.InputError: batch 0; expected a whole number from 1
+        labelmill.errors.InputError: batch 0; expected a whole number of at least 1
     """
 
     batch: int
@@ -50,12 +50,12 @@ class Feeding:
         for name, least in (("batch", 1), ("prefetch", 0)):
             value = getattr(self, name)
             if type(value) is not int or value < least:
-                raise InputError(f"{name} {value!r}; expected a whole number from {least}")
+                raise InputError(f"{name} {value!r}; expected a whole number of at least {least}")
         if type(self.seed) is not int:
             raise InputError(f"seed {self.seed!r}; expected a whole number")
         if type(self.repeat) is not bool and (type(self.repeat) is not int or self.repeat < 1):
             raise InputError(
-                f"repeat {self.repeat!r}; expected True, False or a number of epochs from 1"
+                f"repeat {self.repeat!r}; expected True, False or a number of epochs, at least 1"
             )
         if isinstance(self.cache, ArrayMap) and self.cache.random:
             raise InputError(
@@ -114,7 +114,7 @@ def blocks_of(
     blocks = Blocks(source, order, feeding.batch, feeding.drop_remainder, maps)
     if not blocks.per_epoch:
         raise NoData(
-            f"{order.per_epoch:,} rows an epoch ({len(rows):,} in split {feeding.split!r}, {shard[1]} "
+            f"{order.per_epoch:,} rows per epoch ({len(rows):,} in split {feeding.split!r}, {shard[1]} "
             f"shards) are fewer than one batch of {feeding.batch}"
             + (" with drop_remainder" if feeding.drop_remainder else "")
         )

@@ -72,13 +72,13 @@ def position_of(state: Mapping[str, Any], identity: Mapping[str, Any], per_epoch
     ]
     if differing:
         raise InputError(
-            f"the state is of other batches: {'; '.join(differing)}. Restore it where training set, "
-            "split, batch size, seed, order and shard are those it was saved with"
+            f"the state belongs to other batches: {'; '.join(differing)}. Restore it with the training set, "
+            "split, batch size, seed, order and shard that it was saved with"
         )
     position = Position(*(state.get(name) for name in Position._fields))  # type: ignore[arg-type]
     if not all(type(n) is int and n >= 0 for n in position) or position.batch >= per_epoch:
         raise InputError(
-            f"a state of epoch {position.epoch!r} and batch {position.batch!r}; expected whole numbers, "
+            f"a state with epoch {position.epoch!r} and batch {position.batch!r}; expected whole numbers, "
             f"batches from 0 to {per_epoch - 1}"
         )
     return position

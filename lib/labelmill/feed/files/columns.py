@@ -76,7 +76,7 @@ def columns_of(kind: Kind, target: Target, features: pa.Schema | None = None) ->
         ['collection', 'record_id', 'split', 'class', 'age']
     """
     if kind == "records" and target == "mask":
-        raise InputError("records have no masks; expected class, classes or nothing as target")
+        raise InputError("records have no masks; expected class, classes or no target")
     if kind == "images" and features is not None and len(features):
         raise InputError(f"images with features {features.names}; features belong to records")
     key = [("collection", pa.string()), (key_of(kind), pa.string()), ("split", pa.string())]
@@ -127,7 +127,7 @@ def about_of(schema: pa.Schema) -> About:
         return About(kind, target, json.loads(metadata[b"labelmill.classes"]))
     except KeyError as error:
         raise InputError(
-            f"not a shard of a training set: its metadata lack {error.args[0].decode()}; freeze the "
+            f"not a shard of a training set: its metadata has no {error.args[0].decode()}; freeze the "
             "slice again"
         ) from None
 

@@ -76,7 +76,7 @@ def find(named: str, root: str | None = None) -> str:
     fitting = sorted(name for name in _folders(below) if name.startswith(named))
     if len(fitting) > 1:
         raise InputError(
-            f"training set {named!r} fits {', '.join(name[:16] for name in fitting)}; give more "
+            f"training set {named!r} matches {', '.join(name[:16] for name in fitting)}; give more "
             "characters"
         )
     if not fitting:

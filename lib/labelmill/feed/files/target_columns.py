@@ -24,6 +24,6 @@ def find_target(columns: Sequence[str]) -> Target | None:
     found = [name for name in TARGET_COLUMNS if name in columns]
     if len(found) > 1:
         raise InputError(
-            f"the query gives {' and '.join(found)}; expected one of them, as the target"
+            f"the query returns {' and '.join(found)}; expected one of them, as the target"
         )
     return TARGET_COLUMNS[found[0]] if found else None

@@ -39,7 +39,7 @@ def flip(horizontal: bool = True, vertical: bool = False, chance: float = 0.5) -
         Flip(horizontal=True, vertical=True, chance=0.25)
     """
     if not (horizontal or vertical):
-        raise InputError("flip of nothing; expected horizontal, vertical or both")
+        raise InputError("flip without a direction; expected horizontal, vertical or both")
     return Flip(horizontal, vertical, _share("flip: chance", chance))
 
 
@@ -69,7 +69,7 @@ def shift(rows: int, columns: int, fill: float = 0) -> ArrayMap:
         Shift(rows=2, columns=2, fill=0)
     """
     if rows < 0 or columns < 0:
-        raise InputError(f"shift({rows}, {columns}); expected numbers of pixels from 0")
+        raise InputError(f"shift({rows}, {columns}); expected numbers of pixels, 0 or more")
     return Shift(rows, columns, fill)
 
 
@@ -88,7 +88,7 @@ def crop(height: int, width: int) -> ArrayMap:
         Crop(height=24, width=24)
     """
     if height < 1 or width < 1:
-        raise InputError(f"crop({height}, {width}); expected sizes from 1")
+        raise InputError(f"crop({height}, {width}); expected sizes of at least 1")
     return Crop(height, width)
 
 

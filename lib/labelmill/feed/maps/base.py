@@ -95,7 +95,7 @@ def check_rows(change: ArrayMap, made: RowArrays, count: int) -> RowArrays:
     )
     if lengths != {count}:
         raise InputError(
-            f"the map {change} returned {sorted(lengths)} rows for {count}; expected as many as it gets"
+            f"the map {change} returned {sorted(lengths)} rows for {count}; expected as many as it received"
         )
     return made
 

@@ -124,7 +124,7 @@ def dataset_class() -> Any:
             return object.__getattribute__(self, name)
 
         def __deepcopy__(self, memo: object) -> Any:
-            raise TypeError("a dataset that knows how far it was read has no copy; create it again")
+            raise TypeError("a resumable dataset cannot be copied; create another one")
 
         def _trace(self) -> None:
             """Makes TensorFlow's dataset, outside any function that is being traced."""
@@ -172,7 +172,7 @@ def dataset_class() -> Any:
 
         def __len__(self) -> int:
             if self._length is None or self._length == UNKNOWN:
-                raise TypeError("batches without a known end have no length")
+                raise TypeError("batches of an endless stream have no length")
             return self._length
 
     return ResumableDataset

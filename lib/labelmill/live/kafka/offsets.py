@@ -96,7 +96,7 @@ class StreamProgress:
             if state.get(name) != value
         ]
         if differing:
-            raise InputError(f"the state is of another stream: {'; '.join(differing)}")
+            raise InputError(f"the state belongs to another stream: {'; '.join(differing)}")
         given = state.get("offsets")
         try:
             offsets = {

@@ -165,7 +165,7 @@ def require_target(columns: Sequence[str], no_target: bool = False) -> Target:
     for name in ("collection", "image_id"):
         if name not in columns:
             raise UnknownName(
-                f"column: batches straight from Kudu are of images and need {name!r}; the query returns",
+                f"column: batches straight from Kudu hold images and need {name!r}; the query returns",
                 name,
                 columns,
             )

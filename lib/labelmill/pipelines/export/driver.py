@@ -179,7 +179,7 @@ def _measure(rows: DataFrame) -> tuple[int, int]:
     ).collect()[0]
     if found["wrong"] is not None:
         raise InputError(
-            f"the query gives the split {found['wrong']!r}; expected {', '.join(SPLITS_SHOWN)} or null"
+            f"the query returns the split {found['wrong']!r}; expected {', '.join(SPLITS_SHOWN)} or null"
         )
     if not found["rows"]:
         raise NoData(

@@ -90,7 +90,7 @@ class OutputFolder:
             return Claim(**text)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(
-                f"{self.out}/{MARKER} cannot be understood ({error}); export to another folder"
+                f"{self.out}/{MARKER} cannot be read ({error}); export to another folder"
             ) from None
 
     def check_free(self) -> None:

@@ -79,18 +79,18 @@ def read_schema(
     kind = _kind(names)
     if "collection" not in names:
         raise UnknownName(
-            f"column: rows are told apart by collection and {key_of(kind)}; the query gives",
+            f"column: rows are identified by collection and {key_of(kind)}; the query returns",
             "collection",
             names,
         )
     if group_by is not None and group_by not in names:
-        raise UnknownName("column to group by; the query gives", group_by, names)
+        raise UnknownName("column to group by; the query returns", group_by, names)
     group = group_by if group_by is not None else "group" if "group" in names else None
     target = _target(names, kind, no_target)
     if target == "classes" and not isinstance(df.schema["classes"].dataType, T.ArrayType):
         raise InputError(
             f"the column classes is {df.schema['classes'].dataType.simpleString()}, expected an array of "
-            "strings: collect_set(class), or split(text, ','); one class a row is called class"
+            "strings: collect_set(class), or split(text, ','); the column for one class per row is called class"
         )
     if kind == "images":
         columns = columns_of(kind, target)
@@ -145,7 +145,7 @@ def _kind(names: list[str]) -> Kind:
         return "records"
     raise InputError(
         "a query without image_id: a training set is made of images (columns collection and image_id) "
-        f"or of records (collection and record_id); the query gives {', '.join(names)}"
+        f"or of records (collection and record_id); the query returns {', '.join(names)}"
     )
 
 
@@ -210,7 +210,7 @@ def _target(names: list[str], kind: Kind, no_target: bool) -> Target:
         found = [name for name in TARGET_COLUMNS if name in names]
         if found:
             raise InputError(
-                f"the query gives {' and '.join(found)} although no target is wanted (--no-target); "
+                f"the query returns {' and '.join(found)} but --no-target was given; "
                 "leave out one of the two"
             )
         return "none"
@@ -218,8 +218,8 @@ def _target(names: list[str], kind: Kind, no_target: bool) -> Target:
     if target is None:
         expected = "class, classes or mask_id" if kind == "images" else "class or classes"
         raise UnknownName(
-            f"column: the slice needs 'class' (or {expected}: what is to be learned; --no-target for "
-            "none); the query gives",
+            f"column: the slice needs 'class' (or {expected}: what to learn; --no-target for "
+            "none); the query returns",
             "class",
             names,
         )

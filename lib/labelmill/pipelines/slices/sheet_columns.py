@@ -59,18 +59,18 @@ def sheet_columns(schema: StructType) -> SheetColumns:
     ids = [name for name in ("image_id", "record_id") if name in counts]
     if not ids or "collection" not in counts:
         raise InputError(
-            "a contact sheet shows images or records: the query must give collection and image_id "
-            f"(or record_id); it gives {', '.join(schema.names)}"
+            "a contact sheet shows images or records: the query must return collection and image_id "
+            f"(or record_id); it returns {', '.join(schema.names)}"
         )
     label = next((name for name in ("class", "classes", "label") if name in counts), None)
     used = {ids[0], "collection", "split", label, "mask_id", "mask_collection"}
     for name in used:
         if name is not None and counts[name] > 1:
-            raise InputError(f"the query gives the column {name!r} twice; name it once")
+            raise InputError(f"the query returns the column {name!r} twice; select it once")
     if label is not None and (label == "classes") != isinstance(schema[label].dataType, ArrayType):
         raise InputError(
             f"the column {label!r} is {schema[label].dataType.simpleString()}; expected "
-            + ("array<string>" if label == "classes" else "one class a row")
+            + ("array<string>" if label == "classes" else "one class per row")
         )
     facts = [
         column.name

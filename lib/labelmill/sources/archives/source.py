@@ -77,7 +77,7 @@ class ArchiveSource:
             if wave.count:
                 yield wave.take()
             raise InputError(
-                f"{self.name} is damaged after {seen:,} images: {error}; those are ingested, what "
+                f"{self.name} is damaged after {seen:,} images: {error}; those are ingested; what "
                 "follows cannot be read"
             ) from error
         if wave.count:

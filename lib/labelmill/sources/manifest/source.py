@@ -77,7 +77,7 @@ def _columns(options: SourceOptions) -> Columns:
     elif uri is None:
         near = [n for one in known for n in difflib.get_close_matches(one, URI_COLUMNS, 1)]
         raise InputError(
-            f"{options.source} has no column of paths; it has {', '.join(names)}. Name one "
+            f"{options.source} has no path column; it has {', '.join(names)}. Name one "
             f"{near[0] if near else 'uri'!r}, or say how a path is built: --uri 'train/{{{names[0]}}}.png'"
         )
     label, split, time = first(*LABEL_COLUMNS), first("split"), first("source_time")

@@ -101,7 +101,7 @@ def find(client: RowClient, collection: str, named: str) -> tuple[Schema, str] |
     rows = list(client.scan(PROFILES, columns, {"part": 0}))
     digests = [r for r in rows if _DIGEST.fullmatch(named) and str(r["digest"]).startswith(named)]
     if len({r["digest"] for r in digests}) > 1:
-        raise MissingRow(f"{named!r} begins more than one profile's digest; give more of it")
+        raise MissingRow(f"{named!r} matches the digests of several profiles; give more digits")
     of = collection if named == LATEST else named
     own = [r for r in rows if r["collection"] == of]
     fitting = (
@@ -115,7 +115,7 @@ def find(client: RowClient, collection: str, named: str) -> tuple[Schema, str] |
         known = sorted({f"{r['collection']} {str(r['digest'])[:12]}" for r in rows})
         raise MissingRow(
             f"no profile {named!r}; expected {LATEST}, a collection that has an accepted profile, "
-            f"six letters or more of a digest, or a schema's FILE.json. Profiles: "
+            f"six or more digits of a digest, or a schema's FILE.json. Profiles: "
             f"{', '.join(known[-10:]) or 'none'}"
         )
     newest = max(fitting, key=lambda r: (r["created_at"], r["digest"]))

@@ -54,6 +54,6 @@ def reserve(client: RowClient, model: str, sweep_id: str, count: int) -> int:
             continue  # another sweep of this model, or another run of this one, was quicker
         return first
     raise StoreError(
-        f"no versions of model {model!r} could be reserved: another sweep was quicker {_TRIES} times; "
+        f"no versions of model {model!r} could be reserved: other sweeps reserved them first, {_TRIES} times in a row; "
         "run this one again"
     )

@@ -110,7 +110,9 @@ def given_splits(values: pa.ChunkedArray) -> npt.NDArray[np.int8]:
     """
     unknown = sorted(set(pc.unique(values).to_pylist()) - {None, *SPLITS})
     if unknown:
-        raise InputError(f"the query gives splits {unknown}; expected {', '.join(SPLITS)} or null")
+        raise InputError(
+            f"the query returns splits {unknown}; expected {', '.join(SPLITS)} or null"
+        )
     codes = pc.fill_null(pc.index_in(values, value_set=pa.array(SPLITS)), -1)
     found: npt.NDArray[np.int8] = codes.to_numpy().astype(np.int8)
     return found
@@ -138,7 +140,7 @@ def _refuse_twice(rows: pa.Table, key: str) -> None:
         shown = ", ".join(f"{name} ({times}×)" for name, times in named.items())
         raise InputError(
             f"the slice holds {what} more than once: {shown}; a join that matches several rows does "
-            "this (the view truth has one class an image)"
+            "this (the view truth has one class per image)"
         )
 
 

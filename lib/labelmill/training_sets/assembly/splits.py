@@ -61,7 +61,7 @@ def assign_splits(
     Raises:
         InputError: A group or image that the query puts into two splits; options that do not
             fit the target or each other.
-        LabelmillError: Something is in two splits; a defect of labelmill.
+        LabelmillError: Something is in two splits; a bug in labelmill.
     """
     _check(options, target, GROUP in rows.column_names)
     division = options.division
@@ -81,7 +81,7 @@ def assign_splits(
     proof = _proof(rows, key, order, splits[order], unique_ids=names is rows[key])
     if torn := [name for name in ("ids", "groups") if proof.get(f"{name}_in_two_splits")]:
         raise LabelmillError(
-            f"{' and '.join(torn)} would be in two splits, a defect of labelmill; nothing was "
+            f"{' and '.join(torn)} would be in two splits, a bug in labelmill; nothing was "
             "frozen. Add a column split to the query, and report the query to us"
         )
     provenance = {
@@ -114,7 +114,7 @@ def _check(options: Options, target: Target, grouped: bool) -> None:
     if (options.balance or options.limit_per_class is not None) and target != "class":
         raise InputError(
             "--balance and --limit-per-class count rows of a class; this slice has "
-            + ("several classes a row" if target == "classes" else "no class")
+            + ("several classes per row" if target == "classes" else "no class")
         )
     if options.class_list is not None and target not in ("class", "classes"):
         raise InputError("a class list needs a class as target")

@@ -51,7 +51,7 @@ def test_again_is_the_same_version(client: RowClient) -> None:
     assert len(list(client.scan(MODELS))) == 1
 
 
-def test_other_bytes_under_a_taken_version_are_refused(client: RowClient) -> None:
+def test_other_bytes_under_an_existing_version_are_refused(client: RowClient) -> None:
     _publish(client)
     with pytest.raises(StoreError, match=r"digits' version 1 .*immutable.*publish as version 2"):
         _publish(client, data=DATA + b"x")

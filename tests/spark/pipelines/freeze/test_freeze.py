@@ -164,7 +164,7 @@ def test_equal_rows_keep_their_first_name(
     assert (again.results["name"], again.results["digest"]) == ("first", first["digest"])
     assert any("already frozen as 'first'" in note for note in again.notes)
     frozen = find(settings, "first")
-    with pytest.raises(MissingRow, match="known are: first"):
+    with pytest.raises(MissingRow, match="known training sets: first"):
         find(settings, "second")
     [row] = client.scan(TRAINING_SETS)
     for column in ("name", "sql", "snapshot_ms", "digest"):
@@ -253,5 +253,5 @@ def test_an_image_without_its_middle_is_refused(
 
 
 def test_unknown_training_sets_name_the_known(settings: Settings) -> None:
-    with pytest.raises(MissingRow, match="known are: none"):
+    with pytest.raises(MissingRow, match="known training sets: none"):
         find(settings, "nope")

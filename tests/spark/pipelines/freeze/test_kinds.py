@@ -175,13 +175,13 @@ def test_several_classes_or_none(
     assert "class" not in bare.rows("train").column_names
     for sql, options, error, text in (
         (alone, Options(), UnknownName, "needs 'class' .or class, classes or mask_id.*--no-target"),
-        (several, Options(no_target=True), InputError, "gives classes although no target is wanted"),
+        (several, Options(no_target=True), InputError, "returns classes but --no-target was given"),
         ("select *, 'a' class, array('a') classes from images", Options(), InputError,
          "gives class and classes; expected one"),
         ("select *, 'a' classes from images", Options(), InputError, "classes is string, expected an array"),
-        ("select image_id, 'a' class from images", Options(), UnknownName, "told apart by collection"),
+        ("select image_id, 'a' class from images", Options(), UnknownName, "identified by collection"),
         ("select uri, split, 'a' class from images", Options(), InputError,
-         "a query without image_id: .* the query gives uri, split, class"),
+         "a query without image_id: .* the query returns uri, split, class"),
         (alone.replace("image_id", "concat(image_id, 'x') image_id, 'a' class"), Options(),
          InputError, "6 of 6 images that the query names are not in `images`"),
     ):  # fmt: skip

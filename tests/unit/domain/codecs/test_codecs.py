@@ -1,4 +1,4 @@
-"""Which decoder gets a file, and what is said of those that none takes."""
+"""Which decoder gets a file, and the message for a file that none accepts."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ PIXELS = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
 
 
 @pytest.mark.parametrize("name", ["", "a", "a.png", "a.PNG", "a.pgm", "no.dot/png", "a.jpg"])
-def test_png_is_taken_under_any_name(name: str) -> None:
+def test_png_is_accepted_under_any_name(name: str) -> None:
     np.testing.assert_array_equal(decode_image(encode_png(PIXELS), name=name), PIXELS)
 
 
 @pytest.mark.parametrize("name", ["", "a", "a.ppm", "a.pgm", "a.jpg", "png"])
-def test_netpbm_is_taken_under_any_name_but_png(name: str) -> None:
+def test_netpbm_is_accepted_under_any_name_but_png(name: str) -> None:
     np.testing.assert_array_equal(decode_image(encode_netpbm(PIXELS), name=name), PIXELS)
 
 
 @pytest.mark.parametrize("name", ["a.png", "tree/A.PnG"])
-def test_under_the_name_png_only_png_is_taken(name: str) -> None:
+def test_under_the_name_png_only_png_is_accepted(name: str) -> None:
     with pytest.raises(ImageError, match=r"netpbm image \(P6\).*name it \.pnm") as caught:
         decode_image(encode_netpbm(PIXELS), name=name)
     assert caught.value.reason == "not_png"

@@ -81,7 +81,7 @@ def test_statistics_are_those_of_exact_arithmetic(side: int, channels: int, dtyp
         assert found.ink == sum(v > full / 2 for v in samples) / len(samples)
 
 
-def test_statistics_of_alike_images_are_those_of_each() -> None:
+def test_statistics_of_images_of_one_shape_are_those_of_each() -> None:
     random = np.random.default_rng(5)
     images = [
         random.integers(0, full + 1, shape).astype(dtype)

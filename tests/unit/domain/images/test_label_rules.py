@@ -52,6 +52,6 @@ def test_a_hostile_name_costs_no_time() -> None:
         ("{class}.png}", "invalid"),
     ],
 )
-def test_rules_that_cannot_be_meant(rule: str, message: str) -> None:
+def test_invalid_rules_are_refused(rule: str, message: str) -> None:
     with pytest.raises(InputError, match=message.replace("{", r"\{")):
         parse_label_rule(rule)

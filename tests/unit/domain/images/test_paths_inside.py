@@ -1,4 +1,4 @@
-"""Paths that somebody else wrote."""
+"""Untrusted paths stay inside their folder."""
 
 from __future__ import annotations
 

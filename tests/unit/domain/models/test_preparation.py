@@ -202,7 +202,7 @@ def test_a_typo_gets_the_right_name(steps: list[object], message: str) -> None:
         ["invert", {"scale": 16}],
     ],
 )
-def test_steps_that_cannot_be_meant(steps: object) -> None:
+def test_invalid_steps_are_refused(steps: object) -> None:
     with pytest.raises(InputError):
         Preparation.parse(steps)  # type: ignore[arg-type]
 

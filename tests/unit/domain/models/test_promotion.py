@@ -48,7 +48,7 @@ def test_verdict(
     assert reason in " / ".join(found.reasons)
 
 
-def test_what_cannot_be_meant() -> None:
+def test_invalid_arguments_are_refused() -> None:
     for bound in (-0.1, 1.5, float("nan")):
         with pytest.raises(InputError, match="acceptable error of 0 to 1"):
             verdict(measured(10, 1), bound)

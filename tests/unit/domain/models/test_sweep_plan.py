@@ -194,7 +194,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("changes", "message"), BAD)
-def test_what_cannot_be_meant(changes: dict[str, object], message: str) -> None:
+def test_invalid_arguments_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         plan(**changes)
 

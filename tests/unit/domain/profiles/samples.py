@@ -1,4 +1,4 @@
-"""A profile to change one thing of."""
+"""A sample profile; tests change one field at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as a deviation, how grave it is, and what is said: a table of cases."""
+"""What counts as a deviation, its severity and its message: a table of cases."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_sizes_that_vary_get_room_and_others_none() -> None:
         ({"dtypes": None}, "invalid schema"),
     ],
 )
-def test_says_what_cannot_be_meant(change: dict[str, Any], message: str) -> None:
+def test_invalid_values_are_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_schema(infer(profile()).to_json() | change, "mine.json")
 
@@ -81,6 +81,6 @@ def test_a_slip_in_a_share_is_suggested() -> None:
 
 
 @pytest.mark.parametrize("document", [[], None, "text", {}])
-def test_refuses_what_is_no_schema(document: Any) -> None:
+def test_refuses_what_is_not_a_schema(document: Any) -> None:
     with pytest.raises(InputError, match="is not a schema"):
         read_schema(document, "x")

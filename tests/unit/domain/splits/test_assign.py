@@ -65,7 +65,7 @@ def test_one_more_image_moves_at_most_one_other_across_each_cut() -> None:
     assert np.count_nonzero(fewer != more[:999]) <= 2
 
 
-def test_divisions_that_cannot_be_meant() -> None:
+def test_invalid_divisions_are_refused() -> None:
     with pytest.raises(InputError, match="validation fraction 1"):
         Division(validation_fraction=1.0)
     with pytest.raises(InputError, match="three shares"):

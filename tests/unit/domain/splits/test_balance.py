@@ -1,4 +1,4 @@
-"""Rows that stay: equally many of each class where asked, and the same ones each time."""
+"""Rows that are kept: equally many per class when balanced, and the same ones each time."""
 
 from __future__ import annotations
 

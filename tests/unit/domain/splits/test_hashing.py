@@ -56,7 +56,7 @@ def test_salt_gives_an_independent_split() -> None:
         ((0.9, 0.1, 0), {"train", "validation"}),
     ],
 )
-def test_a_share_of_nought_gets_nothing(
+def test_a_share_of_zero_gets_nothing(
     fractions: tuple[float, float, float], allowed: set[str]
 ) -> None:
     assert {split_of(i, fractions) for i in IDS} == allowed

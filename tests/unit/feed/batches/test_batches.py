@@ -67,7 +67,7 @@ def test_the_seed_decides_and_every_epoch_is_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [1, 2, 9, 12, 13, 20])
 @pytest.mark.parametrize("prefetch", [0, 4])
-def test_a_state_goes_on_with_no_image_twice_or_missing(
+def test_a_state_resumes_with_no_image_duplicate_or_missing(
     tmp_path: Path, stop: int, prefetch: int
 ) -> None:
     frozen = numbered(tmp_path)
@@ -93,7 +93,7 @@ def test_a_state_of_other_batches_is_refused(tmp_path: Path) -> None:
         frozen.numpy(8, balance=True), frozen.shard(0, 2).numpy(8),
         numbered(tmp_path / "other", 101).numpy(8),
     ):  # fmt: skip
-        with pytest.raises(InputError, match="the state is of other batches"):
+        with pytest.raises(InputError, match="the state belongs to other batches"):
             other.restore(state)
 
 
@@ -298,7 +298,7 @@ def test_masks_stay_with_their_images(tmp_path: Path) -> None:
         frozen.class_weights()
 
 
-def test_several_classes_are_ones_and_noughts(tmp_path: Path) -> None:
+def test_several_classes_are_ones_and_zeros(tmp_path: Path) -> None:
     given = [[], ["a"], ["a", "c"], ["b", "c"], ["c"]] * 9
     rows = [
         image_row(n, np.zeros((2, 2, 1), np.uint8), classes=classes)
@@ -371,7 +371,7 @@ def test_a_missing_number_has_nothing_to_stand_for_it(tmp_path: Path) -> None:
         records(tmp_path, age=None).numpy(8)
 
 
-def test_a_label_outside_the_class_list_is_told_before_the_first_batch(tmp_path: Path) -> None:
+def test_a_label_outside_the_class_list_is_reported_before_the_first_batch(tmp_path: Path) -> None:
     about = About("images", "class", ["a", "b"])
     with pytest.raises(InputError, match=r"10 labels are not in the class list .*: c; for example"):
         numbered(tmp_path, about=about).numpy(8)
@@ -380,7 +380,7 @@ def test_a_label_outside_the_class_list_is_told_before_the_first_batch(tmp_path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch": 0}, "batch 0; expected a whole number from 1"),
+        ({"batch": 0}, "batch 0; expected a whole number of at least 1"),
         ({"prefetch": -1}, "prefetch -1"),
         ({"seed": 1.5}, "seed 1.5"),
         ({"repeat": 0}, "repeat 0; expected True, False or a number"),
@@ -399,8 +399,8 @@ def test_no_rows_and_no_batch(tmp_path: Path) -> None:
     with pytest.raises(NoData, match="no rows in split 'test', only in train; freeze"):
         frozen.numpy(8, split="test")
     with pytest.raises(
-        NoData, match=r"100 rows an epoch .* are fewer than one batch of 128 with drop_remainder"
+        NoData, match=r"100 rows per epoch .* are fewer than one batch of 128 with drop_remainder"
     ):
         frozen.numpy(128, drop_remainder=True)
-    with pytest.raises(NoData, match="0 rows an epoch"):
+    with pytest.raises(NoData, match="0 rows per epoch"):
         frozen.shard(3, 101).numpy(1)

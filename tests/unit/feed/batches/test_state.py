@@ -1,4 +1,4 @@
-"""How far batches were taken."""
+"""The state of batches: how far an epoch was consumed."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_a_state_comes_through_json() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 4}, "the state is of other batches: seed 4, here 3"),
-        ({"digest": "e"}, "of other batches: digest 'e'"),
+        ({"seed": 4}, "the state belongs to other batches: seed 4, here 3"),
+        ({"digest": "e"}, "to other batches: digest 'e'"),
         ({"shard": [1, 2]}, r"shard \[1, 2\], here \[0, 1\]"),
         ({"format": 9}, "expected a state of format 1"),
         ({"epoch": -1}, "expected whole numbers"),
@@ -65,7 +65,7 @@ def test_what_is_broken_off_is_not_begun_again_but_a_look_is() -> None:
     assert reader.iterate(10) == Position(1, 0), "four were not"
 
 
-def test_a_restored_pass_goes_on_and_the_next_is_whole() -> None:
+def test_a_restored_pass_continues_and_the_next_is_whole() -> None:
     before = Reader()
     before.iterate(10)
     before.iterate(7)
@@ -91,7 +91,7 @@ def test_passes_of_several_epochs_end_where_they_would_have() -> None:
     assert again.iterate(0) == Position(6, 0)
 
 
-def test_a_pass_without_end_goes_on_in_the_next_epoch() -> None:
+def test_an_unbounded_pass_continues_with_the_next_epoch() -> None:
     reader = Reader(epochs=None)
     reader.iterate(25)
     assert reader.progress.last_epoch() is None

@@ -102,8 +102,8 @@ def test_features_keep_their_type_where_it_can_be_kept() -> None:
             feature_type("age", refused)
 
 
-def test_what_a_shard_says_of_itself_is_read_again() -> None:
+def test_a_shards_metadata_survives_a_round_trip() -> None:
     about = About("images", "classes", ["b", "a"])
     assert about_of(with_about(columns_of("images", "classes"), about)) == about
-    with pytest.raises(InputError, match=r"lack labelmill\.kind; freeze the slice again"):
+    with pytest.raises(InputError, match=r"has no labelmill\.kind; freeze the slice again"):
         about_of(pa.schema([], {"labelmill.classes": "[]"}))

@@ -122,7 +122,7 @@ def test_whole_numbers_stay_in_their_range_and_floats_are_not_cut_off() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: flip(False, False), "flip of nothing"),
+        (lambda: flip(False, False), "flip without a direction"),
         (lambda: flip(chance=2), "flip: chance 2; expected 0 to 1"),
         (lambda: shift(-1, 0), r"shift\(-1, 0\); expected"),
         (lambda: crop(0, 3), r"crop\(0, 3\); expected"),

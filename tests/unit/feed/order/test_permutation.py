@@ -1,4 +1,4 @@
-"""Which row comes when."""
+"""The order of rows in an epoch."""
 
 from __future__ import annotations
 

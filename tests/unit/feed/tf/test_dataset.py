@@ -137,7 +137,7 @@ def test_several_inputs_targets_and_weights_are_those_of_numpy(tmp_path: Path, t
             tf.nest.map_structure(np.testing.assert_array_equal, mine, theirs)
 
 
-def test_a_state_goes_on_in_mid_epoch(tmp_path: Path) -> None:
+def test_a_state_resumes_in_mid_epoch(tmp_path: Path) -> None:
     frozen = numbered(tmp_path)
     options = {"seed": 2, "repeat": 2, "prefetch": 4, "map": flip()}
     whole = list(frozen.tf(8, **options))
@@ -151,7 +151,7 @@ def test_a_state_goes_on_in_mid_epoch(tmp_path: Path) -> None:
         assert after.state()["epoch"] == 2
 
 
-def test_numpy_goes_on_where_tensorflow_stopped(tmp_path: Path) -> None:
+def test_numpy_continues_where_tensorflow_stopped(tmp_path: Path) -> None:
     frozen = numbered(tmp_path)
     dataset, arrays_ = frozen.tf(8), frozen.numpy(8)
     before = numbers(itertools.islice(dataset, 6))

@@ -1,4 +1,4 @@
-"""Batches that a loop in Python takes, and TensorFlow goes on with, or the other way round."""
+"""A Python loop takes batches and TensorFlow continues, or the other way round."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_loop_does_not_enter_tensorflow_for_each_batch(tmp_path: Path, entered
 
 
 @pytest.mark.parametrize("before", [0, 1, 5, 13])
-def test_tensorflow_goes_on_where_a_loop_was(tmp_path: Path, tf: Any, before: int) -> None:
+def test_tensorflow_continues_where_a_loop_stopped(tmp_path: Path, tf: Any, before: int) -> None:
     frozen = numbered(tmp_path)
     expected = taken(frozen.tf(8))
     dataset = frozen.tf(8)
@@ -89,7 +89,7 @@ def test_tensorflow_goes_on_where_a_loop_was(tmp_path: Path, tf: Any, before: in
     assert taken(dataset) != expected  # the next epoch
 
 
-def test_an_iterator_of_outside_is_taken_inside_a_function(tmp_path: Path, tf: Any) -> None:
+def test_an_outer_iterator_is_consumed_inside_a_function(tmp_path: Path, tf: Any) -> None:
     frozen = numbered(tmp_path)
     iterator = iter(frozen.tf(8, shuffle=False))
     first = number_of(next(iterator)[0].numpy())
@@ -222,15 +222,15 @@ def test_threads_wait_until_tensorflows_part_is_whole(
 
 
 def test_a_deep_copy_is_refused(tmp_path: Path) -> None:
-    """It would count for itself, and go on where the one that it is of is."""
+    """The copy would keep its own count, but read on from where the original is."""
     dataset = numbered(tmp_path).tf(8)
-    with pytest.raises(TypeError, match="create it again"):
+    with pytest.raises(TypeError, match="cannot be copied; create another one"):
         copy.deepcopy(dataset)
     assert len(taken(copy.copy(dataset))) == 100
     assert dataset.state()["epoch"] == 1
 
 
-def test_the_end_is_said_as_tensorflow_says_it(tmp_path: Path, tf: Any) -> None:
+def test_the_end_raises_what_tensorflow_raises(tmp_path: Path, tf: Any) -> None:
     dataset = numbered(tmp_path).tf(64)
     iterator = iter(dataset)
     assert iterator.element_spec == dataset.element_spec

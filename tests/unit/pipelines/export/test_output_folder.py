@@ -1,4 +1,4 @@
-"""An export's folder: nobody else's, never left, and only whole files in it."""
+"""An export's folder belongs to one export, is never left by a path, and holds whole files only."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_what_somebody_else_put_there_is_not_touched(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["mine.txt"]
     (tmp_path / "mine.txt").unlink()
     (tmp_path / MARKER).write_text('{"labelmill_export": 99}')
-    with pytest.raises(InputError, match="cannot be understood"):
+    with pytest.raises(InputError, match="cannot be read"):
         OutputFolder(str(tmp_path)).claim()
 
 

@@ -1,4 +1,4 @@
-"""What a freeze is asked for becomes one query."""
+"""A freeze's request becomes one query."""
 
 from __future__ import annotations
 

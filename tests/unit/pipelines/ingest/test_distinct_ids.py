@@ -1,4 +1,4 @@
-"""Different ids, counted on disk."""
+"""Distinct ids, counted on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No file of a wave is lost, whatever executors bring."""
+"""No file of a wave is lost, whatever executors return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a stream ends, decided over a query that only says what it is doing."""
+"""When a stream ends, decided over a fake query that only reports its status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stream says as it goes must never be what ends it."""
+"""Reporting progress never ends the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a profile may be asked for."""
+"""Options of a profile, valid and invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the columns of a slice are to a contact sheet."""
+"""How a contact sheet uses the columns of a slice."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def test_a_page_has_room_for_some_columns_only() -> None:
 @pytest.mark.parametrize(
     ("ddl", "message"),
     [
-        ("class string, n bigint", "must give collection and image_id.*it gives class, n"),
-        ("image_id string", "must give collection and image_id"),
+        ("class string, n bigint", "must return collection and image_id.*it returns class, n"),
+        ("image_id string", "must return collection and image_id"),
         ("collection string, image_id string, class string, class string", "'class' twice"),
-        ("collection string, image_id string, class array<string>", r"expected one class a row"),
+        ("collection string, image_id string, class array<string>", r"expected one class per row"),
         ("collection string, image_id string, classes string", r"expected array<string>"),
     ],
 )
-def test_what_is_no_heap_of_images_or_records_is_told(ddl: str, message: str) -> None:
+def test_a_slice_without_images_or_records_is_refused(ddl: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         sheet_columns(_schema(ddl))
 

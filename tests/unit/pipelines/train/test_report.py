@@ -1,4 +1,4 @@
-"""What a sweep says of its trials, from rows alone."""
+"""The closing report of a sweep, from rows alone."""
 
 from __future__ import annotations
 

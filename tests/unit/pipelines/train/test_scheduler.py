@@ -1,4 +1,4 @@
-"""What is kept of Spark's long errors."""
+"""Spark's long errors are shortened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zip archives: the members that `zipfile` finds; what is wrong with one of them concerns that one."""
+"""Zip archives: the members that `zipfile` finds; a bad member affects only itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifests: what a row says of a file, and invalid rows."""
+"""Manifests: what a row declares about a file, and invalid rows."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_nul_never_reaches_the_disk(write: Write) -> None:
     ("text", "message"),
     [
         ("", "is empty"),
-        ("id,name\n1,2\n", r"no column of paths; it has id, name. Name one 'filename'"),
+        ("id,name\n1,2\n", r"no path column; it has id, name. Name one 'filename'"),
         ("a,b\n1,2\n", r"Name one 'uri', or say how a path is built: --uri 'train/\{a\}.png'"),
         ("uri,x,x\na,1,2\n", r"\['x'\] name no column, or more than one"),
         ("uri,\na,1\n", "name no column"),

@@ -1,4 +1,4 @@
-"""A scan by tokens: every batch once, an end for all by an error or by who wants no more."""
+"""A scan by tokens: every batch once; an error or a consumer that stops ends all threads."""
 
 from __future__ import annotations
 

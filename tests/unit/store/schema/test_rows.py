@@ -46,7 +46,7 @@ def test_numbers_out_of_range_name_the_range() -> None:
         checked_rows(EVERY_TYPE, [{"name": "n", "number": 1, "a_int8": np.uint8(128)}])
 
 
-def test_a_string_where_an_array_is_meant() -> None:
+def test_a_string_where_an_array_is_expected() -> None:
     with pytest.raises(InputError, match=r"a_binary.*expected bytes.*str"):
         checked_rows(EVERY_TYPE, [{"name": "n", "number": 1, "a_binary": "text"}])
 

@@ -1,4 +1,4 @@
-"""Which rows are frozen and where: groups whole, one image in one split, classes cut, all told."""
+"""Which rows are frozen and where: whole groups, one split per image, limited classes, and the recorded proof."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_balance_and_limit_leave_rows_out_and_say_how_many() -> None:
 @pytest.mark.parametrize(
     ("options", "target", "text"),
     [
-        (Options(balance=True), "classes", "several classes a row"),
+        (Options(balance=True), "classes", "several classes per row"),
         (Options(limit_per_class=3), "mask", "this slice has no class"),
         (Options(Division(stratify=True)), "mask", "--stratify. need a class"),
         (Options(class_list=("a",)), "mask", "a class list needs a class"),

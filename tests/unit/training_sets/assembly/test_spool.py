@@ -1,4 +1,4 @@
-"""A spool gives back what was put down, in whatever order, and leaves no file."""
+"""A spool returns what was written, in any order, and leaves no file."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_only_small_pictures_of_whole_bytes_wait() -> None:
             assert (one.shape, one.dtype) == (pixels.shape, pixels.dtype)
 
 
-def test_what_waits_is_free_of_faults_and_damage_is_told_at_once() -> None:
+def test_what_waits_is_free_of_faults_and_damage_is_reported_at_once() -> None:
     files = [data for data in every_kind() if isinstance(read_png(data), FilteredRows)]
     assert len(files) == len(COLOURS)
     refused = 0
@@ -135,7 +135,7 @@ def test_a_sound_file_with_one_wrong_chunk_checksum_is_refused(at: int, reason: 
     assert raised.value.reason == reason
 
 
-def test_damage_beyond_the_rows_is_told_in_the_same_words_as_ever() -> None:
+def test_damage_beyond_the_rows_gives_the_same_message() -> None:
     # Surplus bytes, then a block that is none: what zlib itself says at once.
     stream = b"\x78\x01"
     for size in (300 * 201, 6000):

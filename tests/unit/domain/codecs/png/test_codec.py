@@ -82,7 +82,7 @@ def test_few_bits_are_spread_over_the_range(depth: int, factor: int) -> None:
     np.testing.assert_array_equal(pixels[0, :, 0], [v * factor for v in values])
 
 
-def test_the_transparent_grey_gets_alpha_nought() -> None:
+def test_the_transparent_grey_gets_alpha_zero() -> None:
     # sample 2 of 4 bits is transparent; bits above the depth do not count
     data = png(header(2, 1, 4), bytes([0, 0x23]), chunk(b"tRNS", struct.pack(">H", 0xFF02)))
     np.testing.assert_array_equal(decode_png(data)[0], [[34, 0], [51, 255]])
@@ -92,7 +92,7 @@ def test_the_transparent_grey_gets_alpha_nought() -> None:
     np.testing.assert_array_equal(decode_png(data)[0], [[700, 0], [701, 65535]])
 
 
-def test_the_transparent_colour_gets_alpha_nought_when_all_samples_match() -> None:
+def test_the_transparent_colour_gets_alpha_zero_when_all_samples_match() -> None:
     rows = b"\0" + bytes([1, 2, 3, 1, 2, 4])
     data = png(header(2, 1, 8, 2), rows, chunk(b"tRNS", struct.pack(">HHH", 1, 2, 3)))
     np.testing.assert_array_equal(decode_png(data)[0], [[1, 2, 3, 0], [1, 2, 4, 255]])

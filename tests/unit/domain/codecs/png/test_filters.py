@@ -94,7 +94,7 @@ def test_damaged_files_are_refused_in_every_way(choose: Choose) -> None:
 
 @pytest.mark.parametrize(("depth", "colour"), LIBSPNG_KINDS)
 @pytest.mark.parametrize("row", [0, 2, 4])
-def test_a_filter_that_does_not_exist_is_told_the_same(
+def test_a_filter_that_does_not_exist_gives_the_same_error(
     depth: int, colour: int, row: int, choose: Choose
 ) -> None:
     rows = bytearray(5 * (1 + 3 * depth // 8 * SAMPLES[colour]))

@@ -1,4 +1,4 @@
-"""The PNG suites among the test data against what netpbm, Pillow and pngcheck say of them.
+"""The PNG suites among the test data against what netpbm, Pillow and pngcheck make of them.
 
 Where they differ from us is said in docs/reference/formats.md, and nowhere else: these tests read it there.
 """
