@@ -25,7 +25,7 @@ def test_slices_are_listed_shown_and_drawn(
     listed = [json.loads(line) for line in labelmill("slice", "list", "--json").stdout.splitlines()]
     [balanced] = [row for row in listed if row["slice"] == "balanced"]
     assert balanced["parameters"] == ["collection", "[each]", "[seed]"]
-    assert "of each class" in balanced["description"]
+    assert "per class" in balanced["description"]
 
     ingest(spark, settings, str(write_image_folder(tmp_path / "heap")), "c")
     sheet = tmp_path / "out/sheet.html"

@@ -118,7 +118,7 @@ def test_a_home_from_first_start_to_last_stop(home: Path) -> None:
     assert (code, out) == (0, "Nothing was running.\n")
     code, _, err = run("status", "--home", home)
     assert code == 9
-    assert "start it with `labelmill up`" in err
+    assert "start them with `labelmill up`" in err
 
     recorded = addresses.load(home)
     assert recorded is not None

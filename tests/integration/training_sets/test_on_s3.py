@@ -40,7 +40,7 @@ from labelmill.errors import ArtifactError, InputError
 from labelmill.feed.training_set import TrainingSet
 from labelmill.training_sets.writer import write_training_set
 from labelmill.training_sets.removal import remove_files, size_of
-from labelmill.training_sets.destination import Place, check, opened
+from labelmill.training_sets.destination import Destination, check_writable, open_filesystem
 from tests.unit.training_sets.test_writer import DESCRIBED, _rows
 
 manifest, place, there = write_training_set(_rows(), "s3://sets/deep/root", DESCRIBED)
@@ -52,7 +52,7 @@ again = write_training_set(_rows(), "s3://sets/deep/root", DESCRIBED | {"name": 
 assert again[2] and TrainingSet.open(place).manifest.name == "y"
 assert size_of(place) > sum(shard.bytes for shard in manifest.shards)
 
-files, base = opened(place)
+files, base = open_filesystem(place)
 files.delete_file(f"{base}/train-00000.arrow")
 with pytest.raises(ArtifactError, match="train-00000.arrow"):
     TrainingSet.open(place)
@@ -65,7 +65,7 @@ with files.open_input_stream(f"{base}/train-00000.arrow") as stream:
 data[len(data) // 2] ^= 1
 with files.open_output_stream(f"{base}/train-00000.arrow") as stream:
     stream.write(bytes(data))
-assert Place("s3://sets/deep/root").whole(manifest.digest) is None
+assert Destination("s3://sets/deep/root").find_complete(manifest.digest) is None
 assert not write_training_set(_rows(), "s3://sets/deep/root", DESCRIBED)[2]
 assert TrainingSet.open(place).count("train") == 40
 
@@ -82,11 +82,11 @@ assert TrainingSet.open(place).count("train") == 40
 
 assert remove_files(place, manifest.digest) == []
 assert remove_files(place, manifest.digest) is None
-check("s3://sets/deep/root")
+check_writable("s3://sets/deep/root")
 assert [one.base_name for one in files.get_file_info(FileSelector("sets/deep/root"))] == []
 with pytest.raises(InputError, match="cannot be written to s3://no-such-bucket"):
-    check("s3://no-such-bucket/x")
-assert Place("s3://sets/deep/root").whole(manifest.digest) is None
+    check_writable("s3://no-such-bucket/x")
+assert Destination("s3://sets/deep/root").find_complete(manifest.digest) is None
 with pytest.raises(InputError, match="cannot be written to s3://no-such-bucket"):
     write_training_set(_rows(), "s3://no-such-bucket/x", DESCRIBED)
 with pytest.raises(InputError, match="carries no options and no secrets"):

@@ -330,7 +330,9 @@ def test_more_rows_than_the_driver_accepts(
     limits = spark.sparkContext._jsc.sc().conf()
     limits.set("spark.driver.maxResultSize", "1k")
     try:
-        with pytest.raises(InputError, match=r"more rows than the driver takes at once.*maxResult"):
+        with pytest.raises(
+            InputError, match=r"more rows than the driver accepts at once.*maxResult"
+        ):
             KuduBatches.plan(query(), settings, spark)
     finally:
         limits.remove("spark.driver.maxResultSize")

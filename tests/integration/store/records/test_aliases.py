@@ -28,7 +28,7 @@ def test_alias_moves_only_to_versions_that_exist(client: RowClient) -> None:
         aliases.resolve(client, "digits", "production")
     aliases.move(client, "digits", "production", 2)
     assert aliases.resolve(client, "digits", "production") == 2
-    with pytest.raises(MissingRow, match="no version 3, so alias 'production' stays"):
+    with pytest.raises(MissingRow, match="no version 3, so alias 'production' was not moved"):
         aliases.move(client, "digits", "production", 3)
     assert aliases.resolve(client, "digits", "production") == 2
     aliases.move(client, "digits", "production", 1)

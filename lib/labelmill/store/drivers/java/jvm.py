@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import locale
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,14 @@ def start(jars: Sequence[Path]) -> None:
         for jar in jars:
             jpype.addClassPath(str(jar))
         return
-    jpype.startJVM(
-        *OPTIONS,
-        jvmpath=_library(),
-        classpath=[str(jar) for jar in jars],
-        convertStrings=True,
-        interrupt=False,
-    )
+    with _same_locale():
+        jpype.startJVM(
+            *OPTIONS,
+            jvmpath=_library(),
+            classpath=[str(jar) for jar in jars],
+            convertStrings=True,
+            interrupt=False,
+        )
     _STARTED_IN.append(os.getpid())
     _without_slf4j_notice()
 
@@ -55,6 +57,21 @@ def start(jars: Sequence[Path]) -> None:
 def java(name: str) -> Any:
     """The Java class of this full name."""
     return jpype.JClass(name)
+
+
+@contextlib.contextmanager
+def _same_locale() -> Iterator[None]:
+    """Restores the process's locale.
+
+    A JVM sets every category from the environment when it starts; Python sets only ``LC_CTYPE``. With
+    a German environment, C code of this process would then read and write decimal commas.
+    """
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_ALL, before)
 
 
 def _library() -> str:
