@@ -61,10 +61,10 @@ def java(name: str) -> Any:
 
 @contextlib.contextmanager
 def _same_locale() -> Iterator[None]:
-    """Restores the process's locale.
+    """Restores the process's locale afterwards.
 
-    A JVM sets every category from the environment when it starts; Python sets only ``LC_CTYPE``. With
-    a German environment, C code of this process would then read and write decimal commas.
+    A JVM's start sets glibc's own categories (``LC_PAPER``, ``LC_NAME``, ``LC_MEASUREMENT`` and so on)
+    from the environment, where Python left them alone.
     """
     before = locale.setlocale(locale.LC_ALL)
     try:
