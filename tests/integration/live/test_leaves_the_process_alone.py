@@ -63,8 +63,8 @@ del live
 gc.collect()
 changed = differences(before, process_state())
 assert not changed, f"afterwards: {changed}"
-# The JVM runs; its callback came last, once, and has not been moved.
-assert len(jpypes_callbacks()) == 1, gc.callbacks
+# The JVM runs; jpype's callbacks (1.7.1 adds its own twice) came last and have not been moved.
+assert jpypes_callbacks(), gc.callbacks
 assert gc.callbacks == [*callbacks, *jpypes_callbacks()]
 print("left alone")
 """
