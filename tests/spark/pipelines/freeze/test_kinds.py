@@ -177,7 +177,7 @@ def test_several_classes_or_none(
         (alone, Options(), UnknownName, "needs 'class' .or class, classes or mask_id.*--no-target"),
         (several, Options(no_target=True), InputError, "returns classes but --no-target was given"),
         ("select *, 'a' class, array('a') classes from images", Options(), InputError,
-         "gives class and classes; expected one"),
+         "returns class and classes; expected one"),
         ("select *, 'a' classes from images", Options(), InputError, "classes is string, expected an array"),
         ("select image_id, 'a' class from images", Options(), UnknownName, "identified by collection"),
         ("select uri, split, 'a' class from images", Options(), InputError,
