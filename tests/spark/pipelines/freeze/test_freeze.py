@@ -206,7 +206,7 @@ def test_many_classes_are_recorded_and_a_query_that_cannot_be_is_refused_first(
     for column in ("classes", "histogram"):
         assert json.loads(str(row[column])) == {"see": "manifest.json", "classes": 60}
     with pytest.raises(
-        InputError, match=r"the query has 70,.* bytes; the catalogue records 65,536"
+        InputError, match=r"the query has 70,.* bytes; the catalogue records at most 65,536"
     ):
         freeze(spark, settings, f"{SQL} /* {'x' * 70_000} */", "long")
     assert [p.name for p in Path(settings.training_set_root()).iterdir()] == [results["digest"]]
