@@ -20,7 +20,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from labelmill.domain.codecs import IMAGE_ENDINGS
 from labelmill.domain.images.paths import split_of_path
@@ -28,8 +28,8 @@ from labelmill.domain.images.paths import split_of_path
 Format = Literal["png", "netpbm", "npy"]
 Layout = Literal["class", "uri", "id"]
 
-FORMATS: tuple[Format, ...] = ("png", "netpbm", "npy")
-LAYOUTS: tuple[Layout, ...] = ("class", "uri", "id")
+FORMATS: tuple[Format, ...] = get_args(Format)
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 MANIFEST = "manifest.csv"
 
