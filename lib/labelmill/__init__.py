@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from labelmill.api import augment, maps
     from labelmill.api.connection import Connection, connect
     from labelmill.api.model import Model
+    from labelmill.api.results.annotations import AnnotationResult
     from labelmill.api.results.evaluation import EvaluationResult, VersionResult
     from labelmill.api.results.freeze import FreezeResult
     from labelmill.api.results.ingest import IngestDryRun, IngestResult
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from labelmill.live.kudu.batches import KuduBatches
 
 __all__ = [
+    "AnnotationResult",
     "Connection",
     "EvaluationResult",
     "FreezeResult",
@@ -69,6 +71,7 @@ _MODULES = {
     "maps": "labelmill.api.maps",
 }
 _CLASSES = {
+    "AnnotationResult": "labelmill.api.results.annotations",
     "Connection": "labelmill.api.connection",
     "EvaluationResult": "labelmill.api.results.evaluation",
     "FreezeResult": "labelmill.api.results.freeze",

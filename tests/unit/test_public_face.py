@@ -13,6 +13,7 @@ import pytest
 import labelmill
 
 NAMES = [
+    "AnnotationResult",
     "Connection",
     "EvaluationResult",
     "FreezeResult",
@@ -36,6 +37,7 @@ NAMES = [
 ]
 
 METHODS = {
+    "annotate": ["collection", "corrections", "by", "why", "at", "undo", "new_classes", "dry_run"],
     "close": [],
     "evaluate": [
         "model", "training_set", "split", "sql", "snapshot", "versions", "max_error", "promote", "alias",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+from labelmill.api.annotation_methods import AnnotationMethods
 from labelmill.api.catalogue_methods import CatalogueMethods
 from labelmill.api.model_methods import ModelMethods
 from labelmill.errors import InputError, UnknownName
@@ -81,7 +82,7 @@ def connect(
     return Connection(settings, master, spark, progress)
 
 
-class Connection(CatalogueMethods, ModelMethods):
+class Connection(CatalogueMethods, AnnotationMethods, ModelMethods):
     """An open connection, made by `connect`. Close it with `close` or a ``with`` block.
 
     Every method runs the same code as the job of that name, and raises errors from `labelmill.errors`.

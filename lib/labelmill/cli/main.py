@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from labelmill.cli import cluster, digest, doctor, models, pages, slices, sql
+from labelmill.cli import annotate, cluster, digest, doctor, models, pages, slices, sql
 from labelmill.cli.exit_codes import verb
 from labelmill.errors import EXIT_CODES, exit_codes_text
 from labelmill.version import __version__
@@ -27,6 +27,7 @@ app.command("status")(verb(cluster.status))
 app.command("down")(verb(cluster.down))
 app.command("doctor")(verb(doctor.doctor))
 app.command("sql")(verb(sql.sql))
+app.command("annotate")(verb(annotate.annotate))
 app.command("digest")(verb(digest.digest))
 app.add_typer(models.app, name="models")
 app.add_typer(slices.app, name="slice")

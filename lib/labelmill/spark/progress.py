@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from pyspark.sql import SparkSession
-from pyspark.status import StatusTracker
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +23,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+if TYPE_CHECKING:  # commands without Spark show progress too
+    from pyspark.sql import SparkSession
+    from pyspark.status import StatusTracker
 
 POLL_SECONDS = 0.25
 LINE_SECONDS = 5.0

@@ -68,6 +68,24 @@ def test_ingest_and_ask(mill: labelmill.Connection, tmp_path: Path) -> None:
     assert mill.table("truth").columns[:2] == ["collection", "image_id"]
 
 
+def test_a_correction_shows_in_the_next_slice(mill: labelmill.Connection, tmp_path: Path) -> None:
+    mill.ingest(write_image_folder(tmp_path / "folder", images=12, classes="ab"), "pets")
+    before = mill.freeze(name="before", collection="pets")
+    query = "select image_id from truth where class = 'a' order by image_id limit 1"
+    image = str(mill.sql(query).collect()[0][0])
+    entered = mill.annotate("pets", {image[:10]: "b"}, by="ada", why="by eye")
+    assert (entered.new, entered.refused) == (1, 0)
+    counted = mill.sql("select class, count(*) from truth group by class order by class").collect()
+    assert [tuple(row) for row in counted] == [("a", 5), ("b", 7)]
+    after = mill.freeze(name="after", collection="pets")
+    assert after.digest != before.digest
+    assert sum(split.get("b", 0) for split in after.training_set.manifest.histogram.values()) == 7
+    said = mill.sql("select source, class, why from annotation_log").collect()
+    assert [tuple(row) for row in said] == [("person/ada", "b", "by eye")]
+    mill.annotate("pets", {image: "b"}, by="ada", undo=True)
+    assert mill.freeze(name="again", collection="pets").digest == before.digest
+
+
 def test_questions_that_are_refused(mill: labelmill.Connection, settings: Settings) -> None:
     with pytest.raises(errors.QueryRefused):
         mill.sql("drop table images")

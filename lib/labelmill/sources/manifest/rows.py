@@ -34,7 +34,7 @@ def columns_of(source: str) -> list[str]:
         names = [name for schema, _ in _fragments(source) for name in schema]
         names = list(dict.fromkeys(names))
     else:
-        _, names = next(_csv_lines(source), ("", []))
+        _, names = next(csv_lines(source), ("", []))
     if not names:
         raise InputError(f"{source} is empty; expected a header line with the names of columns")
     twice = sorted({name for name in names if names.count(name) > 1 or not name.strip()})
@@ -62,7 +62,7 @@ def is_parquet(source: str) -> bool:
 
 
 def _csv_rows(source: str) -> Iterator[Row]:
-    lines = _csv_lines(source)
+    lines = csv_lines(source)
     _, names = next(lines)
     for position, cells in lines:
         if len(cells) != len(names):
@@ -73,8 +73,12 @@ def _csv_rows(source: str) -> Iterator[Row]:
         yield position, {name: cell or None for name, cell in zip(names, cells, strict=True)}
 
 
-def _csv_lines(source: str) -> Iterator[tuple[str, list[str]]]:
-    """Cells of each line that is not empty, the header first."""
+def csv_lines(source: str) -> Iterator[tuple[str, list[str]]]:
+    """Position and cells of each line that is not empty, the header first.
+
+    Raises:
+        InputError: Not CSV in UTF-8, or damaged.
+    """
     try:
         with _open(source) as file:
             text = _text_lines(source, file)

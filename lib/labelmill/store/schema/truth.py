@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from labelmill.domain.images.corrections import PERSON
 from labelmill.store.schema.tables import ANNOTATIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-PERSON = "person/"
-"""Prefix of sources that are people."""
 
 READS = ("image_id", "source", "class", "annotated_at")
 """Columns of `annotations` that `truth_of` needs."""

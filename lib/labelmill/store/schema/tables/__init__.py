@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from labelmill.errors import UnknownName
 from labelmill.store.schema.tables.images import (
+    ANNOTATION_LOG,
     ANNOTATIONS,
     CELL_BYTES,
     CHUNK_BYTES,
@@ -33,6 +34,7 @@ from labelmill.store.schema.types import Table
 __all__ = [
     "ALIASES",
     "ANNOTATIONS",
+    "ANNOTATION_LOG",
     "CELL_BYTES",
     "CHUNK_BYTES",
     "EVALUATIONS",
@@ -61,6 +63,7 @@ TABLES: dict[str, Table] = {
         IMAGES,
         IMAGE_CHUNKS,
         ANNOTATIONS,
+        ANNOTATION_LOG,
         LABELS,
         RECORDS,
         QUARANTINE,

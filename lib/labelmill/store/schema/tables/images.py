@@ -92,6 +92,25 @@ ANNOTATIONS = Table(
     hash_on=("image_id",),
 )
 
+ANNOTATION_LOG = Table(
+    "annotation_log",
+    (
+        COLLECTION,
+        IMAGE_ID,
+        key("source", "person/NAME"),
+        key("annotated_at", "when they said so", "timestamp"),
+        Column("class", "string", "the class that they gave"),
+        Column("why", "string", "the reason, in their words", nullable=True, packed=True),
+        Column(
+            "uri", "string", "the file and line it was entered from", nullable=True, packed=True
+        ),
+        Column("entered_at", "timestamp", "when it was entered"),
+        Column("undone_at", "timestamp", "when they took it back", nullable=True),
+    ),
+    "what people have said: every class that they gave and took back; annotations holds their last word",
+    hash_on=("image_id",),
+)
+
 LABELS = Table(
     "labels",
     (
