@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from labelmill.cli import annotate, cluster, digest, doctor, models, pages, slices, sql
+from labelmill.cli import annotate, cluster, digest, doctor, models, pages, prune, slices, sql
 from labelmill.cli.exit_codes import verb
 from labelmill.errors import EXIT_CODES, exit_codes_text
 from labelmill.version import __version__
@@ -29,6 +29,7 @@ app.command("doctor")(verb(doctor.doctor))
 app.command("sql")(verb(sql.sql))
 app.command("annotate")(verb(annotate.annotate))
 app.command("digest")(verb(digest.digest))
+app.command("prune")(verb(prune.prune))
 app.add_typer(models.app, name="models")
 app.add_typer(slices.app, name="slice")
 app.command("report")(verb(pages.report))

@@ -163,7 +163,7 @@ def check(
 
 for _name, _function in (
     ("list", list_slices), ("show", show), ("check", check),
-    ("sets", training_sets.sets), ("prune", training_sets.prune),
+    ("sets", training_sets.sets),
 ):  # fmt: skip
     app.command(_name)(verb(_function))
 

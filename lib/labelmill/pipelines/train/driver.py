@@ -123,6 +123,8 @@ def _require_splits(training_set: TrainingSet, plan: SweepPlan) -> None:
 
 
 def _is_final(record: SweepRecord, row: dict[str, Any], retry_failed: bool) -> bool:
+    if row["state"] == "dropped":
+        return True  # its version was removed, and a number is not given out again
     if row["state"] == "done":
         return not retry_failed or record.is_complete(int(row["version"]))
     return not (retry_failed or str(row["error"]).startswith(LOST))

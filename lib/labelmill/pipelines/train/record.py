@@ -44,7 +44,10 @@ class SweepRecord:
         sweep_id = plan.sweep_id(digest)
         found = list(client.scan(SWEEPS, ["first_version"], {"sweep_id": sweep_id}))
         if found:
-            return cls(client, plan, digest, sweep_id, int(str(found[0]["first_version"])))
+            record = cls(client, plan, digest, sweep_id, int(str(found[0]["first_version"])))
+            # It keeps its training set again, and a prune can tell it from one that was given up.
+            record.write_state("running", datetime.now(timezone.utc))
+            return record
         first = reservations.reserve(client, plan.model, sweep_id, len(plan.settings()))
         record = cls(client, plan, digest, sweep_id, first)
         record.write_state("running", datetime.now(timezone.utc))

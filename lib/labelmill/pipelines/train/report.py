@@ -57,7 +57,8 @@ def sweep_report(
     report.put("trials", len(rows))
     report.put("ran", ran)
     report.put("skipped", len(rows) - ran)
-    report.put("failed", len(rows) - len(done))
+    failed = [row for row in rows if row["state"] == "failed"]
+    report.put("failed", len(failed))
     report.put("executors", len(executors))
     if done:
         best = done[0]
@@ -82,9 +83,9 @@ def sweep_report(
             for row in rows
         ],
     )
-    for row in [row for row in rows if row["state"] == "failed"][:_NOTED]:
+    for row in failed[:_NOTED]:
         report.note(f"trial {row['number']} failed: {str(row['error'])[:300]}")
-    if not done:
+    if len(failed) == len(rows):
         error = AllFailed(f"all {len(rows)} trials failed; the first with: {rows[0]['error']}")
         report.fail(str(error), error.exit_code)
     return report

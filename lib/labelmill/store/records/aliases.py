@@ -47,7 +47,11 @@ def move(client: RowClient, model: str, alias: str, version: int) -> None:
         "version": version,
         "moved_at": datetime.now(timezone.utc),
     }
+    before = list(client.scan(ALIASES, where={"model": model, "alias": alias}))
     client.write(ALIASES, [row])
+    if version not in models.versions(client, model):  # a prune was quicker
+        client.write(ALIASES, before or [row], "upsert" if before else "delete_ignore")
+        raise MissingRow(f"version {version} of model {model!r} was removed just now; alias {alias!r} stays where it was")  # fmt: skip
 
 
 def _versions(client: RowClient, model: str) -> str:

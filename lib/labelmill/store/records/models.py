@@ -84,18 +84,16 @@ def publish_bytes(
     _refuse_other(client, model, version, sha256)
     chunks = chunks_of(data)
     # Upsert, not insert-ignore: publishing again also repairs an altered chunk.
-    client.write(
-        MODEL_CHUNKS,
-        [
-            {
-                "sha256": sha256,
-                "chunk": number,
-                "data": chunk,
-                "data_sha256": hashlib.sha256(chunk).hexdigest(),
-            }
-            for number, chunk in enumerate(chunks)
-        ],
-    )
+    rows: list[dict[str, object]] = [
+        {
+            "sha256": sha256,
+            "chunk": number,
+            "data": chunk,
+            "data_sha256": hashlib.sha256(chunk).hexdigest(),
+        }
+        for number, chunk in enumerate(chunks)
+    ]
+    client.write(MODEL_CHUNKS, rows)
     row = {
         **header,
         "model": model,
@@ -110,7 +108,14 @@ def publish_bytes(
     except RowsRefused:
         # Published before, or by another process just now: the same bytes are the same version.
         _refuse_other(client, model, version, sha256)
+    _rewrite_missing(client, sha256, rows)
     return sha256
+
+
+def _rewrite_missing(client: RowClient, sha256: str, rows: list[dict[str, object]]) -> None:
+    """Writes chunks again that a prune, which saw no version yet, removed before the header was there."""
+    stored = {row["chunk"] for row in client.scan(MODEL_CHUNKS, ["chunk"], {"sha256": sha256})}
+    client.write(MODEL_CHUNKS, [row for row in rows if row["chunk"] not in stored])
 
 
 def load(client: RowClient, model: str, version: int) -> tuple[dict[str, object], bytes]:
@@ -167,13 +172,18 @@ def next_version(client: RowClient, model: str) -> int:
     client.ensure(MODELS)
     client.ensure(SWEEPS)
     client.ensure(VERSION_RESERVATIONS)
-    used = versions(client, model)
-    for held in client.scan(VERSION_RESERVATIONS, ["first_version", "versions"], {"model": model}):
-        used.append(int(str(held["first_version"])) + int(str(held["versions"])) - 1)
+    return max(versions(client, model) + held_versions(client, model), default=0) + 1
+
+
+def held_versions(client: RowClient, model: str) -> list[int]:
+    """The last version of each range that was given out, whether or not its versions exist."""
+    held = []
+    for row in client.scan(VERSION_RESERVATIONS, ["first_version", "versions"], {"model": model}):
+        held.append(int(str(row["first_version"])) + int(str(row["versions"])) - 1)
     # Sweeps of releases that had no reservations.
     for sweep in client.scan(SWEEPS, ["first_version", "trials"], {"model": model}):
-        used.append(int(str(sweep["first_version"])) + int(str(sweep["trials"])) - 1)
-    return max(used, default=0) + 1
+        held.append(int(str(sweep["first_version"])) + int(str(sweep["trials"])) - 1)
+    return held
 
 
 def _refuse_other(client: RowClient, model: str, version: int, sha256: str) -> None:

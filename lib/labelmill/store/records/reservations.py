@@ -7,12 +7,16 @@ the same ones, only the first succeeds; the other tries again.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timezone
 
 from labelmill.errors import RowsRefused, StoreError
 from labelmill.store.client import RowClient
 from labelmill.store.records import models
-from labelmill.store.schema.tables import VERSION_RESERVATIONS
+from labelmill.store.schema.tables import SWEEPS, VERSION_RESERVATIONS
+
+RETIRED = "retired"
+"""Instead of a sweep's id: versions that were removed, and are not given out again."""
 
 _TRIES = 20
 """Each refusal means that another sweep has succeeded; this many in a row are no coincidence."""
@@ -53,7 +57,42 @@ def reserve(client: RowClient, model: str, sweep_id: str, count: int) -> int:
         except RowsRefused:
             continue  # another sweep of this model, or another run of this one, was quicker
         return first
-    raise StoreError(
+    raise _not_reserved(model)
+
+
+def retire(client: RowClient, model: str, highest: int) -> None:
+    """Makes sure that no version up to this one is given out again, whether or not it exists.
+
+    Args:
+        client: Open client.
+        model: Name.
+        highest: Highest version that is about to be removed.
+
+    Raises:
+        StoreError: Sweeps reserved versions first each time.
+    """
+    client.ensure(VERSION_RESERVATIONS)
+    client.ensure(SWEEPS)
+    for _ in range(_TRIES):
+        reserved = list(client.scan(VERSION_RESERVATIONS, where={"model": model}))
+        held = max(models.held_versions(client, model), default=0)
+        if held >= highest:
+            return
+        row = {
+            "model": model,
+            "number": max((int(str(row["number"])) for row in reserved), default=-1) + 1,
+            "sweep_id": RETIRED,
+            "first_version": held + 1,
+            "versions": highest - held,
+            "reserved_at": datetime.now(timezone.utc),
+        }
+        with contextlib.suppress(RowsRefused):  # a sweep was quicker; look again
+            client.write(VERSION_RESERVATIONS, [row], "insert")
+    raise _not_reserved(model)
+
+
+def _not_reserved(model: str) -> StoreError:
+    return StoreError(
         f"no versions of model {model!r} could be reserved: other sweeps reserved them first, {_TRIES} times in a row; "
         "run this one again"
     )

@@ -31,8 +31,8 @@ SWEEPS = Table(
         Column("plan", "string", "JSON: the sweep file as read", packed=True),
         Column("first_version", "int32", "version of trial 0; trial i becomes first_version + i"),
         Column("trials", "int32", "number of trials"),
-        Column("state", "string", "running, done"),
-        Column("created_at", "timestamp", "when"),
+        Column("state", "string", "running, done, abandoned"),
+        Column("created_at", "timestamp", "when it was begun, or last begun again"),
     ),
     "parameter variations",
 )
@@ -42,7 +42,11 @@ VERSION_RESERVATIONS = Table(
     (
         key("model", "model name"),
         key("number", "0, 1, 2 … without gaps: inserting a number twice is refused", "int32"),
-        Column("sweep_id", "string", "sweep that reserved the versions"),
+        Column(
+            "sweep_id",
+            "string",
+            "sweep that reserved the versions; retired: versions that were removed",
+        ),
         Column("first_version", "int32", "first version reserved"),
         Column("versions", "int32", "how many"),
         Column("reserved_at", "timestamp", "when"),
@@ -57,7 +61,7 @@ TRIALS = Table(
         key("trial_id", "hash of the setting"),
         Column("number", "int32", "0, 1, 2 … in the order of the sweep file"),
         Column("setting", "string", "JSON: family and parameters", packed=True),
-        Column("state", "string", "done, failed"),
+        Column("state", "string", "done, failed, dropped (its version was removed)"),
         Column("metric", "double", "the sweep's objective at the end", nullable=True),
         Column("model", "string", "model name"),
         Column("version", "int32", "version, when done", nullable=True),

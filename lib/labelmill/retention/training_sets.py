@@ -6,7 +6,7 @@ it nobody can train, measure or compare on the same rows again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -36,11 +36,21 @@ class PruneResult:
     note: str = ""
 
 
-def known(client: RowClient) -> list[TrainingSetRow]:
-    """All training sets of the catalogue, newest first, with what refers to them."""
+def known(
+    client: RowClient,
+    without: Collection[tuple[str, int]] = (),
+    abandoned: Collection[str] = (),
+) -> list[TrainingSetRow]:
+    """All training sets of the catalogue, newest first, with what refers to them.
+
+    Args:
+        client: Open client.
+        without: Model and version of those that do not count as users, because they leave too.
+        abandoned: Ids of sweeps that do not count.
+    """
     for table in (TRAINING_SETS, *USERS):
         client.ensure(table)
-    pointing = used_by(client)
+    pointing = used_by(client, without, abandoned)
     columns = ["digest", "name", "rows", "location", "created_at"]
     found = []
     for row in client.scan(TRAINING_SETS, columns):
@@ -60,17 +70,26 @@ def known(client: RowClient) -> list[TrainingSetRow]:
     return sorted(found, key=lambda one: (one.created_at, one.digest), reverse=True)
 
 
-def used_by(client: RowClient) -> dict[str, tuple[str, ...]]:
-    """Digest → what refers to it, in words. The tables `USERS` must exist."""
+def used_by(
+    client: RowClient,
+    without: Collection[tuple[str, int]] = (),
+    abandoned: Collection[str] = (),
+) -> dict[str, tuple[str, ...]]:
+    """Digest → what refers to it, in words; see `known`. The tables `USERS` must exist."""
     found: dict[str, list[str]] = {}
     for row in client.scan(MODELS, ["model", "version", "training_set"]):
-        found.setdefault(str(row["training_set"]), []).append(f"{row['model']} {row['version']}")
+        if (row["model"], row["version"]) not in without:
+            user = f"{row['model']} {row['version']}"
+            found.setdefault(str(row["training_set"]), []).append(user)
     for row in client.scan(EVALUATIONS, ["model", "version", "slice"]):
-        if digest := digest_measured_on(str(row["slice"])):
+        digest = digest_measured_on(str(row["slice"]))
+        if digest and (row["model"], row["version"]) not in without:
             user = f"evaluation of {row['model']} {row['version']}"
             found.setdefault(digest, []).append(user)
-    for row in client.scan(SWEEPS, ["name", "training_set"], {"state": "running"}):
-        found.setdefault(str(row["training_set"]), []).append(f"running sweep {row['name']}")
+    running = {"state": "running"}
+    for row in client.scan(SWEEPS, ["sweep_id", "name", "training_set"], running):
+        if row["sweep_id"] not in abandoned:
+            found.setdefault(str(row["training_set"]), []).append(f"running sweep {row['name']}")
     return {digest: tuple(sorted(set(users))) for digest, users in found.items()}
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from labelmill.errors import InputError
+from labelmill.retention.training_sets import known, prune
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import EVALUATIONS, MODELS, SWEEPS, TRAINING_SETS
-from labelmill.training_sets.prune import known, prune
 from labelmill.training_sets.registry import measured_on
 from labelmill.training_sets.removal import remove_files, size_of
 
@@ -81,30 +81,35 @@ def test_the_command_removes_what_nobody_points_to(
     assert listed[-1]["used_by"] == ["small 3"]
     assert {row["bytes"] for row in listed} == {400}
 
-    asked = labelmill("slice", "prune", "--older-than", "5")
+    asked = labelmill("prune", "training-sets", "--older-than", "5")
     assert asked.returncode == 2
     assert "add --yes" in asked.stderr
-    dry = labelmill("slice", "prune", "--older-than", "5", "--dry-run", "--json")
+    dry = labelmill("prune", "training-sets", "--older-than", "5", "--dry-run", "--json")
     assert [json.loads(line)["digest"][0] for line in dry.stdout.splitlines()] == ["d"]
     assert all(place.is_dir() for place in places.values())
 
-    done = labelmill("slice", "prune", "--older-than", "5", "--yes")
+    done = labelmill("prune", "training-sets", "--older-than", "5", "--yes")
     assert done.returncode == 0, done.stderr
     for said in (
         f"kept: digits {'a' * 12}, used by small 3 (--force removes it)",
         f"kept: digits {'b' * 12}, used by evaluation of other 1",
         f"kept: digits {'c' * 12}, used by running sweep sweep-c",
-        f"removed: digits {'d' * 12}",
+        f"removed: training set digits {'d' * 12}",
     ):
         assert said in done.stderr
     assert sorted(letter for letter, place in places.items() if place.exists()) == list("abce")
     assert [one.digest[0] for one in known(client)] == list("ecba")
 
-    forced = labelmill("slice", "prune", "--keep", "1", "--name", "digits", "--force", "--yes")
+    forced = labelmill(
+        "prune", "training-sets", "--keep", "1", "--name", "digits", "--force", "--yes"
+    )
     assert forced.returncode == 0, forced.stderr
     assert [path.name[0] for path in tmp_path.iterdir()] == ["e"]
-    assert labelmill("slice", "prune").returncode == 2
-    assert labelmill("slice", "prune", "--keep", "0", "--name", "pets", "--yes").stdout == "none\n"
+    assert labelmill("prune", "training-sets").returncode == 2
+    assert (
+        labelmill("prune", "training-sets", "--keep", "0", "--name", "pets", "--yes").stdout
+        == "none\n"
+    )
 
 
 def test_a_removal_that_broke_off_is_finished_by_the_next(
@@ -192,13 +197,13 @@ def test_files_that_are_out_of_reach_are_forgotten_only_by_force(
     (tmp_path / "a").rename(there)
     row = next(client.scan(TRAINING_SETS, where={"digest": "b" * 64}))
     client.write(TRAINING_SETS, [{**row, "location": str(tmp_path)}])
-    refused = labelmill("slice", "prune", "--keep", "0", "--yes")
+    refused = labelmill("prune", "training-sets", "--keep", "0", "--yes")
     assert refused.returncode == 1
     assert "is not on this machine" in refused.stderr
     assert f"is not a folder named {'b' * 64}" in refused.stderr
-    assert "2 of 2 training sets were not removed" in refused.stderr
+    assert "2 of the things above were not removed" in refused.stderr
     assert len(known(client)) == 2
-    forced = labelmill("slice", "prune", "--keep", "0", "--yes", "--force")
+    forced = labelmill("prune", "training-sets", "--keep", "0", "--yes", "--force")
     assert forced.returncode == 0, forced.stderr
     assert known(client) == []
     assert size_of(str(wrong)) == 400
