@@ -11,7 +11,7 @@ from labelmill.cli.exit_codes import verb
 from labelmill.errors import EXIT_CODES, exit_codes_text
 from labelmill.version import __version__
 
-_CODES = {code: EXIT_CODES[code] for code in (0, 1, 2, 3, 4, 5, 6, 7, 9, 130, 143)}
+_CODES = {code: EXIT_CODES[code] for code in (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 130, 143)}
 
 app = typer.Typer(
     name="labelmill",

@@ -42,6 +42,12 @@ DEFAULTS = {
     # Java's serialiser keeps written objects until it is reset; 100 cached batches with pixels (the
     # default), 4 MB each, would fill a small executor.
     "spark.serializer.objectStreamReset": "8",
+    # What Spark remembers of finished work for its pages; of a thousand queries (the default) with their
+    # plans it would fill tens of MiB of a stream's driver.
+    "spark.ui.retainedJobs": "100",
+    "spark.ui.retainedStages": "100",
+    "spark.ui.retainedTasks": "1000",
+    "spark.sql.ui.retainedExecutions": "50",
 }
 
 LOCAL_DEFAULTS = {
@@ -50,6 +56,9 @@ LOCAL_DEFAULTS = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
     "spark.driver.memory": "1g",
+    # A full collection also gives back what the heap and classes do not need; every half an hour (the
+    # default) lets a stream's driver grow to all of its heap first.
+    "spark.cleaner.periodicGC.interval": "5min",
 }
 
 

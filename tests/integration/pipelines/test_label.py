@@ -130,6 +130,23 @@ def test_a_replayed_batch_keeps_its_version(spark: SparkSession, stream: StreamF
     assert {str(row["image_id"]): row["probabilities"] for row in stream.labels()} == before
 
 
+def test_a_micro_batch_compiles_no_classes(spark: SparkSession, stream: StreamFixture) -> None:
+    def compiled() -> int:
+        metrics = spark.sparkContext._jvm.org.apache.spark.metrics.source  # type: ignore[union-attr]
+        return int(metrics.CodegenMetrics.METRIC_COMPILATION_TIME().getCount())
+
+    stream.send_images(drawn_images(60))
+    # One partition's share of a micro-batch is a whole number: 60 messages are 6 micro-batches or more.
+    label_stream(spark, stream.settings, stream.plan("warm", max_per_batch=10))
+    before = compiled()
+    label_stream(spark, stream.settings, stream.plan("again", max_per_batch=10))
+    batches = [row for row in stream.batches() if row["query"] == "again"]
+    assert len(batches) >= 6
+    # Numbers and times in a query's text made two for each micro-batch, and the JVM kept them.
+    assert compiled() == before
+    assert {row["batch_id"] for row in stream.labels()} == {row["batch_id"] for row in batches}
+
+
 def test_what_cannot_start_says_so_before_it_starts(
     spark: SparkSession, stream: StreamFixture
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from labelmill.bus.envelope import Envelope, encode
@@ -25,6 +26,7 @@ class LabelTask:
         pixel_cap: Larger images are refused before decoding.
         output_cap: Largest enriched message, in bytes of key and value.
         dead_cap: Largest dead letter.
+        labelled_at: When the micro-batch began (UTC).
     """
 
     model: str
@@ -37,6 +39,7 @@ class LabelTask:
     pixel_cap: int
     output_cap: int
     dead_cap: int
+    labelled_at: datetime
 
 
 def enrich(

@@ -82,7 +82,7 @@ class MicroBatch:
         task = LabelTask(
             self._plan.model, served.version, served.sha256, self._plan.query, batch_id,
             self._plan.collection, self._plan.threshold, self._settings.pixel_cap,
-            self._output_cap, self._dead_cap,
+            self._output_cap, self._dead_cap, datetime.now(timezone.utc),
         )  # fmt: skip
         labelling = partial(
             label_batches, task=task, artifact=partial(broadcast_bytes, served.artifact)
@@ -101,7 +101,7 @@ class MicroBatch:
             total, reasons = int(counted[0]), list(counted[1])
             labelled = total - len(reasons)
             if labelled:
-                self._write_labels(rows, served, batch_id)
+                self._write_labels(rows, served)
             if total:
                 self._send(rows)
         finally:
@@ -112,15 +112,12 @@ class MicroBatch:
         )
         self._totals.add(batch_id, served.version, labelled, reasons, milliseconds, replay)
 
-    def _write_labels(self, rows: DataFrame, served: ServedVersion, batch_id: int) -> None:
-        now = datetime.now(timezone.utc)
+    def _write_labels(self, rows: DataFrame, served: ServedVersion) -> None:
         labels = rows.where("reason is null").select(
             *LABEL_COLUMNS,
             F.lit(self._plan.model).alias("model"),
             F.lit(served.version).alias("version"),
             F.lit(self._plan.query).alias("query"),
-            F.lit(batch_id).cast("bigint").alias("batch_id"),
-            F.lit(now).alias("labelled_at"),
         )
         frames.write(labels, self._settings, LABELS, "upsert")
 

@@ -32,7 +32,10 @@ POOL_ROWS = 1024
 
 LABEL_COLUMNS = (
     "collection", "image_id", "class", "probability", "probabilities", "entropy", "decision",
+    "batch_id", "labelled_at",
 )  # fmt: skip
+"""Columns of a label. What differs between micro-batches is among them: as literals of a query,
+numbers and times would make Spark compile new classes for each micro-batch."""
 
 ROW_SCHEMA = pa.schema([
     ("reason", pa.string()),  # null: labelled
@@ -43,6 +46,8 @@ ROW_SCHEMA = pa.schema([
     ("probabilities", pa.binary()),
     ("entropy", pa.float32()),
     ("decision", pa.string()),
+    ("batch_id", pa.int64()),
+    ("labelled_at", pa.timestamp("us", "UTC")),
     ("key", pa.binary()),
     ("value", pa.binary()),
 ])  # fmt: skip
@@ -191,6 +196,8 @@ def _labelled_row(message: _Message, answer: dict[str, Any], task: LabelTask) ->
         "collection": message.collection,
         "image_id": message.image_id,
         **answer,
+        "batch_id": task.batch_id,
+        "labelled_at": task.labelled_at,
         "key": message.image_id.encode(),
         "value": enrich(message.envelope, message.collection, message.image_id, answer, task),
     }

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import struct
 import tracemalloc
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, label_rows
 from labelmill.testing.png.files import chunk, header, png
 from tests.helpers.small_models import small_artifact
 
-TASK = LabelTask("m", 1, "0" * 64, "q", 3, "drawn", 0.5, 64_000_000, 1_000_000, 1_000_000)
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+TASK = LabelTask("m", 1, "0" * 64, "q", 3, "drawn", 0.5, 64_000_000, 1_000_000, 1_000_000, NOW)
 GOOD = encode_png(np.arange(16, dtype=np.uint8).reshape(4, 4, 1))
 
 
