@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 
 from labelmill.domain.models.artifact import pack
 from labelmill.domain.models.sweep_plan import Setting, SweepPlan
+from labelmill.domain.retention import Rule
 from labelmill.pipelines.train.driver import _is_final
 from labelmill.pipelines.train.record import SweepRecord
+from labelmill.pipelines.train.report import sweep_report
 from labelmill.pipelines.train.scheduler import LOST
 from labelmill.pipelines.train.worker import Outcome
+from labelmill.retention.plan import plan_prune
+from labelmill.retention.removal import prune
 from labelmill.store.client import RowClient
 from labelmill.store.records import models
 from labelmill.store.schema.tables import MODEL_CHUNKS, SWEEPS, TRIAL_METRICS
@@ -99,3 +105,25 @@ def test_which_trials_run_again(client: RowClient) -> None:
     client.write(MODEL_CHUNKS, [{"sha256": sha256, "chunk": 0}], "delete_ignore")
     assert _is_final(record, done, False)
     assert not _is_final(record, done, True), "its model is damaged"
+
+
+def test_a_version_that_was_pruned_is_not_trained_again(client: RowClient) -> None:
+    record, rule = SweepRecord.open(client, PLAN, "d1"), Rule(older_than_days=0)
+    for setting in settings():
+        record.write(setting, outcome(setting.number, seed=setting.number))
+    now = datetime.now(timezone.utc)
+    assert plan_prune(client, rule, now).versions.remove == (), "the sweep is running"
+    record.write_state("done")
+    list(prune(client, plan_prune(client, rule, now, ("versions",)), rule))
+    assert models.versions(client, "m") == []
+
+    again = SweepRecord.open(client, PLAN, "d1")
+    (sweep,) = client.scan(SWEEPS)
+    assert sweep["state"] == "running", "it keeps its training set while it runs again"
+    ended = again.trials()
+    assert [row["state"] for row in ended.values()] == ["dropped", "dropped"]
+    assert all(_is_final(again, row, retry_failed=True) for row in ended.values())
+    report = sweep_report(PLAN, again, ended, 0, set())
+    assert (report.exit_code, report.results["failed"]) == (0, 0)
+    assert "best_version" not in report.results
+    assert models.next_version(client, "m") == 3
