@@ -60,6 +60,15 @@ def parser(known: dict[str, str]) -> argparse.ArgumentParser:
     )
     made.add_argument("--cores", type=int, default=cores(), metavar="N", help="default: all")
     made.add_argument(
+        "--micro-batches", type=int, metavar="N", help="of label_soak; default: 10,000, quick: 200"
+    )
+    made.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="longest time of label_soak; default: 90, quick: 3",
+    )
+    made.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
@@ -81,8 +90,10 @@ def main(arguments: list[str]) -> int:
         return 0
     if given.name not in {*known, "all", "page"}:
         line.error(f"no benchmark {given.name!r}; there are: {', '.join(known)}")
-    if (given.repetitions or 1) < 1 or given.cores < 1:
-        line.error("--repetitions and --cores: expected 1 or more")
+    if (given.repetitions or 1) < 1 or given.cores < 1 or (given.micro_batches or 1) < 1:
+        line.error("--repetitions, --cores and --micro-batches: expected 1 or more")
+    if not (given.minutes is None or given.minutes > 0):
+        line.error("--minutes: expected more than 0")
     if given.against and given.name not in known:
         line.error("--against: expected the name of one benchmark")
 
@@ -97,7 +108,8 @@ def main(arguments: list[str]) -> int:
     if given.name == "page":
         print(results.write_page(folder))
         return 0
-    options = Options(given.quick, given.repetitions or (2 if given.quick else 5), given.cores)
+    repetitions = given.repetitions or (2 if given.quick else 5)
+    options = Options(given.quick, repetitions, given.cores, given.micro_batches, given.minutes)
     console, missed, failed = Console(width=None if sys.stdout.isatty() else 140), [], 0
     raise_when_stopped()
     if given.against:

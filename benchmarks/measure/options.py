@@ -17,11 +17,15 @@ class Options:
         quick: Small sizes: a trial that says nothing about speed.
         repetitions: Of everything that is timed.
         cores: Processes of bare loops, task slots of Spark.
+        micro_batches: Of a stream; None: the benchmark's own number.
+        minutes: Longest time of a stream; None: the benchmark's own.
     """
 
     quick: bool = False
     repetitions: int = 5
     cores: int = 2
+    micro_batches: int | None = None
+    minutes: float | None = None
     _started: float = field(default_factory=time.monotonic)
 
     def size(self, full: int, quick: int) -> int:

@@ -71,6 +71,7 @@ class Kudu:
             **os.environ,
             "LABELMILL_HOME": str(self.settings.home),
             "LABELMILL_KUDU_MASTERS": self.settings.kudu_masters,
+            "LABELMILL_KAFKA_BROKERS": self.settings.kafka_brokers,
             "LABELMILL_TABLE_PREFIX": self.settings.table_prefix,
             "LABELMILL_BUCKETS": str(self.settings.buckets),
         }
@@ -78,7 +79,7 @@ class Kudu:
 
 @contextlib.contextmanager
 def kudu(folder: Path, say: Callable[[str], None]) -> Iterator[Kudu]:
-    """The Kudu that LABELMILL_KUDU_MASTERS names, or one that is started for the run.
+    """The Kudu that LABELMILL_KUDU_MASTERS names, or one that is started for the run, and the Kafka beside it.
 
     All tables exist when the block begins, so that nobody is timed creating them, and are dropped
     when it ends.
@@ -91,7 +92,7 @@ def kudu(folder: Path, say: Callable[[str], None]) -> Iterator[Kudu]:
         if not masters:
             say("starting a Kudu for the run")
             cluster = stack.enter_context(DevCluster(home, ports="free"))
-            masters = cluster.kudu_masters
+            masters, chosen["kafka_brokers"] = cluster.kudu_masters, cluster.kafka_brokers
             running = (one for one in cluster.status() if one.name.startswith("kudu"))
             servers = [one.pid for one in running if one.pid]
         settings = load(kudu_masters=masters, **chosen)

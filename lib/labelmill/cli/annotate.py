@@ -27,7 +27,7 @@ def annotate(
     target: Annotated[
         str,
         typer.Argument(
-            help="An image id or its first six digits or more; with --file: the collection.",
+            help="An image id, its first six digits or more, or the image's own file; with --file: the collection.",
             metavar="IMAGE_ID|COLLECTION",
         ),
     ],
@@ -188,13 +188,17 @@ def _moment(at: str | None) -> datetime | None:
 
 
 def _image(client: RowClient, image: str, collection: str | None) -> tuple[str, str]:
-    """The collection and the id of one image."""
+    """The collection and the id of one image, which is named by its id or by its file."""
     from labelmill.annotations.image_ids import collections_of
     from labelmill.domain.images.corrections import check_image_id
+    from labelmill.domain.images.image import image_id_of
     from labelmill.store.schema.tables import IMAGES
 
     client.ensure(IMAGES)
-    found = collections_of(client, check_image_id(image))
+    file = Path(image)
+    found = collections_of(
+        client, image_id_of(file.read_bytes()) if file.is_file() else check_image_id(image)
+    )
     if collection is not None:
         found = {name: ids for name, ids in found.items() if name == collection}
     if not found:

@@ -56,9 +56,6 @@ LOCAL_DEFAULTS = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
     "spark.driver.memory": "1g",
-    # A full collection also gives back what the heap and classes do not need; every half an hour (the
-    # default) lets a stream's driver grow to all of its heap first.
-    "spark.cleaner.periodicGC.interval": "5min",
 }
 
 

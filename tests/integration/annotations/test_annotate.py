@@ -103,6 +103,20 @@ def test_one_image_is_corrected_and_taken_back(labelmill: Command, client: RowCl
     assert truth(client) == before
 
 
+def test_an_image_is_named_by_its_file(
+    labelmill: Command, client: RowClient, tmp_path: Path
+) -> None:
+    image, _ = write_images(client, 2)
+    file, other = tmp_path / "0.png", tmp_path / "other.png"
+    file.write_bytes(b"0")  # the bytes whose hash is the first id
+    other.write_bytes(b"x")
+    done = labelmill("annotate", str(file), "1", "--by", "ada")
+    assert done.returncode == 0, done.stderr
+    assert truth(client)[image] == ("1", "person/ada")
+    missing = labelmill("annotate", str(other), "1", "--by", "ada")
+    assert (missing.returncode, "has no image" in missing.stderr) == (4, True)
+
+
 def test_the_command_says_what_it_needs(labelmill: Command, client: RowClient) -> None:
     image, _ = write_images(client, 2)
     write_images(client, 1, "copies")
