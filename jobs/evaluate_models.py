@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from labelmill.domain.models.promotion import NO_WORSE, PROMOTE_IF
 from labelmill.pipelines.evaluate.driver import evaluate
 from labelmill.pipelines.evaluate.slice_rows import Slice
 from labelmill.spark.job import Job, run_job
@@ -55,16 +56,29 @@ def evaluate_models(
             help="Move the alias to the best accepted version, by validation. Needs --max-error.",
         ),
     ] = False,
+    promote_if: Annotated[
+        str | None,
+        typer.Option(
+            help="With --promote, when the alias points to a version already: a version is accepted "
+            "only if… "
+            + "; ".join(f"{name}: {what}" for name, what in PROMOTE_IF.items())
+            + f". Default: {NO_WORSE}."
+        ),
+    ] = None,
     alias: Annotated[str, typer.Option(help="Alias that --promote moves.")] = "production",
 ) -> Report:
     """Measure model versions on a slice.
 
     Reports accuracy, precision, recall, F1, the confusion matrix and a verdict. Of several accepted
     versions, --promote takes the one with the best metric of its sweep, not the one that is best on
-    this slice: selecting by the slice would make its figures too good.
+    this slice: selecting by the slice would make its figures too good. The version that the alias
+    points to is measured on the same images in the same pass; --promote-if says how the others must
+    compare with it. What was measured before on the same slice is not measured again.
     """
     on = Slice(sql, snapshot, training_set, split)
-    return evaluate(job.spark(), job.settings, model, on, versions, max_error, promote, alias)
+    return evaluate(
+        job.spark(), job.settings, model, on, versions, max_error, promote, alias, promote_if
+    )
 
 
 if __name__ == "__main__":
@@ -73,6 +87,6 @@ if __name__ == "__main__":
         codes={
             6: "a stored model is not what was published",
             7: "the query is refused",
-            8: "no version meets the acceptable error",
+            8: "no version is accepted; the alias stays where it is",
         },
     )

@@ -13,7 +13,8 @@ from labelmill.store.schema.types import Table
 
 
 class _MemoryClient:
-    """What `RowClient` promises for conditions of equality, without history; nothing more."""
+    """What `RowClient` promises for conditions of equality, also with one of several values,
+    without history; nothing more."""
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[tuple[object, ...], dict[str, object]]] = {}
@@ -32,7 +33,7 @@ class _MemoryClient:
 
         def rows() -> Iterator[dict[str, object]]:
             for row in list(self._tables.setdefault(table.name, {}).values()):
-                if all(row.get(name) == value for name, value in (where or {}).items()):
+                if all(_matches(row.get(name), value) for name, value in (where or {}).items()):
                     yield {name: row.get(name) for name in names}
 
         def batches() -> Iterator[Any]:
@@ -62,6 +63,10 @@ class _MemoryClient:
             elif operation != "insert_ignore" or key not in stored:
                 stored[key] = {**stored.get(key, {}), **row}
         return len(listed)
+
+
+def _matches(found: object, wanted: object) -> bool:
+    return found in wanted if isinstance(wanted, (list, tuple, set)) else found == wanted
 
 
 def memory_client() -> RowClient:

@@ -41,6 +41,7 @@ METHODS = {
     "close": [],
     "evaluate": [
         "model", "training_set", "split", "sql", "snapshot", "versions", "max_error", "promote", "alias",
+        "promote_if",
     ],
     "freeze": [
         "query", "name", "collection", "parameters", "snapshot", "location", "fractions",

@@ -79,10 +79,12 @@ class ModelMethods(TrainingSetMethods):
         max_error: float | None = None,
         promote: bool = False,
         alias: str = "production",
+        promote_if: str | None = None,
     ) -> EvaluationResult:
         """Measures versions of a model on a slice, judges them and writes to ``evaluations``.
 
-        It is not an error if no version meets `max_error`: the result says so, and why.
+        It is not an error if no version is accepted: the result says so, and why. What was measured
+        before on the same slice is not measured again.
 
         Args:
             model: Model name.
@@ -94,9 +96,14 @@ class ModelMethods(TrainingSetMethods):
             max_error: Acceptable error (1 − accuracy), 0..1, stated before measuring.
             promote: Move `alias` to the accepted version that is best by validation.
             alias: Alias that `promote` moves.
+            promote_if: How a version must compare with the one that `alias` points to, on the same
+                images: ``"no-worse"`` (the default: no more of them wrong), ``"better"``
+                (significantly fewer wrong) or ``"any"``. Needs `promote`.
 
         Raises:
-            InputError: Promotion without `max_error`; both or neither of `training_set` and `sql`.
+            InputError: Promotion without `max_error`, or `promote_if` without promotion; both or
+                neither of `training_set` and `sql`.
+            UnknownName: An unknown rule.
             NoData: The slice has no rows.
             MissingRow: No such model or version.
             QueryRefused: The query does more than read, or is not repeatable.
@@ -113,7 +120,7 @@ class ModelMethods(TrainingSetMethods):
         on = Slice(sql, snapshot_of(snapshot), location, split)
         with self._working() as spark:
             report, judged = measure_versions(
-                spark, self.settings, model, on, chosen, max_error, promote, alias
+                spark, self.settings, model, on, chosen, max_error, promote, alias, promote_if
             )
             return EvaluationResult.of(report, judged, max_error)
 

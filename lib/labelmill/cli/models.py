@@ -14,7 +14,7 @@ from labelmill.cli.output import Json, Masters, Prefix, print_rows
 from labelmill.errors import MissingRow
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
-from labelmill.store.records import aliases
+from labelmill.store.records import aliases, texts
 from labelmill.store.records import models as model_records
 from labelmill.store.schema.tables import (
     ALIASES,
@@ -41,16 +41,19 @@ def list_models(
     """List versions with their aliases and metrics."""
     with _client(kudu_masters, table_prefix) as client:
         where = {"model": model} if model else None
-        names = ["model", "version", "family", "trial_id", "bytes", "created_at"]
+        names = ["model", "version", "family", "bytes", "created_at"]
         rows = sorted(client.scan(MODELS, names, where), key=_by_version)
         if model and not rows:
             raise _unknown(client, model)
         aliases_of: dict[tuple[object, object], list[str]] = {}
         for row in client.scan(ALIASES, where=where):
             aliases_of.setdefault((row["model"], row["version"]), []).append(str(row["alias"]))
-        metrics = {
-            row["trial_id"]: row["metric"] for row in client.scan(TRIALS, ["trial_id", "metric"])
-        }
+        # By version: the same setting in another sweep, or on another training set, has the same
+        # trial id.
+        trials = client.scan(
+            TRIALS, ["model", "version", "metric"], {**(where or {}), "state": "done"}
+        )
+        metrics = {(row["model"], row["version"]): row["metric"] for row in trials}
         print_rows(
             [
                 {
@@ -58,7 +61,7 @@ def list_models(
                     "version": row["version"],
                     "aliases": " ".join(sorted(aliases_of.get((row["model"], row["version"]), []))),
                     "family": row["family"],
-                    "metric": metrics.get(row["trial_id"]),
+                    "metric": metrics.get((row["model"], row["version"])),
                     "bytes": row["bytes"],
                     "created_at": row["created_at"],
                 }
@@ -93,7 +96,7 @@ def show(
         ]
         measured = [
             f"accuracy {e['accuracy']:.4f} on {e['rows']} of {e['slice']}"
-            for e in client.scan(EVALUATIONS, ["accuracy", "rows", "slice"], where)
+            for e in texts.read(client, EVALUATIONS, ["accuracy", "rows", "slice"], where)
         ]
         known = {**row, "aliases": pointing_aliases, "evaluations": measured, "verified": True}
         rows = [known] if as_json else [{"what": k, "is": v} for k, v in known.items()]

@@ -83,6 +83,7 @@ def run_demo(base: Settings, choices: Choices, console: Console) -> None:
             step.done(
                 "the servers keep running (--keep)" if choices.keep else "nothing is left running"
             )
-    summary.show_summary(console, run, progress, choices.report, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    summary.show_summary(console, run, steps.promoted, progress, choices.report, seconds)
     if choices.keep:
         summary.show_next_commands(console, settings, collection, plan.model)

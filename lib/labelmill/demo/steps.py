@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -57,6 +58,7 @@ class DemoSteps:
             client,
         )
         self._root, self._home, self._plan = root, home, plan
+        self._ranked: list[int] = []
         self._best, self._second, self._held_out = 0, 0, 0
 
     def ingest(self, images: Path | None) -> str:
@@ -102,7 +104,7 @@ class DemoSteps:
         return TrainingSet.open(done["location"])
 
     def sweep(self, training_set: TrainingSet) -> None:
-        """Trains one model per executor task; remembers the best two versions."""
+        """Trains one model per executor task; remembers the versions, the best first."""
         settings = self._plan.settings()
         doing = f"{len(settings)} settings, one model per executor task"
         with self._progress.step("sweep", doing) as step:
@@ -117,27 +119,31 @@ class DemoSteps:
                     f"{len(trials)} of {len(settings)} trials succeeded, but the demo swaps between two. "
                     f"Failed: {[t['error'] for t in report.tables['trials'] if t['error']][:3]}"
                 )
-            self._best, self._second = trials[0]["version"], trials[1]["version"]
+            self._ranked = [trial["version"] for trial in trials]
             step.done(
                 f"{len(trials)} models, {report.results['failed']} failed; best {metric} "
-                f"{trials[0][metric]:.4f} (version {self._best}), then version {self._second}"
+                f"{trials[0][metric]:.4f} (version {self._ranked[0]}), then version "
+                f"{self._ranked[1]}"
             )
 
     def evaluate(self, training_set: TrainingSet, max_error: float | None) -> None:
-        """Measures the best two versions on held-out images; promotes the better by validation."""
-        limit = acceptable_error(training_set) if max_error is None else max_error
-        doing = f"on held-out images; acceptable error {limit:.4f}, set beforehand"
+        """Measures all versions on held-out images; promotes the accepted one best by validation."""
+        limit = guessing_error(training_set) if max_error is None else max_error
+        meaning = ", that of always guessing the most frequent class" if max_error is None else ""
+        doing = f"on held-out images; acceptable error {limit:.4f}{meaning}, set beforehand"
         with self._progress.step("evaluate", doing) as step:
             on = Slice(training_set=training_set.location, split="test")
             report = evaluate(
                 self._spark, self._settings, self._plan.model, on,
-                f"{self._best},{self._second}", limit, promote=True,
+                ",".join(map(str, self._ranked)), limit, promote=True,
             )  # fmt: skip
             measured = {row["version"]: row for row in report.tables["evaluations"]}
             if report.error is not None:
                 raise NotAccepted(f"{report.error}. {' '.join(report.notes)}")
-            chosen = report.results["promoted"]["version"]
-            self._best, self._second = chosen, next(v for v in measured if v != chosen)
+            self._best, self._second = versions_to_swap(
+                self._ranked, report.results["accepted_versions"]
+            )
+            chosen = self._best
             self._held_out = report.results["rows"]
             step.done(
                 f"version {chosen} is production: accuracy {measured[chosen]['accuracy']:.4f} on "
@@ -153,6 +159,11 @@ class DemoSteps:
             self._best, self._second, self._held_out,
         )  # fmt: skip
 
+    @property
+    def promoted(self) -> int:
+        """The version that the evaluation promoted."""
+        return self._best
+
     def report(self, collection: str, out: Path) -> Run:
         """Writes the page of the run."""
         with self._progress.step("report", "one self-contained page") as step:
@@ -162,10 +173,30 @@ class DemoSteps:
         return run
 
 
-def acceptable_error(training_set: TrainingSet) -> float:
-    """The acceptable error for images that the demo knows nothing about.
+def versions_to_swap(ranked: Sequence[int], accepted: Collection[int]) -> tuple[int, int]:
+    """The version that serves first and the one that takes its place: both are accepted.
 
-    It is the error of always predicting the most frequent class of the training split.
+    Args:
+        ranked: Versions, the best by validation first.
+        accepted: Those that meet the acceptable error.
+
+    Raises:
+        NotAccepted: Fewer than two are accepted.
+    """
+    fitting = [version for version in ranked if version in accepted]
+    if len(fitting) < 2:
+        raise NotAccepted(
+            f"{len(fitting)} of {len(ranked)} versions meet the acceptable error, but the demo swaps "
+            "between two; state a larger one with --max-error, or vary more with --sweep"
+        )
+    return fitting[0], fitting[1]
+
+
+def guessing_error(training_set: TrainingSet) -> float:
+    """The error of always predicting the most frequent class of the training split.
+
+    The acceptable error for images that the demo knows nothing about: a version that is accepted is
+    no worse than guessing, and that is all.
     """
     train = training_set.manifest.histogram["train"]
     return 1 - max(train.values()) / sum(train.values())

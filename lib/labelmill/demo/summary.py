@@ -8,25 +8,39 @@ from rich.console import Console
 from rich.table import Table
 
 from labelmill.demo.console import DemoProgress
-from labelmill.serving.run_data import Run, headline_evaluation
+from labelmill.serving.run_data import Run
 from labelmill.settings import Settings
 
 
 def show_summary(
-    console: Console, run: Run, progress: DemoProgress, page: Path, seconds: float
+    console: Console,
+    run: Run,
+    promoted: int,
+    progress: DemoProgress,
+    page: Path,
+    seconds: float,
 ) -> None:
-    """Prints what was made, how good it is, and how long it took."""
+    """Prints what was made, how good it is, and how long it took.
+
+    Args:
+        console: Where to.
+        run: What was made.
+        promoted: The version that the evaluation promoted.
+        progress: How long each step took.
+        page: The report.
+        seconds: How long the whole took.
+    """
     console.print()
     table = Table(title=f"{run.collection} · {run.model}", title_justify="left", show_header=False)
     table.add_row("images", f"{run.images:,}, {run.quarantined:,} quarantined")
     done = sum(curve.state == "done" for curve in run.curves)
     table.add_row("sweep", f"{done} of {len(run.curves)} trials became model versions")
-    promoted = headline_evaluation(run)
-    if promoted is not None:
+    measured = next((one for one in run.measured if one.version == promoted), None)
+    if measured is not None:
         table.add_row(
             "promoted",
-            f"version {promoted.version}: held-out accuracy {promoted.accuracy:.4f} on "
-            f"{promoted.rows:,} images, F1 {promoted.f1_macro:.4f}",
+            f"version {promoted}: held-out accuracy {measured.accuracy:.4f} on "
+            f"{measured.rows:,} images, F1 {measured.f1_macro:.4f}",
         )
     for tally in run.tallies:
         share = f", {tally.right / tally.known:.4f} correct" if tally.known else ""

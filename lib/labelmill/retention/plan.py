@@ -26,6 +26,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.schema.rows import moment_of
 from labelmill.store.schema.tables import (
     ALIASES,
+    COMPARISONS,
     EVALUATIONS,
     LABELS,
     MODEL_CHUNKS,
@@ -44,7 +45,7 @@ KINDS = ("sweeps", "micro-batches", "versions", "training-sets")
 PUBLISHED_WITHIN = timedelta(hours=1)
 """Chunks without a version that were there so long ago are what a killed publish left behind."""
 
-TABLES = (ALIASES, EVALUATIONS, LABELS, MODEL_CHUNKS, MODELS, STREAM_BATCHES, SWEEPS, TRAINING_SETS,
+TABLES = (ALIASES, COMPARISONS, EVALUATIONS, LABELS, MODEL_CHUNKS, MODELS, STREAM_BATCHES, SWEEPS, TRAINING_SETS,
           TRIAL_METRICS, TRIALS, VERSION_RESERVATIONS)  # fmt: skip
 """What is read and written."""
 

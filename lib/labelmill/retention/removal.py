@@ -19,6 +19,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.records import reservations
 from labelmill.store.schema.tables import (
     ALIASES,
+    COMPARISONS,
     EVALUATIONS,
     LABELS,
     MODEL_CHUNKS,
@@ -136,7 +137,7 @@ def _remove_version(client: RowClient, one: VersionRow) -> Pruned:
     if _is_served(client, one):
         return Pruned(what, False, "an alias names it by now")
     header = list(client.scan(MODELS, where=key))
-    taken = [(EVALUATIONS, _take(client, EVALUATIONS, key))]
+    taken = [(table, _take(client, table, key)) for table in (EVALUATIONS, COMPARISONS)]
     for trial in client.scan(TRIALS, where={**key, "state": "done"}):
         measured = {"sweep_id": trial["sweep_id"], "trial_id": trial["trial_id"]}
         taken.append((TRIAL_METRICS, _take(client, TRIAL_METRICS, measured)))

@@ -14,16 +14,22 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from labelmill.serving.run_data import MeasuredVersion, MicroBatchRow, Run, best_curve
+from labelmill.domain.models.metrics import Evaluation
+from labelmill.serving.run_data import MicroBatchRow, Run, best_curve
+from labelmill.serving.shown_confusion import shown_matrix
 
 # Okabe and Ito's palette: distinguishable with every common kind of colour blindness.
 VERSION_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+CONFUSED = 40
+"""Most classes of a confusion matrix whose names can be read."""
+
 _INK, _FAINT = "#1f2933", "#cbd2d9"
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text: small, searchable
     "svg.hashsalt": "labelmill",  # the same plot is the same bytes
     "font.family": "sans-serif",
     "font.size": 10,
+    "text.parse_math": False,  # a class may be called $x$
     "axes.edgecolor": _FAINT,
     "axes.labelcolor": _INK,
     "text.color": _INK,
@@ -75,11 +81,14 @@ def sweep(run: Run) -> str:
         return _svg(figure)
 
 
-def confusion(measured: MeasuredVersion) -> str:
-    """The confusion matrix: rows are true classes; mistakes are shaded by share of the row."""
+def confusion(measured: Evaluation) -> str:
+    """The confusion matrix: rows are true classes; mistakes are shaded by share of the row.
+
+    Of more than `CONFUSED` classes, the most confused are shown and the others are one.
+    """
     with rc_context(_STYLE):
-        matrix = np.asarray(measured.confusion, dtype=float)
-        classes = measured.classes
+        shown = shown_matrix(measured, CONFUSED)
+        matrix, classes = shown.counts.astype(float), shown.names
         side = min(8.0, 1.6 + 0.42 * len(classes))
         figure, axes = _figure(side, side)
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -95,11 +104,10 @@ def confusion(measured: MeasuredVersion) -> str:
             for (row, column), count in np.ndenumerate(matrix):
                 if count:
                     axes.text(column, row, f"{int(count)}", ha="center", va="center", fontsize=8)
-        ticks = range(len(classes)) if len(classes) <= 40 else range(0, len(classes), 10)
-        names = [classes[i] for i in ticks]
+        names = [n if len(n) <= 24 else f"{n[:23]}…" for n in classes]
         turned = 90 if max((len(n) for n in names), default=0) > 3 else 0
-        axes.set_xticks(list(ticks), names, rotation=turned)
-        axes.set_yticks(list(ticks), names)
+        axes.set_xticks(range(len(names)), names, rotation=turned)
+        axes.set_yticks(range(len(names)), names)
         axes.set_xlabel("label")
         axes.set_ylabel("true class")
         axes.tick_params(length=0)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from labelmill.domain.models.metrics import Evaluation
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -27,7 +29,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class MeasuredVersion:
-    """The newest evaluation of a version."""
+    """The newest evaluation of a version; its ``measures`` are read where they are shown."""
 
     version: int
     rows: int
@@ -35,8 +37,8 @@ class MeasuredVersion:
     f1_macro: float
     accepted: bool | None
     reasons: list[str]
-    classes: list[str]
-    confusion: list[list[int]]
+    slice_digest: str
+    measures: Evaluation | None = None
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,20 @@ def best_curve(curves: Sequence[Curve], goal: str) -> Curve | None:
 
 
 def headline_evaluation(run: Run) -> MeasuredVersion | None:
-    """The evaluation to show first: of the sweep's best version, else of `production`, else any.
+    """The evaluation to show first: of the version that a promotion takes.
 
-    Not the one with the best held-out accuracy: selecting by it would make the figure too good.
+    That is the sweep's best by validation of the versions that are accepted; else `production`; else
+    the sweep's best of those measured; else any. Not the one with the best held-out accuracy:
+    selecting by it would make the figure too good.
     """
-    winner = best_curve(run.curves, run.goal)
-    versions = (winner.version if winner else None, run.aliases.get("production"))
     of_version = {m.version: m for m in run.measured}
+    curves = [c for c in run.curves if c.version in of_version]
+    accepted = [c for c in curves if c.version and of_version[c.version].accepted]
+    best, winner = best_curve(accepted, run.goal), best_curve(curves, run.goal)
+    versions = (
+        best.version if best else None,
+        run.aliases.get("production"),
+        winner.version if winner else None,
+    )
     found = [of_version[v] for v in versions if v in of_version]
     return next(iter(found or run.measured), None)

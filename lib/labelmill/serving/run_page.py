@@ -23,7 +23,10 @@ def render(run: Run) -> str:
         sweep_plot=plots.sweep(run) if any(c.values for c in run.curves) else "",
         best=best_curve(run.curves, run.goal),
         shown=shown,
-        confusion_plot=plots.confusion(shown) if shown else "",
+        confusion_plot=plots.confusion(shown.measures) if shown and shown.measures else "",
+        left_out=max(0, len(shown.measures.classes) - plots.CONFUSED + 1)
+        if shown and shown.measures and len(shown.measures.classes) > plots.CONFUSED
+        else 0,
         timeline_plot=plots.timeline(run.batches, run.production_moved_at) if run.batches else "",
         picture=_picture,
         mistakes=sum(1 for card in run.cards if wrong(card)),

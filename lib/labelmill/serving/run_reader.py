@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from labelmill.domain.images.image import from_bytes
+from labelmill.domain.models.metrics import Evaluation
 from labelmill.errors import NoData
-from labelmill.serving.run_data import Card, Curve, MeasuredVersion, MicroBatchRow, Run, Tally
+from labelmill.serving.run_data import (
+    Card,
+    Curve,
+    MeasuredVersion,
+    MicroBatchRow,
+    Run,
+    Tally,
+    headline_evaluation,
+)
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
+from labelmill.store.client import RowClient
+from labelmill.store.connect import open_client
+from labelmill.store.records import texts
 
 SHEET_IMAGES = 60
 """Most images on the sheet, about two screens; a query shows more."""
@@ -32,7 +46,11 @@ def read_run(spark: SparkSession, settings: Settings, collection: str, model: st
     Raises:
         NoData: Neither the collection nor the model is in the catalogue.
     """
-    views = _Views(spark, settings)
+    with closing(open_client(settings)) as client:
+        return _read_run(_Views(spark, settings, client), collection, model)
+
+
+def _read_run(views: _Views, collection: str, model: str) -> Run:
     here, name = catalogue.literal(collection), catalogue.literal(model)
     images = views.rows(f"select count(*) n from images where collection = {here}")[0]["n"]
     aliases = views.rows(f"select alias, version, moved_at from aliases where model = {name}")
@@ -44,7 +62,7 @@ def read_run(spark: SparkSession, settings: Settings, collection: str, model: st
         )
     moved = {row["alias"]: row["moved_at"] for row in aliases}
     metric, goal, curves = _read_curves(views, name)
-    return Run(
+    run = Run(
         collection=collection,
         model=model,
         metric=metric,
@@ -64,16 +82,33 @@ def read_run(spark: SparkSession, settings: Settings, collection: str, model: st
         tallies=_read_tallies(views, here, name),
         cards=_read_cards(views, here, name),
     )
+    return _with_headline(views, run)
+
+
+def _with_headline(views: _Views, run: Run) -> Run:
+    """The run with the confusion matrix of the evaluation that the page shows; one may be large."""
+    shown = headline_evaluation(run)
+    if shown is None:
+        return run
+    (row,) = views.rows(
+        f"select confusion from evaluations where model = {catalogue.literal(run.model)} and "
+        f"version = {shown.version} and slice_digest = {catalogue.literal(shown.slice_digest)}"
+    )
+    measures = Evaluation.from_dict(json.loads(row["confusion"]))
+    whole = replace(shown, measures=measures)
+    return replace(run, measured=[whole if one is shown else one for one in run.measured])
 
 
 class _Views:
-    """The catalogue's views, opened once for all queries of a page."""
+    """The catalogue's views, opened once for all queries of a page; long texts are whole."""
 
-    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, client: RowClient) -> None:
         self._session, _ = catalogue.open_views(spark, settings)
+        self._client = client
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
-        return [row.asDict() for row in self._session.sql(sql).collect()]
+        found = (row.asDict() for row in self._session.sql(sql).collect())
+        return list(texts.resolve(self._client, found))
 
 
 def _read_curves(views: _Views, model: str) -> tuple[str, str, list[Curve]]:
@@ -112,25 +147,11 @@ def _read_curves(views: _Views, model: str) -> tuple[str, str, list[Curve]]:
 
 def _read_measured(views: _Views, model: str) -> list[MeasuredVersion]:
     newest = views.rows(
-        "select * from (select *, row_number() over (partition by version order by evaluated_at desc)"
-        f" nth from evaluations where model = {model}) where nth = 1 order by accuracy desc"
+        "select version, rows, accuracy, f1_macro, accepted, reasons, slice_digest from (select *, "
+        "row_number() over (partition by version order by evaluated_at desc, slice_digest) nth "
+        f"from evaluations where model = {model}) where nth = 1 order by accuracy desc, version"
     )
-    found = []
-    for row in newest:
-        confusion = json.loads(row["confusion"])
-        found.append(
-            MeasuredVersion(
-                version=row["version"],
-                rows=row["rows"],
-                accuracy=row["accuracy"],
-                f1_macro=row["f1_macro"],
-                accepted=row["accepted"],
-                reasons=json.loads(row["reasons"]),
-                classes=confusion["classes"],
-                confusion=confusion["matrix"],
-            )
-        )
-    return found
+    return [MeasuredVersion(**{**row, "reasons": json.loads(row["reasons"])}) for row in newest]
 
 
 def _read_batches(views: _Views, model: str) -> list[MicroBatchRow]:

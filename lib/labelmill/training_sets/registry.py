@@ -13,9 +13,12 @@ from labelmill.feed.training_set import TrainingSet
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
-from labelmill.store.schema.rows import CELL_LIMIT
+from labelmill.store.records import texts
 from labelmill.store.schema.tables import TRAINING_SETS
 from labelmill.training_sets.writer import Registered
+
+NAME_BYTES = 1_000
+"""Longest name of a training set, in bytes of UTF-8; queries and classes have no limit."""
 
 
 def find(settings: Settings, named: str) -> TrainingSet:
@@ -70,22 +73,10 @@ def find_registered(client: RowClient, digest: str) -> Registered | None:
     return next((Registered(str(row["name"]), str(row["location"])) for row in rows), None)
 
 
-def refuse_long(name: str, sql: str) -> None:
-    """Raises InputError for a name or query too long to record; call it before work starts."""
-    for what, text in (("name", name), ("query", sql)):
-        if (size := len(text.encode())) > CELL_LIMIT:
-            raise InputError(
-                f"the {what} has {size:,} bytes; the catalogue records at most {CELL_LIMIT:,}. Put long "
-                "lists into a table and join it"
-            )
-
-
-def _cell(value: object, count: int) -> str:
-    """JSON for a cell; where it does not fit, the number of classes and where to look."""
-    text = json.dumps(value, sort_keys=True)
-    if len(text) <= CELL_LIMIT:
-        return text
-    return json.dumps({"see": MANIFEST, "classes": count})
+def refuse_long(name: str) -> None:
+    """Raises InputError for a name too long to record; call it before work starts."""
+    if (size := len(name.encode("utf-8", "surrogatepass"))) > NAME_BYTES:
+        raise InputError(f"the name has {size:,} bytes; expected at most {NAME_BYTES:,}")
 
 
 def record(client: RowClient, manifest: Manifest, location: str, requested_name: str) -> None:
@@ -104,9 +95,9 @@ def record(client: RowClient, manifest: Manifest, location: str, requested_name:
         "sql": manifest.sql,
         "snapshot_ms": manifest.snapshot_ms,
         "location": location,
-        "classes": _cell(manifest.classes, len(manifest.classes)),
+        "classes": json.dumps(manifest.classes, ensure_ascii=False),
         "rows": manifest.rows,
-        "histogram": _cell(manifest.histogram, len(manifest.classes)),
+        "histogram": json.dumps(manifest.histogram, sort_keys=True, ensure_ascii=False),
         "created_at": now,
     }
-    client.write(TRAINING_SETS, [row])
+    texts.write(client, TRAINING_SETS, [row])

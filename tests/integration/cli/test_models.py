@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.records import models
-from labelmill.store.schema.tables import MODEL_CHUNKS
+from labelmill.store.schema.tables import MODEL_CHUNKS, TRIALS
 from tests.helpers.streams import StreamFixture
 
 
@@ -41,6 +42,19 @@ def test_versions_and_aliases(
     refused = labelmill("models", "alias", "small", "production", "1")
     assert refused.returncode == 6, "what cannot be served does not become production"
     assert "chunk 0" in refused.stderr
+    # The same sweep file on a newer training set: the same trial ids, other versions.
+    client.ensure(TRIALS)
+    for sweep, version, metric in (("old", 1, 0.5), ("new", 2, 0.75)):
+        client.write(TRIALS, [{
+            "sweep_id": sweep, "trial_id": "t", "number": 0, "setting": "{}", "state": "done",
+            "metric": metric, "model": "small", "version": version,
+            "finished_at": datetime.now(timezone.utc),
+        }])  # fmt: skip
+    listed = [
+        json.loads(line) for line in labelmill("models", "list", "--json").stdout.splitlines()
+    ]
+    assert [(row["version"], row["metric"]) for row in listed] == [(1, 0.5), (2, 0.75)]
+
     unknown = labelmill("models", "list", "smal")
     assert unknown.returncode == 4
     assert "small" in unknown.stderr

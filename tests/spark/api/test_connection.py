@@ -192,10 +192,7 @@ def test_evaluate(mill: labelmill.Connection, client: RowClient, published: list
     for version in (1, 2):
         measures = result[version].measures
         assert measures.accuracy == stored[version]["accuracy"]
-        assert {
-            "classes": list(measures.classes),
-            "matrix": measures.confusion.tolist(),
-        } == json.loads(str(stored[version]["confusion"]))
+        assert measures.to_dict() == json.loads(str(stored[version]["confusion"]))
         assert list(result[version].verdict.reasons) == json.loads(str(stored[version]["reasons"]))
         assert result[version].accepted == stored[version]["accepted"]
     assert result.promoted is None
@@ -209,6 +206,13 @@ def test_evaluate(mill: labelmill.Connection, client: RowClient, published: list
         "m", training_set="x", split="train", versions=1, max_error=1.0, promote=True, alias="best"
     )
     assert moved.promoted == moved.best.version == 1
+    assert moved.serving is None
+    again = mill.evaluate(
+        "m", training_set="x", split="train", max_error=1.0, promote=True, promote_if="any",
+        alias="best",
+    )  # fmt: skip
+    assert again.serving == 1
+    assert "right only here" in again[2].verdict.reasons[1]
     assert mill.model("m@best").version == 1
     with pytest.raises(errors.InputError, match=r"max_error=0\.05"):
         mill.evaluate("m", training_set="x", promote=True)

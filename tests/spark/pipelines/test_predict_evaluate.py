@@ -11,20 +11,39 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.domain.codecs.png.codec import encode_png
-from labelmill.errors import ArtifactError, InputError, MissingRow, NotAccepted, QueryRefused
+from labelmill.domain.models.artifact import Artifact
+from labelmill.domain.models.metrics import Evaluation
+from labelmill.errors import (
+    ArtifactError,
+    InputError,
+    MissingRow,
+    NotAccepted,
+    QueryRefused,
+    UnknownName,
+)
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.evaluate.driver import evaluate
 from labelmill.pipelines.evaluate.slice_rows import Slice
 from labelmill.pipelines.freeze.driver import default_sql, freeze
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.pipelines.predict.driver import predict_images
+from labelmill.serving.run_page import render
+from labelmill.serving.run_reader import read_run
 from labelmill.settings import Settings
+from labelmill.spark.report import Report
 from labelmill.store.client import RowClient
-from labelmill.store.records import aliases, models
-from labelmill.store.schema.tables import EVALUATIONS, LABELS, MODEL_CHUNKS, TRIALS
+from labelmill.store.records import aliases, models, texts
+from labelmill.store.schema.tables import (
+    COMPARISONS,
+    EVALUATIONS,
+    LABELS,
+    MODEL_CHUNKS,
+    SWEEPS,
+    TRIALS,
+)
 from labelmill.training_sets.registry import find
 from tests.helpers.image_folders import write_image_folder
-from tests.helpers.small_models import small_artifact
+from tests.helpers.small_models import linear_artifact, small_artifact
 
 IMAGES_OF_C = "select * from images where collection = 'c'"
 
@@ -99,7 +118,8 @@ def test_evaluation_counts_and_promotes_by_validation(
         assert row["accuracy"] == pytest.approx((given == labels).mean())
         matrix = np.zeros((3, 3), int)
         np.add.at(matrix, (labels, given), 1)
-        assert json.loads(str(row["confusion"]))["matrix"] == matrix.tolist()
+        found = Evaluation.from_dict(json.loads(str(row["confusion"])))
+        assert found.confusion.tolist() == matrix.tolist()
         assert row["accepted"] is True
 
     sql = default_sql("c")
@@ -119,12 +139,132 @@ def test_evaluation_counts_and_promotes_by_validation(
         evaluate(spark, settings, "m", Slice(sql=sql + " and rand() < 2"))
 
 
+@pytest.fixture
+def bright(
+    spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
+) -> dict[int, int]:
+    """20 images as ``b``, all of class ``a``; version → how many it has wrong."""
+    for number in range(20):
+        path = tmp_path / f"bright/a/{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(np.full((4, 4, 1), 10 * number + 5, np.uint8)))
+    ingest(spark, settings, str(tmp_path / "bright"), "b")
+    client.ensure(TRIALS)
+    client.ensure(SWEEPS)
+    wrong = {1: 12, 2: 13, 3: 4}
+    for version, count in wrong.items():
+        models.publish(client, "p", version, bright_artifact(count), "", None)
+        # Each from a newer sweep than the one before, as when a new training set comes every week.
+        client.write(TRIALS, [{**_trial(version, 0.5), "sweep_id": f"s{version}", "model": "p"}])
+        client.write(SWEEPS, [{
+            "sweep_id": f"s{version}", "name": "s", "model": "p", "training_set": "d",
+            "plan": json.dumps({"objective": {"metric": "x", "goal": "maximize"}}),
+            "first_version": version, "trials": 1, "state": "done",
+            "created_at": datetime.now(timezone.utc),
+        }])  # fmt: skip
+    return wrong
+
+
+def bright_artifact(wrong: int) -> Artifact:
+    """Says ``b`` of the `wrong` brightest of 20 images, else ``a``; the bound is between two."""
+    bound = (10 * (20 - wrong)) / 255
+    weights = np.zeros((16, 2), np.float32)
+    weights[:, 1] = 50 / 16
+    return linear_artifact(weights, ("a", "b"), bias=(50 * bound, 0.0))
+
+
+def test_what_serves_is_compared_and_a_worse_version_is_not_promoted(
+    spark: SparkSession, settings: Settings, client: RowClient, bright: dict[int, int]
+) -> None:
+    on = Slice(sql=default_sql("b"))
+
+    def run(versions: str, rule: str | None = None) -> Report:
+        return evaluate(
+            spark, settings, "p", on, versions, max_error=0.9, promote=True, promote_if=rule
+        )
+
+    first = run("1")
+    assert first.results["promoted"] == {"alias": "production", "version": 1}, "nothing serves yet"
+    kept = run("1,2")
+    assert "promoted" not in kept.results
+    assert kept.results["compared_with"] == {"alias": "production", "version": 1}
+    assert kept.results["measured"] == 1, "version 1 was measured on this slice before"
+    assert aliases.resolve(client, "p", "production") == 1
+    assert (
+        "1 more row wrong than serving version 1 (13 against 12 of 20; 0 right only here"
+        in (kept.notes[1])
+    )
+    (compared,) = client.scan(COMPARISONS)
+    assert [compared[name] for name in ("version", "serving", "only_serving_right")] == [2, 1, 1]
+    (row,) = client.scan(EVALUATIONS, where={"model": "p", "version": 2})
+    assert row["accepted"] is False
+    assert "McNemar exact p = 1): does not meet the rule 'no-worse'" in str(row["reasons"])
+
+    refused = run("2")
+    assert refused.exit_code == NotAccepted.exit_code
+    assert "and the rule 'no-worse'; alias 'production' stays where it is" in str(refused.error)
+    assert refused.results["measured"] == 0, "nothing is measured twice"
+
+    better = run("all", "better")
+    assert better.results["promoted"] == {"alias": "production", "version": 3}
+    assert better.results["measured"] == 1
+    row_of = {r["version"]: r for r in better.tables["evaluations"]}
+    assert (row_of[3]["fewer_wrong_than_serving"], row_of[3]["accepted"]) == (8, True)
+    assert row_of[3]["p_value"] == pytest.approx(2 / 2**8)
+    assert run("2", "any").results["promoted"]["version"] == 2
+    assert aliases.resolve(client, "p", "production") == 2
+
+
+def test_a_broken_version_that_serves_needs_a_word(
+    spark: SparkSession, settings: Settings, client: RowClient, bright: dict[int, int]
+) -> None:
+    aliases.move(client, "p", "production", 1)
+    sha256 = models.load(client, "p", 1)[0]["sha256"]
+    client.write(MODEL_CHUNKS, [{"sha256": sha256, "chunk": 0}], "delete_ignore")
+    on = Slice(sql=default_sql("b"))
+    with pytest.raises(ArtifactError, match=r"chunk 0 of 1 is missing.*--promote-if any"):
+        evaluate(spark, settings, "p", on, "3", max_error=0.5, promote=True)
+    report = evaluate(spark, settings, "p", on, "3", max_error=0.5, promote=True, promote_if="any")
+    assert report.results["promoted"]["version"] == 3
+    assert "nothing is compared with version 1" in report.notes[0]
+
+
+def test_five_hundred_classes_are_evaluated(
+    spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
+) -> None:
+    classes = tuple(f"клас {n:03d}" for n in range(500))
+    for number, name in enumerate(classes):
+        pixels = np.random.default_rng(number).integers(0, 256, (4, 4, 1), np.uint8)
+        path = tmp_path / f"many/{name}/0.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(encode_png(pixels))
+    ingest(spark, settings, str(tmp_path / "many"), "many")
+    weights = np.random.default_rng(0).normal(size=(16, 500)).astype(np.float32)
+    models.publish(client, "many", 1, linear_artifact(weights, classes), "", None)
+    header = models.header_of(client, "many", 1)
+    assert header is not None
+    assert json.loads(str(header["classes"])) == list(classes)
+    on = Slice(sql=default_sql("many"))
+    report = evaluate(spark, settings, "many", on, max_error=1.0, promote=True)
+    assert report.results["promoted"]["version"] == 1
+    (row,) = texts.read(client, EVALUATIONS)
+    found = Evaluation.from_dict(json.loads(str(row["confusion"])))
+    assert (found.rows, len(found.classes), found.accuracy) == (500, 500, row["accuracy"])
+    assert len(json.loads(str(row["per_class"]))) == 500
+    page = render(read_run(spark, settings, "many", "many"))
+    assert "461 others are one row and column" in page
+
+
 def test_invalid_arguments(
     spark: SparkSession, settings: Settings, client: RowClient, versions: list[int]
 ) -> None:
     on = Slice(sql=default_sql("c"))
     with pytest.raises(InputError, match="state the acceptable error first"):
         evaluate(spark, settings, "m", on, promote=True)
+    with pytest.raises(InputError, match=r"none is requested: add promote=True, or --promote"):
+        evaluate(spark, settings, "m", on, promote_if="better")
+    with pytest.raises(UnknownName, match="Did you mean 'no-worse'"):
+        evaluate(spark, settings, "m", on, max_error=0.1, promote=True, promote_if="not-worse")
     with pytest.raises(InputError, match="best:3"):
         evaluate(spark, settings, "m", on, versions="newest")
     with pytest.raises(MissingRow, match="no version 7; versions: 1, 2"):

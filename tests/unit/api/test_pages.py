@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelmill.api.results.confusion import OTHER, SHOWN, shown_matrix
 from labelmill.errors import AllFailed, NotAccepted, UnknownName
 from labelmill.spark.report import Report
 from tests.helpers import shown_results
@@ -138,28 +137,6 @@ def test_an_evaluation_of_many_classes() -> None:
     assert "1,981 others are summed" in page.text
     assert "Weakest classes" in page.text
     assert page.tags.count("td") < 800
-
-
-def test_a_matrix_adds_up() -> None:
-    rng = np.random.default_rng(0)
-    confusion = rng.integers(0, 5, (300, 300))
-    confusion[7, 200] = 900
-    matrix = shown_matrix(confusion, [str(n) for n in range(300)])
-    assert len(matrix.names) == len(matrix.cells) == SHOWN
-    assert sum(cell.count for line in matrix.cells for cell in line) == confusion.sum()
-    assert matrix.pairs[0] == ("7", "200", 900)
-    assert {"7", "200"} <= set(matrix.names)
-    assert matrix.names[-1] == OTHER
-    row = matrix.names.index("7")
-    assert sum(cell.count for cell in matrix.cells[row]) == confusion[7].sum()
-    assert matrix.cells[row][row].right
-    assert not matrix.cells[-1][-1].right, "of classes together nothing is known"
-
-
-def test_a_matrix_without_mistakes_shows_the_largest_classes() -> None:
-    matrix = shown_matrix(np.diag(np.arange(100)), [str(n) for n in range(100)])
-    assert matrix.names[:-1] == [str(n) for n in range(81, 100)]
-    assert matrix.pairs == []
 
 
 def test_an_ingest() -> None:

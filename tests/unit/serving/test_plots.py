@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 
+from labelmill.domain.models.metrics import Evaluation, evaluate
 from labelmill.serving import plots
-from labelmill.serving.run_data import Curve, MeasuredVersion, MicroBatchRow, Run
+from labelmill.serving.run_data import Curve, MicroBatchRow, Run
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
@@ -38,14 +39,19 @@ def test_a_sweep_names_its_best_version() -> None:
 
 
 def test_a_confusion_matrix_shows_the_counts_that_are_not_zero() -> None:
-    measured = MeasuredVersion(1, 12, 0.9, 0.9, None, [], ["cat", "dog"], [[7, 0], [2, 3]])
+    measured = Evaluation.from_dict({"classes": ["cat", "dog"], "matrix": [[7, 0], [2, 3]]})
     assert {"7", "2", "3", "cat", "dog", "true class", "label"} == words(plots.confusion(measured))
     classes = [f"class {n}" for n in range(45)]
-    many = MeasuredVersion(
-        1, 45, 1.0, 1.0, None, [], classes, [[int(i == j) for j in range(45)] for i in range(45)]
-    )
-    assert {"class 0", "class 40"} <= words(plots.confusion(many))
-    assert not {"class 1", "1"} & words(plots.confusion(many)), "too many to name and count all"
+    many = evaluate([*classes, "class 44"], [*classes, "class 43"], classes)
+    assert {"class 0", "class 43", "class 44", "other classes"} <= words(plots.confusion(many))
+    assert not {"class 42", "1"} & words(plots.confusion(many)), "too many to name and count all"
+    names = [f"{n}" for n in range(10_000)]
+    assert "other classes" in words(plots.confusion(evaluate(names, names[::-1], names)))
+
+
+def test_a_class_name_is_no_formula() -> None:
+    measured = evaluate(["$x$", "$\\frac"], ["$x$", "$\\frac"], ["$x$", "$\\frac"])
+    assert {"$x$", "$\\frac"} <= words(plots.confusion(measured))
 
 
 def test_a_time_line_marks_when_the_alias_moved() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labelmill.domain.models.metrics import Evaluation, evaluate
 from labelmill.serving import run_page
 from labelmill.serving.run_data import Card, Curve, MeasuredVersion, MicroBatchRow, Run, Tally
 
@@ -57,8 +58,8 @@ def run() -> Run:
                 0.89,
                 True,
                 ["error 0.100 ≤ acceptable 0.200"],
-                ["0", "1"],
-                [[5, 1], [0, 4]],
+                "d",
+                Evaluation.from_dict({"classes": ["0", "1"], "matrix": [[5, 1], [0, 4]]}),
             )
         ],
         batches=[
@@ -109,7 +110,8 @@ def test_names_from_outside_are_escaped(run: Run) -> None:
 
 def test_class_names_inside_plots_are_escaped(run: Run) -> None:
     bad = "<script>alert(1)</script>"
-    measured = replace(run.measured[0], classes=["0", bad])
+    named = evaluate(["0", bad], [bad, bad], ["0", bad])
+    measured = replace(run.measured[0], measures=named)
     assert "<script" not in run_page.render(replace(run, measured=[measured]))
 
 

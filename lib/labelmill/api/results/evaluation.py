@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from labelmill.api.results.confusion import SHOWN, shown_matrix
 from labelmill.api.results.fragment import figures, render
 from labelmill.domain.models.metrics import Evaluation
 from labelmill.domain.models.promotion import Verdict
 from labelmill.errors import UnknownName
 from labelmill.pipelines.evaluate.verdicts import Judged
+from labelmill.serving.shown_confusion import SHOWN, shown_matrix
 from labelmill.spark.report import Report
 
 VERSIONS = 50
@@ -60,6 +60,7 @@ class EvaluationResult:
         versions: All measured versions, by number.
         max_error: The acceptable error, if one was stated.
         promoted: Version that the alias was moved to; None: it was not moved.
+        serving: Version that the alias pointed to, with which the others were compared; None: none.
         notes: Reasons of the verdicts.
         seconds: Wall-clock time.
 
@@ -75,6 +76,7 @@ class EvaluationResult:
     versions: tuple[VersionResult, ...]
     max_error: float | None
     promoted: int | None
+    serving: int | None
     notes: tuple[str, ...]
     seconds: float
     _chosen: int = field(repr=False)
@@ -94,6 +96,7 @@ class EvaluationResult:
             versions=tuple(VersionResult(c.version, c.metric, e, v) for c, e, v in judged),
             max_error=max_error,
             promoted=promoted.get("version"),
+            serving=results.get("compared_with", {}).get("version"),
             notes=tuple(report.notes),
             seconds=report.seconds,
             _chosen=promoted.get("version", best.version),
@@ -106,7 +109,7 @@ class EvaluationResult:
 
     @property
     def accepted(self) -> tuple[int, ...]:
-        """Versions that meet the acceptable error."""
+        """Versions that are accepted."""
         return tuple(one.version for one in self.versions if one.accepted)
 
     def __getitem__(self, version: int) -> VersionResult:
@@ -128,7 +131,7 @@ class EvaluationResult:
             key=lambda score: score.f1,
         )
         few = len(measures.classes) <= SHOWN
-        matrix = shown_matrix(measures.confusion, measures.classes)
+        matrix = shown_matrix(measures)
         by_merit = sorted(self.versions, key=lambda v: (v is not best, v.version))
         return render(
             "evaluation.html.j2",

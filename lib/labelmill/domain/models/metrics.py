@@ -1,9 +1,15 @@
-"""One model version measured on one slice: accuracy, precision, recall, F1, confusion matrix."""
+"""One model version measured on one slice: accuracy, precision, recall, F1, confusion matrix.
+
+The matrix is kept as its cells that are not 0: of 10,000 classes, 100 million cells are nearly all 0.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,29 +51,111 @@ class Evaluation:
     """Metrics of one version. Macro means cover the classes that occur, as truth or as prediction.
 
     Args:
-        rows: Images measured.
-        accuracy: Share of right predictions, 0..1; 0 for no rows.
-        precision_macro: Unweighted mean over classes, 0..1.
-        recall_macro: Unweighted mean over classes, 0..1.
-        f1_macro: Unweighted mean over classes, 0..1.
-        per_class: One score per class, in the order of ``classes``.
-        confusion: ``(K, K)`` int64, ``[truth][predicted]``.
         classes: The model's classes in its order, then truths it does not know, sorted.
+        known: The model's classes; the rest of ``classes`` it does not know.
+        cells: ``(M, 3)`` int64: truth and prediction as positions in ``classes``, and images, at
+            least 1; sorted.
+        unprepared: Images that the version could not prepare; they are in no other figure.
     """
 
-    rows: int
-    accuracy: float
-    precision_macro: float
-    recall_macro: float
-    f1_macro: float
-    per_class: list[ClassScore]
-    confusion: npt.NDArray[np.int64]
     classes: tuple[str, ...]
+    known: int
+    cells: npt.NDArray[np.int64]
+    unprepared: int = 0
+
+    @cached_property
+    def rows(self) -> int:
+        """Images measured."""
+        return int(self.cells[:, 2].sum())
+
+    @cached_property
+    def right(self) -> int:
+        """Images whose prediction is right."""
+        return int(self._right.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right predictions, 0..1; 0 for no rows."""
+        return self.right / self.rows if self.rows else 0.0
 
     @property
     def error(self) -> float:
         """1 − accuracy."""
         return 1.0 - self.accuracy
+
+    @property
+    def precision_macro(self) -> float:
+        """Unweighted mean over classes, 0..1."""
+        return self._mean(_share(self._right, self._given))
+
+    @property
+    def recall_macro(self) -> float:
+        """Unweighted mean over classes, 0..1."""
+        return self._mean(_share(self._right, self._support))
+
+    @property
+    def f1_macro(self) -> float:
+        """Unweighted mean over classes, 0..1."""
+        return self._mean(_share(2 * self._right, self._support + self._given))
+
+    @cached_property
+    def per_class(self) -> list[ClassScore]:
+        """One score per class, in the order of ``classes``."""
+        precision, recall = _share(self._right, self._given), _share(self._right, self._support)
+        f1 = _share(2 * self._right, self._support + self._given)
+        return [
+            ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support))
+            for i, (name, support) in enumerate(zip(self.classes, self._support, strict=True))
+        ]
+
+    @property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """``(K, K)`` int64, ``[truth][predicted]``; made anew each time, 8 · K² bytes."""
+        dense = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        dense[self.cells[:, 0], self.cells[:, 1]] = self.cells[:, 2]
+        return dense
+
+    def to_dict(self) -> dict[str, object]:
+        """The confusion matrix for JSON; `from_dict` turns it back into an equal evaluation."""
+        return {
+            "classes": list(self.classes),
+            "known": self.known,
+            "unprepared": self.unprepared,
+            "cells": self.cells.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Evaluation:
+        """Reads what `to_dict` returns, or what releases before it stored: a whole ``matrix``."""
+        if "matrix" in stored:
+            dense = np.array(stored["matrix"], np.int64)
+            truth, predicted = np.nonzero(dense)
+            cells = np.stack([truth, predicted, dense[truth, predicted]], axis=1)
+            return cls(tuple(stored["classes"]), len(stored["classes"]), cells)
+        cells = np.array(stored["cells"], np.int64).reshape(-1, 3)
+        return cls(tuple(stored["classes"]), stored["known"], cells, stored["unprepared"])
+
+    @cached_property
+    def _right(self) -> npt.NDArray[np.int64]:
+        hits = self.cells[self.cells[:, 0] == self.cells[:, 1]]
+        return self._sums(hits, 0)
+
+    @cached_property
+    def _support(self) -> npt.NDArray[np.int64]:
+        return self._sums(self.cells, 0)
+
+    @cached_property
+    def _given(self) -> npt.NDArray[np.int64]:
+        return self._sums(self.cells, 1)
+
+    def _sums(self, cells: npt.NDArray[np.int64], axis: int) -> npt.NDArray[np.int64]:
+        sums = np.zeros(len(self.classes), np.int64)
+        np.add.at(sums, cells[:, axis], cells[:, 2])
+        return sums
+
+    def _mean(self, values: npt.NDArray[np.float64]) -> float:
+        occurs = (self._support + self._given) > 0
+        return float(values[occurs].mean()) if occurs.any() else 0.0
 
 
 def evaluate(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Evaluation:
@@ -91,40 +179,43 @@ def evaluate(truth: Sequence[str], predicted: Sequence[str], classes: Sequence[s
         raise InputError(
             f"expected as many labels as truths, received {len(predicted)} and {len(truth)}"
         )
-    if len(set(classes)) != len(classes):
-        raise InputError(f"expected each class once, received {list(classes)}")
-    unknown = set(predicted) - set(classes)
-    if unknown:
-        raise UnknownName("label", min(unknown), classes)
-    names = (*classes, *sorted(set(truth) - set(classes)))
-    index = {name: i for i, name in enumerate(names)}
-    confusion = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(confusion, ([index[t] for t in truth], [index[p] for p in predicted]), 1)
+    return evaluate_counts(Counter(zip(truth, predicted, strict=True)), classes)
 
-    right = confusion.diagonal()
-    support, given = confusion.sum(axis=1), confusion.sum(axis=0)
-    precision, recall = _share(right, given), _share(right, support)
-    f1 = _share(2 * right, support + given)
-    occurs = (support + given) > 0
-    rows = len(truth)
+
+def evaluate_counts(
+    counts: Mapping[tuple[str, str | None], int], classes: Sequence[str]
+) -> Evaluation:
+    """Like `evaluate`, from images counted by true and predicted class.
+
+    Args:
+        counts: (truth, prediction) → images; the prediction is None where the version could not
+            prepare the image.
+        classes: The model's classes in its order.
+
+    Raises:
+        InputError: Duplicate classes.
+        UnknownName: A prediction that is not one of the model's classes.
+
+    Example:
+        >>> evaluate_counts({("a", "a"): 3, ("b", "a"): 1}, ["a", "b"]).accuracy
+        0.75
+    """
+    if len(set(classes)) != len(classes):
+        twice = sorted(name for name, times in Counter(classes).items() if times > 1)
+        raise InputError(f"expected each class once, received {twice[0]!r} more than once")
+    measured = {(t, p): rows for (t, p), rows in counts.items() if p is not None}
+    if unknown := {p for _, p in measured} - set(classes):
+        raise UnknownName("label", min(unknown), classes)
+    names = (*classes, *sorted({t for t, _ in measured} - set(classes)))
+    index = {name: i for i, name in enumerate(names)}
+    cells = sorted((index[t], index[p], rows) for (t, p), rows in measured.items() if rows)
     return Evaluation(
-        rows=rows,
-        accuracy=float(right.sum() / rows) if rows else 0.0,
-        precision_macro=_mean(precision, occurs),
-        recall_macro=_mean(recall, occurs),
-        f1_macro=_mean(f1, occurs),
-        per_class=[
-            ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
-            for i, name in enumerate(names)
-        ],
-        confusion=confusion,
         classes=names,
+        known=len(classes),
+        cells=np.array(cells, np.int64).reshape(-1, 3),
+        unprepared=sum(rows for (_, p), rows in counts.items() if p is None),
     )
 
 
 def _share(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
-
-
-def _mean(values: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]) -> float:
-    return float(values[where].mean()) if where.any() else 0.0

@@ -18,7 +18,7 @@ from labelmill.domain.models.parameters import (
 from labelmill.domain.models.preparation import Preparation
 from labelmill.errors import InputError, UnknownName
 
-MOST_SETTINGS = 1000
+MOST_SETTINGS = 100_000
 """A sweep with more settings is taken for a mistake."""
 
 _SETTING_KEYS = ("family", "preparation", *PARAMETERS)

@@ -47,6 +47,9 @@ METRICS = {
 
 SEARCHES = ("grid",)
 
+NAME_BYTES = 1_000
+"""Longest name of a sweep or model, in bytes of UTF-8: names are keys."""
+
 
 @dataclass(frozen=True)
 class SweepPlan:
@@ -128,4 +131,6 @@ def _choice(kind: str, value: object, known: Mapping[str, object] | Sequence[str
 def _text(key: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"expected `{key}` as a name, received {value!r}")
+    if (size := len(value.encode("utf-8", "surrogatepass"))) > NAME_BYTES:
+        raise InputError(f"`{key}` has {size:,} bytes, expected a name of at most {NAME_BYTES:,}")
     return value

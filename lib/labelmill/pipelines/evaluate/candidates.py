@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from labelmill.errors import InputError, MissingRow
 from labelmill.store.client import RowClient
-from labelmill.store.records import models
+from labelmill.store.records import models, texts
 from labelmill.store.schema.tables import SWEEPS, TRIALS
 
 
@@ -81,7 +81,7 @@ def _all_candidates(client: RowClient, model: str) -> list[Candidate]:
     columns = ["sweep_id", "plan", "first_version"]
     sweeps = {
         row["sweep_id"]: (_is_maximized(str(row["plan"])), int(str(row["first_version"])))
-        for row in client.scan(SWEEPS, columns, {"model": model})
+        for row in texts.read(client, SWEEPS, columns, {"model": model})
     }
     known = {version: Candidate(version) for version in models.versions(client, model)}
     columns = ["sweep_id", "version", "metric"]

@@ -2,36 +2,30 @@
 
 Of the accepted versions, the one with the best metric of its sweep (validation) is promoted, not
 the best on the slice measured here: choosing on the test slice would make its figures too good
-(decision 0033).
+(decision 0033). To be accepted for promotion, a version is also compared with the one that serves,
+on the same images in the same pass (decision 0094).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
-from functools import partial
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from labelmill.domain.models.artifact import unpack
-from labelmill.errors import InputError, NotAccepted
-from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.evaluate.candidates import Candidate, select_candidates
-from labelmill.pipelines.evaluate.report import evaluation_row, fill_report
+from labelmill.domain.models.promotion import ANY, NO_WORSE, PROMOTE_IF
+from labelmill.errors import ArtifactError, InputError, MissingRow, UnknownName
+from labelmill.pipelines.evaluate import stored
+from labelmill.pipelines.evaluate.candidates import select_candidates
+from labelmill.pipelines.evaluate.measure import LoadedModel, load_checked, measure
+from labelmill.pipelines.evaluate.report import fill_report, report_promotion, report_rejection
 from labelmill.pipelines.evaluate.slice_rows import Slice, slice_rows
-from labelmill.pipelines.evaluate.verdicts import Judged, judge
-from labelmill.pipelines.evaluate.worker import CONFUSION_SCHEMA, confuse_batches
+from labelmill.pipelines.evaluate.verdicts import AcceptanceRule, Judged, judge
 from labelmill.settings import Settings
-from labelmill.spark.arrow import struct_type
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
-from labelmill.store.records import aliases, models
-from labelmill.store.schema.tables import EVALUATIONS
-
-VERSIONS_AT_ONCE = 8
-"""Most versions measured in one pass over the slice; each is loaded in every task."""
+from labelmill.store.records import aliases
 
 
 def evaluate(
@@ -43,8 +37,11 @@ def evaluate(
     max_error: float | None = None,
     promote: bool = False,
     alias: str = "production",
+    promote_if: str | None = None,
 ) -> Report:
     """Measures versions, judges them and writes ``evaluations``.
+
+    A version that was measured on this slice before is judged anew, not measured again.
 
     Args:
         spark: The session.
@@ -55,19 +52,26 @@ def evaluate(
         max_error: Acceptable error (1 − accuracy), 0..1; None: measured, not judged.
         promote: Move `alias` to the accepted version with the best validation metric.
         alias: Alias that is moved.
+        promote_if: One of `PROMOTE_IF`: how a version must compare with the one that `alias` points
+            to, on the same images; None: ``no-worse``.
 
     Returns:
-        The report: ``rows``, table ``evaluations``, ``promoted``; failed with the exit code of
-        `NotAccepted` when `max_error` is stated and no version meets it.
+        The report: ``rows``, table ``evaluations``, ``compared_with``, ``promoted`` (when the alias
+        was moved); failed with the exit code of `NotAccepted` when `max_error` is stated and no
+        version is accepted.
 
     Raises:
-        InputError: Promotion without an acceptable error; both kinds of slice, or neither.
+        InputError: Promotion without an acceptable error, or a rule without promotion; both kinds
+            of slice, or neither.
+        UnknownName: An unknown rule.
         QueryRefused: The query does more than read, or its answer would not repeat.
         NoData: The slice has no rows.
         MissingRow: No such model or version.
         ArtifactError: A stored model is not what was published.
     """
-    return measure_versions(spark, settings, model, on, versions, max_error, promote, alias)[0]
+    return measure_versions(
+        spark, settings, model, on, versions, max_error, promote, alias, promote_if
+    )[0]
 
 
 def measure_versions(
@@ -79,91 +83,110 @@ def measure_versions(
     max_error: float | None = None,
     promote: bool = False,
     alias: str = "production",
+    promote_if: str | None = None,
 ) -> tuple[Report, list[Judged]]:
     """Like `evaluate`, and also returns each version's measures and verdict, in order of number."""
+    _check_arguments(on, max_error, promote, promote_if)
+    report = Report("evaluate_models")
+    client = open_client(settings)
+    try:
+        chosen = select_candidates(client, model, versions)
+        rule = AcceptanceRule(max_error, promote_if or NO_WORSE)
+        serving = None
+        if promote:
+            found = aliases.current(client, model, alias)
+            serving = _load_serving(client, model, found, alias, rule.promote_if, report)
+            rule = AcceptanceRule(
+                max_error, rule.promote_if, alias, serving[0] if serving else None
+            )
+        judged: dict[int, Judged] = {}
+        with SparkProgress(spark, f"evaluate {model}"), ExitStack() as stack:
+            rows, digest, text = slice_rows(spark, settings, on, stack)
+            measured = stored.read_evaluations(client, model, digest)
+            compared = {}
+            if rule.serving is not None:
+                compared = stored.read_comparisons(client, model, digest, rule.serving)
+            candidates = {c.version: c for c in chosen}
+            old = {
+                v
+                for v in candidates
+                if v in measured and (v in compared or rule.serving in (None, v))
+            }
+            todo = [v for v in candidates if v not in old]
+            report.put("measured", len(todo))
+            for part in measure(client, model, rows, todo, serving):
+                for version, (evaluation, comparison) in part.items():
+                    measured[version] = evaluation
+                    if comparison is not None:
+                        compared[version] = comparison
+                        stored.write_comparison(client, model, digest, version, comparison)
+                    judged[version] = judge(candidates[version], evaluation, comparison, rule)
+                    stored.write_evaluation(client, model, digest, text, max_error, judged[version])
+        for version in sorted(old):
+            of_serving = compared.get(version)
+            judged[version] = judge(candidates[version], measured[version], of_serving, rule)
+            stored.write_evaluation(client, model, digest, text, max_error, judged[version])
+        ordered = [judged[c.version] for c in chosen]
+        fill_report(report, model, text, ordered, compared, rule)
+        if max_error is not None:
+            _apply_verdicts(report, client, model, ordered, rule)
+        return report, ordered
+    finally:
+        client.close()
+
+
+def _check_arguments(
+    on: Slice, max_error: float | None, promote: bool, promote_if: str | None
+) -> None:
     if promote and max_error is None:
         raise InputError(
             "to promote, state the acceptable error first: max_error=0.05, or --max-error 0.05"
+        )
+    if promote_if is not None and promote_if not in PROMOTE_IF:
+        raise UnknownName("rule of promotion", promote_if, PROMOTE_IF)
+    if promote_if is not None and not promote:
+        raise InputError(
+            f"promote_if={promote_if!r} decides on a promotion, but none is requested: add "
+            "promote=True, or --promote"
         )
     if (on.sql is None) == (on.training_set is None):
         raise InputError(
             "give what to measure on: either a query (sql=, --sql) or a training set "
             "(training_set=, --training-set)"
         )
-    report = Report("evaluate_models")
-    client = open_client(settings)
-    try:
-        chosen = select_candidates(client, model, versions)
-        data = {c.version: models.load(client, model, c.version)[1] for c in chosen}
-        classes = {}
-        for version, artifact in data.items():
-            predictor = Predictor(unpack(artifact))
-            predictor.check_canary()
-            classes[version] = predictor.classes
-        with SparkProgress(spark, f"evaluate {model}"), ExitStack() as stack:
-            rows, digest, text = slice_rows(spark, settings, on, stack)
-            counted: dict[int, Counter[tuple[str, str | None]]] = {}
-            for start in range(0, len(chosen), VERSIONS_AT_ONCE):
-                part = [c.version for c in chosen[start : start + VERSIONS_AT_ONCE]]
-                counted |= _count_confusion(rows, {v: data[v] for v in part})
-        judged = [judge(c, counted[c.version], classes[c.version], max_error) for c in chosen]
-        client.ensure(EVALUATIONS)
-        client.write(
-            EVALUATIONS, [evaluation_row(model, digest, text, max_error, *j) for j in judged]
-        )
-        fill_report(report, model, text, judged)
-        if max_error is not None:
-            accepted = [c for c, _, given in judged if given.accepted]
-            _apply_verdicts(report, client, model, accepted, max_error, alias if promote else None)
-        return report, judged
-    finally:
-        client.close()
 
 
-def _count_confusion(
-    rows: DataFrame, artifacts: dict[int, bytes]
-) -> dict[int, Counter[tuple[str, str | None]]]:
-    shared = rows.sparkSession.sparkContext.broadcast(artifacts)
-    counting = partial(confuse_batches, artifacts=shared)
+def _load_serving(
+    client: RowClient, model: str, version: int | None, alias: str, promote_if: str, report: Report
+) -> tuple[int, LoadedModel] | None:
+    """The version that serves; None: there is none, or it is broken and the rule does not need it."""
+    if version is None:
+        return None
     try:
-        found = rows.mapInArrow(counting, struct_type(CONFUSION_SCHEMA)).collect()
-    finally:
-        shared.destroy()
-    counted: dict[int, Counter[tuple[str, str | None]]] = {v: Counter() for v in artifacts}
-    for row in found:
-        if row["truth"] is None:
-            raise InputError(
-                "the slice holds rows without class; join the view truth, or add "
-                "`where class is not null`"
+        return version, load_checked(client, model, version)
+    except (ArtifactError, MissingRow) as error:
+        if promote_if != ANY:
+            text = (
+                f"{error} Alias {alias!r} points to it, so versions cannot be compared with what "
+                f"serves. To promote without a comparison: promote_if={ANY!r}, or --promote-if {ANY}"
             )
-        counted[row["version"]][row["truth"], row["predicted"]] += row["rows"]
-    return counted
+            error.args = (text,)
+            raise
+        report.note(f"nothing is compared with version {version}, which serves: {error}")
+        return None
 
 
 def _apply_verdicts(
-    report: Report,
-    client: RowClient,
-    model: str,
-    accepted: list[Candidate],
-    max_error: float,
-    alias: str | None,
+    report: Report, client: RowClient, model: str, judged: list[Judged], rule: AcceptanceRule
 ) -> None:
+    accepted = [candidate for candidate, _, decided in judged if decided.accepted]
     report.put("accepted_versions", [c.version for c in accepted])
     if not accepted:
-        report.fail(
-            f"no version of {model!r} meets the acceptable error {max_error:g}"
-            + (f"; alias {alias!r} stays where it is" if alias else ""),
-            NotAccepted.exit_code,
-        )
-    elif alias is not None:
+        report_rejection(report, model, rule)
+    elif rule.alias is not None:
         best = min(accepted, key=lambda c: c.rank)
-        aliases.move(client, model, alias, best.version)
-        report.put("promoted", {"alias": alias, "version": best.version})
-        report.note(
-            f"{alias} → version {best.version}, the accepted version "
-            + (
-                "that ranks first by its sweep's metric"
-                if best.metric is not None
-                else "with the highest number (none has a sweep's metric)"
-            )
-        )
+        if best.version != rule.serving:
+            # Measured in an earlier run, perhaps: a stream would refuse one that cannot be served.
+            load_checked(client, model, best.version)
+            aliases.move(client, model, rule.alias, best.version)
+        report_promotion(report, best, rule)

@@ -1,77 +1,82 @@
-"""The rows and the closing report of an evaluation."""
+"""The closing report of an evaluation."""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timezone
+from collections.abc import Mapping
 
-from labelmill.domain.models.metrics import Evaluation
-from labelmill.domain.models.promotion import Verdict
+from labelmill.domain.models.comparison import Comparison
+from labelmill.errors import NotAccepted
 from labelmill.pipelines.evaluate.candidates import Candidate
-from labelmill.pipelines.evaluate.verdicts import Judged
+from labelmill.pipelines.evaluate.verdicts import AcceptanceRule, Judged
 from labelmill.spark.report import Report
 
+NOTED = 20
+"""Most versions whose reasons are notes; the table ``evaluations`` lists all."""
 
-def evaluation_row(
+
+def fill_report(
+    report: Report,
     model: str,
-    digest: str,
     text: str,
-    max_error: float | None,
-    candidate: Candidate,
-    found: Evaluation,
-    decided: Verdict,
-) -> dict[str, object]:
-    """A version's row of ``evaluations``.
-
-    Args:
-        model: Model name.
-        digest: SHA-256 (hex) of the slice.
-        text: The slice as text: its query, or training set and split.
-        max_error: Acceptable error; None when none was stated.
-        candidate: The version.
-        found: Its measures.
-        decided: Its verdict.
-    """
-    return {
-        "model": model,
-        "version": candidate.version,
-        "slice_digest": digest,
-        "slice": text,
-        "rows": found.rows,
-        "accuracy": found.accuracy,
-        "precision_macro": found.precision_macro,
-        "recall_macro": found.recall_macro,
-        "f1_macro": found.f1_macro,
-        "per_class": json.dumps([score.to_dict() for score in found.per_class]),
-        "confusion": json.dumps(
-            {"classes": list(found.classes), "matrix": found.confusion.tolist()}
-        ),
-        "max_error": max_error,
-        "accepted": decided.accepted,
-        "reasons": json.dumps(list(decided.reasons)),
-        "evaluated_at": datetime.now(timezone.utc),
-    }
-
-
-def fill_report(report: Report, model: str, text: str, judged: list[Judged]) -> None:
+    judged: list[Judged],
+    compared: Mapping[int, Comparison],
+    rule: AcceptanceRule,
+) -> None:
     """Adds what was measured to the closing report."""
     report.put("model", model)
     report.put("slice", text)
     report.put("rows", max(found.rows for _, found, _ in judged))
-    report.table(
-        "evaluations",
-        [
-            {
-                "version": c.version,
-                "validation_metric": c.metric,
-                "accuracy": found.accuracy,
-                "precision_macro": found.precision_macro,
-                "recall_macro": found.recall_macro,
-                "f1_macro": found.f1_macro,
-                "accepted": decided.accepted,
-            }
-            for c, found, decided in judged
-        ],
-    )
-    for c, _, decided in judged:
+    if rule.serving is not None:
+        report.put("compared_with", {"alias": rule.alias, "version": rule.serving})
+        report.put("promote_if", rule.promote_if)
+    rows: list[dict[str, object]] = []
+    for c, found, decided in judged:
+        row: dict[str, object] = {
+            "version": c.version,
+            "validation_metric": c.metric,
+            "accuracy": found.accuracy,
+            "precision_macro": found.precision_macro,
+            "recall_macro": found.recall_macro,
+            "f1_macro": found.f1_macro,
+            "accepted": decided.accepted,
+        }
+        if rule.serving is not None:
+            with_serving = compared.get(c.version)
+            row["fewer_wrong_than_serving"] = with_serving.difference if with_serving else None
+            row["p_value"] = with_serving.p_value if with_serving else None
+        rows.append(row)
+    report.table("evaluations", rows)
+    # The best by validation first: their reasons are what people look for.
+    noted = sorted(judged, key=lambda one: one[0].rank)[:NOTED]
+    for c, _, decided in sorted(noted, key=lambda one: one[0].version):
         report.note(f"version {c.version}: {'; '.join(decided.reasons)}")
+    if len(judged) > NOTED:
+        report.note(
+            f"reasons of the other {len(judged) - NOTED:,} versions are in `evaluations.reasons`"
+        )
+
+
+def report_rejection(report: Report, model: str, rule: AcceptanceRule) -> None:
+    """Marks the report as failed: no version is accepted."""
+    beside = "" if rule.serving is None else f" and the rule {rule.promote_if!r}"
+    report.fail(
+        f"no version of {model!r} meets the acceptable error {rule.max_error:g}{beside}"
+        + (f"; alias {rule.alias!r} stays where it is" if rule.alias else ""),
+        NotAccepted.exit_code,
+    )
+
+
+def report_promotion(report: Report, best: Candidate, rule: AcceptanceRule) -> None:
+    """Says which version the alias points to now, and why."""
+    why = (
+        "ranks first by its sweep's metric"
+        if best.metric is not None
+        else "has the highest number (none has a sweep's metric)"
+    )
+    if best.version == rule.serving:
+        report.note(
+            f"{rule.alias} stays at version {best.version}, the accepted version that {why}"
+        )
+        return
+    report.put("promoted", {"alias": rule.alias, "version": best.version})
+    report.note(f"{rule.alias} → version {best.version}, the accepted version that {why}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from labelmill.domain.models.metrics import Evaluation, evaluate
+from labelmill.domain.models.comparison import Comparison
+from labelmill.domain.models.metrics import Evaluation
 from labelmill.domain.models.promotion import Verdict, verdict
 from labelmill.errors import NoData
 from labelmill.pipelines.evaluate.candidates import Candidate
@@ -14,38 +14,40 @@ Judged = tuple[Candidate, Evaluation, Verdict]
 """A version, what was measured of it, and the verdict."""
 
 
+@dataclass(frozen=True)
+class AcceptanceRule:
+    """What decides whether a version is accepted, stated before anything is measured.
+
+    Attributes:
+        max_error: Acceptable error (1 − accuracy), 0..1; None: measured, not judged.
+        promote_if: One of `labelmill.domain.models.promotion.PROMOTE_IF`.
+        alias: Alias that is to be moved; None: nothing is promoted, so nothing is compared.
+        serving: Version that the alias points to, with which the others are compared; None: none.
+    """
+
+    max_error: float | None
+    promote_if: str
+    alias: str | None = None
+    serving: int | None = None
+
+
 def judge(
-    candidate: Candidate,
-    counts: Counter[tuple[str, str | None]],
-    classes: Sequence[str],
-    max_error: float | None,
+    candidate: Candidate, found: Evaluation, compared: Comparison | None, rule: AcceptanceRule
 ) -> Judged:
-    """Measures and judges one version.
+    """Judges one version.
 
     Args:
         candidate: The version.
-        counts: Images by true and predicted class; the latter is None where the image could not be
-            prepared for this version, which is never accepted then.
-        classes: The version's classes in the order of their indices.
-        max_error: Acceptable error (1 − accuracy), 0..1; None: measured, not judged.
+        found: What was measured of it.
+        compared: It and the serving version on the same rows; None: there is nothing to compare.
+        rule: What decides.
 
     Raises:
-        NoData: `counts` is empty.
+        NoData: Nothing was measured.
     """
-    if not counts:
+    if not found.rows and not found.unprepared:
         raise NoData("the slice has no rows")
-    truth: list[str] = []
-    predicted: list[str] = []
-    failed = 0
-    for (true, given), rows in counts.items():
-        if given is None:
-            failed += rows
-        else:
-            truth += [true] * rows
-            predicted += [given] * rows
-    found = evaluate(truth, predicted, classes)
-    decided = verdict(found, max_error)
-    if failed:
-        reason = f"{failed:,} images could not be prepared for this version, so it is not accepted"
-        decided = Verdict(False, (*decided.reasons, reason))
+    decided = verdict(found, rule.max_error, compared, rule.promote_if)
+    if candidate.version == rule.serving:
+        decided = Verdict(decided.accepted, (*decided.reasons, f"it serves as {rule.alias} now"))
     return candidate, found, decided

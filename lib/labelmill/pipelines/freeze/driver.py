@@ -103,7 +103,7 @@ def freeze(
     """
     chosen, given = options or Options(), dict(parameters or {})
     root = absolute_root(location or settings.training_set_root())
-    refuse_long(name, sql)
+    refuse_long(name)
     check_writable(root)
     report = Report("freeze_training_set")
     at = resolve_snapshot(snapshot_ms)

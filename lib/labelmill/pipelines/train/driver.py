@@ -75,6 +75,7 @@ def sweep(
         NoData: A split is missing.
         InputError: The executors lack TensorFlow.
     """
+    report = Report("train_models")  # its clock runs from here
     _require_splits(training_set, plan)
     context = spark.sparkContext
     client = open_client(settings)
@@ -94,12 +95,13 @@ def sweep(
             tasks = [
                 TrialTask(s, training_set.digest, shards, tuple(training_set.classes)) for s in todo
             ]
+            by_number = {s.number: s for s in todo}
             failed = 0
             executors: set[tuple[str, int]] = set()
             for number, outcome in enumerate(run_trials(context, tasks, slots, trial_timeout), 1):
                 if outcome.missing_software:
                     raise InputError(outcome.error)
-                setting = next(s for s in todo if s.number == outcome.number)
+                setting = by_number[outcome.number]
                 row = record.write(setting, outcome)
                 ended[setting.trial_id] = row
                 failed += row["state"] == "failed"
@@ -107,7 +109,7 @@ def sweep(
                 progress.advance(number, len(todo), f"({failed} failed)")
                 progress.line(trial_line(plan, row))
         record.write_state("done")
-        return sweep_report(plan, record, ended, len(todo), executors)
+        return sweep_report(report, plan, record, ended, len(todo), executors)
     finally:
         client.close()
 

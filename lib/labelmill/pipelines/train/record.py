@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from labelmill.domain.models.artifact import pack, sha256_of, unpack
@@ -10,7 +10,8 @@ from labelmill.domain.models.sweep_plan import Setting, SweepPlan
 from labelmill.errors import ArtifactError, MissingRow
 from labelmill.pipelines.train.worker import Outcome
 from labelmill.store.client import RowClient
-from labelmill.store.records import models, reservations
+from labelmill.store.records import models, reservations, texts
+from labelmill.store.schema.rows import checked_rows
 from labelmill.store.schema.tables import (
     MODEL_CHUNKS,
     MODELS,
@@ -38,7 +39,10 @@ class SweepRecord:
 
     @classmethod
     def open(cls, client: RowClient, plan: SweepPlan, digest: str) -> SweepRecord:
-        """Opens the sweep's row, or writes it and reserves its range of versions."""
+        """Opens the sweep's row, or writes it and reserves its range of versions.
+
+        Whatever may be refused is checked before versions are reserved: they are reserved for good.
+        """
         for table in (TRAINING_SETS, SWEEPS, TRIALS, TRIAL_METRICS, MODELS, MODEL_CHUNKS):
             client.ensure(table)
         sweep_id = plan.sweep_id(digest)
@@ -48,9 +52,12 @@ class SweepRecord:
             # It keeps its training set again, and a prune can tell it from one that was given up.
             record.write_state("running", datetime.now(timezone.utc))
             return record
+        now = datetime.now(timezone.utc)
+        record = cls(client, plan, digest, sweep_id, 0)
+        checked_rows(SWEEPS, [texts.store_parts(client, SWEEPS, record.row("running", now))])
         first = reservations.reserve(client, plan.model, sweep_id, len(plan.settings()))
-        record = cls(client, plan, digest, sweep_id, first)
-        record.write_state("running", datetime.now(timezone.utc))
+        record = replace(record, first_version=first)
+        record.write_state("running", now)
         return record
 
     def write_state(self, state: str, created_at: datetime | None = None) -> None:
@@ -60,7 +67,11 @@ class SweepRecord:
             stored = row["created_at"]
             assert isinstance(stored, datetime)
             created_at = stored
-        row = {
+        texts.write(self.client, SWEEPS, [self.row(state, created_at)])
+
+    def row(self, state: str, created_at: datetime) -> dict[str, object]:
+        """The sweep's row."""
+        return {
             "sweep_id": self.sweep_id,
             "name": self.plan.name,
             "model": self.plan.model,
@@ -71,7 +82,6 @@ class SweepRecord:
             "state": state,
             "created_at": created_at,
         }
-        self.client.write(SWEEPS, [row])
 
     def trials(self) -> dict[str, dict[str, object]]:
         """Rows of the trials that have ended, by trial id."""

@@ -33,22 +33,23 @@ def _setting_text(row: dict[str, Any]) -> str:
 
 
 def sweep_report(
+    report: Report,
     plan: SweepPlan,
     record: SweepRecord,
     ended: dict[str, dict[str, Any]],
     ran: int,
     executors: set[tuple[str, int]],
 ) -> Report:
-    """The closing report of a sweep; marked as failed when no trial succeeded.
+    """Fills the closing report of a sweep; marked as failed when no trial succeeded.
 
     Args:
+        report: Started before the work: it measures the time.
         plan: The sweep file.
         record: The sweep in the store.
         ended: Rows of ``trials`` by trial id.
         ran: Number of trials that this run ran.
         executors: Host and process number of each executor that ran one.
     """
-    report = Report("train_models")
     rows = [ended[s.trial_id] for s in plan.settings() if s.trial_id in ended]
     done = [row for row in rows if row["state"] == "done"]
     report.put("sweep_id", record.sweep_id)

@@ -1,1 +1,1 @@
-"""Rows of one kind each: models, aliases, reservations, micro-batches, profiles; digests of tables."""
+"""Rows of one kind each: models, aliases, reservations, micro-batches, profiles, long texts; digests of tables."""

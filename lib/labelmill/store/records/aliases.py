@@ -30,6 +30,13 @@ def resolve(client: RowClient, model: str, alias: str) -> int:
     )
 
 
+def current(client: RowClient, model: str, alias: str) -> int | None:
+    """The version that the alias points to now; None: there is no such alias."""
+    client.ensure(ALIASES)
+    found = client.scan(ALIASES, ["version"], {"model": model, "alias": alias})
+    return next((int(str(row["version"])) for row in found), None)
+
+
 def move(client: RowClient, model: str, alias: str, version: int) -> None:
     """Points the alias to an existing version.
 

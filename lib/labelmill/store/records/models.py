@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from labelmill.domain.models.artifact import Artifact, chunks_of, pack, sha256_of
 from labelmill.errors import ArtifactError, MissingRow, RowsRefused, StoreError
 from labelmill.store.client import RowClient
+from labelmill.store.records import texts
 from labelmill.store.schema.tables import MODEL_CHUNKS, MODELS, SWEEPS, VERSION_RESERVATIONS
 
 _FIX = (
@@ -54,7 +55,7 @@ def publish(
         "family": artifact.family,
         "parameters": json.dumps(artifact.parameters, sort_keys=True),
         "preparation": artifact.preparation.to_json(),
-        "classes": json.dumps(list(artifact.classes)),
+        "classes": json.dumps(list(artifact.classes), ensure_ascii=False),
         "training_set": training_set,
         "parent": parent,
         "trial_id": trial_id,
@@ -104,7 +105,7 @@ def publish_bytes(
         "created_at": datetime.now(timezone.utc),
     }
     try:
-        client.write(MODELS, [row], "insert")
+        texts.write(client, MODELS, [row], "insert")
     except RowsRefused:
         # Published before, or by another process just now: the same bytes are the same version.
         _refuse_other(client, model, version, sha256)
@@ -153,8 +154,8 @@ def load(client: RowClient, model: str, version: int) -> tuple[dict[str, object]
 
 def header_of(client: RowClient, model: str, version: int) -> dict[str, object] | None:
     """Returns the header row of a version; ``None`` if there is none."""
-    rows = list(client.scan(MODELS, where={"model": model, "version": version}))
-    return rows[0] if rows else None
+    rows = texts.read(client, MODELS, where={"model": model, "version": version})
+    return next(rows, None)
 
 
 def versions(client: RowClient, model: str) -> list[int]:

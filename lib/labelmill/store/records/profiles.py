@@ -13,6 +13,7 @@ from labelmill.domain.profiles.profile import Profile
 from labelmill.domain.profiles.schema import Schema, infer, read_schema
 from labelmill.errors import MissingRow
 from labelmill.store.client import RowClient
+from labelmill.store.records import texts
 from labelmill.store.schema.tables import PROFILES
 
 PART_CHARACTERS = 48_000
@@ -71,7 +72,7 @@ def save(
         for part, start in enumerate(cuts)
     ]
     for one in reversed(rows):
-        client.write(PROFILES, [one])
+        texts.write(client, PROFILES, [one])
 
 
 def accepted(client: RowClient, collection: str, digest: str) -> bool:

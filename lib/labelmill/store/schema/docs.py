@@ -15,6 +15,8 @@ version is recorded in `schema_versions` and compared whenever a table is opened
 Two more views have no table: `truth(collection, image_id, class, source)` is the one true class per
 image (see `lib/labelmill/store/schema/truth.py` for the rule), `truth_conflicts(collection, image_id,
 classes, sources)` lists images whose imported annotations disagree and that no person has decided.
+
+A column of *any length* holds its text, or, above 32 KiB, a reference to rows of `text_parts`.
 """
 
 
@@ -40,7 +42,8 @@ def _section(table: Table) -> str:
     for c in table.columns:
         kind = f"{c.type}{' **key**' if c.key else ''}{', may be null' if c.nullable else ''}"
         packing = c.encoding if c.compression == "NO_COMPRESSION" else f"{c.encoding}, LZ4"
-        comment = c.comment.replace("|", "\\|").replace("[", "\\[")  # neither a cell nor a link
+        text = f"{c.comment}; any length" if c.long else c.comment
+        comment = text.replace("|", "\\|").replace("[", "\\[")  # neither a cell nor a link
         lines.append(f"| `{c.name}` | {kind} | {packing} | {comment} |")
     return "\n".join([*lines, ""])
 

@@ -38,6 +38,8 @@ class Column:
         nullable: May be null.
         packed: Bytes that are already compressed, or unique text: PLAIN without compression for
             binary; PREFIX for strings (sorted ids, hashes, uris).
+        long: Text of any length: one that does not fit a cell is stored in ``text_parts``, and the
+            cell refers to it (`labelmill.store.records.texts`).
     """
 
     name: str
@@ -46,6 +48,7 @@ class Column:
     key: bool = False
     nullable: bool = False
     packed: bool = False
+    long: bool = False
 
     @property
     def encoding(self) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import warnings
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelmill.domain.models.metrics import evaluate
+from labelmill.domain.models.metrics import Evaluation, evaluate, evaluate_counts
 from labelmill.errors import InputError, UnknownName
 
 
@@ -43,6 +44,28 @@ def test_nothing_measured() -> None:
     found = evaluate([], [], ("a",))
     assert (found.rows, found.accuracy, found.f1_macro) == (0, 0, 0)
     assert found.confusion.shape == (1, 1)
+
+
+def test_ten_thousand_classes_take_the_room_of_their_cells() -> None:
+    names = [f"class {n}" for n in range(10_000)]
+    counts: dict[tuple[str, str | None], int] = {(name, name): 3 for name in names}
+    counts |= {(names[0], names[-1]): 2, ("elsewhere", names[1]): 1, (names[5], None): 4}
+    found = evaluate_counts(counts, names)
+    assert (found.rows, found.right, found.unprepared) == (30_003, 30_000, 4)
+    assert len(found.cells) == 10_002
+    assert found.per_class[0].recall == pytest.approx(3 / 5)
+    assert found.classes[-1] == "elsewhere"
+    text = json.dumps(found.to_dict())
+    again = Evaluation.from_dict(json.loads(text))
+    assert again.to_dict() == found.to_dict()
+    assert again.f1_macro == found.f1_macro
+
+
+def test_a_matrix_of_an_earlier_release_is_read() -> None:
+    found = Evaluation.from_dict({"classes": ["a", "b"], "matrix": [[8, 1], [0, 0]]})
+    assert (found.rows, found.accuracy) == (9, pytest.approx(8 / 9))
+    assert found.confusion.tolist() == [[8, 1], [0, 0]]
+    assert Evaluation.from_dict({"classes": ["a"], "matrix": [[0]]}).rows == 0
 
 
 pairs = st.lists(

@@ -186,8 +186,8 @@ BAD = [
         "parameter `hidden` is for family mlp; the sweep has softmax",
     ),
     (
-        {"vary": {"batch_size": list(range(40)), "seed": list(range(40))}},
-        "1,600 settings, more than the cap of 1,000",
+        {"vary": {"batch_size": list(range(400)), "seed": list(range(400))}},
+        "160,000 settings, more than the cap of 100,000",
     ),
     ({"preparation": "grey"}, "list of preparation steps"),
 ]

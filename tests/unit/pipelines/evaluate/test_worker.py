@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,6 +47,25 @@ def test_versions_are_counted_side_by_side() -> None:
             key = (version, name, predictor.classes[best])
             expected[key] = expected.get(key, 0) + 1
     assert found == expected
+
+
+def test_images_are_paired_with_what_the_serving_version_says() -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8))
+    truth: list[str | None] = ["a", "b", "c"] * 20
+    artifacts = SimpleNamespace(value={v: pack(small_artifact(v)) for v in (1, 2)})
+    (found,) = confuse_batches(iter([batch(images, truth)]), artifacts, serving=1)  # type: ignore[arg-type]
+    right = {
+        v: [
+            predictor.classes[best] == name
+            for best, name in zip(predictor.predict(images).argmax(axis=1), truth, strict=True)
+        ]
+        for v, predictor in ((v, Predictor(small_artifact(v))) for v in (1, 2))
+    }
+    pairs: Counter[tuple[bool, bool]] = Counter()
+    for row in found.to_pylist():
+        if row["version"] == 2:
+            pairs[row["predicted"] == row["truth"], row["serving_right"]] += row["rows"]
+    assert pairs == Counter(zip(right[2], right[1], strict=True))
 
 
 def test_an_image_that_cannot_be_prepared_and_a_row_without_class_are_counted_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from labelmill.domain.models.artifact import pack
 from labelmill.domain.models.sweep_plan import Setting, SweepPlan
 from labelmill.domain.retention import Rule
+from labelmill.errors import InputError
 from labelmill.pipelines.train.driver import _is_final
 from labelmill.pipelines.train.record import SweepRecord
 from labelmill.pipelines.train.report import sweep_report
@@ -16,9 +18,16 @@ from labelmill.pipelines.train.scheduler import LOST
 from labelmill.pipelines.train.worker import Outcome
 from labelmill.retention.plan import plan_prune
 from labelmill.retention.removal import prune
+from labelmill.spark.report import Report
 from labelmill.store.client import RowClient
-from labelmill.store.records import models
-from labelmill.store.schema.tables import MODEL_CHUNKS, SWEEPS, TRIAL_METRICS
+from labelmill.store.records import models, texts
+from labelmill.store.schema.rows import checked_rows
+from labelmill.store.schema.tables import (
+    MODEL_CHUNKS,
+    SWEEPS,
+    TRIAL_METRICS,
+    VERSION_RESERVATIONS,
+)
 from tests.helpers.memory_client import memory_client
 from tests.helpers.small_models import small_artifact
 
@@ -51,6 +60,30 @@ def test_a_sweep_keeps_its_versions(client: RowClient) -> None:
     record.write_state("done")
     (after,) = client.scan(SWEEPS, where={"sweep_id": record.sweep_id})
     assert after == {**before, "state": "done"}
+
+
+def test_ten_thousand_settings_are_one_sweep(client: RowClient) -> None:
+    plan = SweepPlan.parse({
+        "name": "s", "model": "m", "fixed": {"family": "softmax"},
+        "vary": {"learning_rate": [0.1, 0.2], "seed": list(range(5_000))},
+    })  # fmt: skip
+    record = SweepRecord.open(client, plan, "d1")
+    record.write_state("done")
+    (row,) = texts.read(client, SWEEPS)
+    assert SweepPlan.parse(json.loads(str(row["plan"]))) == plan
+    assert SweepRecord.open(client, plan, "d1").first_version == 1
+    (cell,) = client.scan(SWEEPS)
+    checked_rows(SWEEPS, [cell])
+
+
+def test_what_is_refused_reserves_no_versions(client: RowClient) -> None:
+    with pytest.raises(InputError, match=r"sweeps\.training_set.*65537 bytes"):
+        SweepRecord.open(client, PLAN, "d" * 65_537)
+    assert list(client.scan(VERSION_RESERVATIONS)) == []
+    with pytest.raises(
+        InputError, match="`name` has 1,001 bytes, expected a name of at most 1,000"
+    ):
+        SweepPlan.parse({"name": "x" * 1_001, "fixed": {"family": "softmax"}, "settings": [{}]})
 
 
 def test_a_trial_becomes_a_version_with_its_metrics(client: RowClient) -> None:
@@ -123,7 +156,7 @@ def test_a_version_that_was_pruned_is_not_trained_again(client: RowClient) -> No
     ended = again.trials()
     assert [row["state"] for row in ended.values()] == ["dropped", "dropped"]
     assert all(_is_final(again, row, retry_failed=True) for row in ended.values())
-    report = sweep_report(PLAN, again, ended, 0, set())
+    report = sweep_report(Report("train_models"), PLAN, again, ended, 0, set())
     assert (report.exit_code, report.results["failed"]) == (0, 0)
     assert "best_version" not in report.results
     assert models.next_version(client, "m") == 3

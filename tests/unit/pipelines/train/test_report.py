@@ -10,6 +10,7 @@ from labelmill.domain.models.sweep_plan import SweepPlan
 from labelmill.errors import AllFailed
 from labelmill.pipelines.train.record import SweepRecord
 from labelmill.pipelines.train.report import sweep_report, trial_line
+from labelmill.spark.report import Report
 from tests.helpers.memory_client import memory_client
 
 
@@ -63,7 +64,9 @@ def test_a_line_names_setting_metric_and_version() -> None:
 )
 def test_the_best_trial(metric: str, metrics: list[float | None], best: int) -> None:
     swept = plan(metric)
-    report = sweep_report(swept, record(swept), ended(swept, metrics), 2, {("h", 1), ("h", 2)})
+    report = sweep_report(
+        Report("train_models"), swept, record(swept), ended(swept, metrics), 2, {("h", 1), ("h", 2)}
+    )
     assert report.results["best_version"] == best + 7
     assert report.results["best_metric"] == metrics[best]
     assert report.results["best_setting"]["parameters"]["learning_rate"] == [0.1, 0.2, 0.3][best]
@@ -76,13 +79,17 @@ def test_the_best_trial(metric: str, metrics: list[float | None], best: int) -> 
 
 def test_trials_that_did_not_end_do_not_count() -> None:
     swept = plan()
-    report = sweep_report(swept, record(swept), ended(swept, [0.5]), 1, {("h", 1)})
+    report = sweep_report(
+        Report("train_models"), swept, record(swept), ended(swept, [0.5]), 1, {("h", 1)}
+    )
     assert (report.results["trials"], len(report.tables["trials"])) == (1, 1)
 
 
 def test_a_sweep_without_a_success_failed() -> None:
     swept = plan()
-    report = sweep_report(swept, record(swept), ended(swept, [None] * 3), 3, set())
+    report = sweep_report(
+        Report("train_models"), swept, record(swept), ended(swept, [None] * 3), 3, set()
+    )
     assert report.exit_code == AllFailed.exit_code
     assert "all 3 trials failed; the first with: diverged at epoch 1" in str(report.error)
     assert report.notes == [f"trial {n} failed: diverged at epoch 1" for n in range(3)]

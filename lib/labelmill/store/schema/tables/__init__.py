@@ -18,9 +18,16 @@ from labelmill.store.schema.tables.images import (
     QUARANTINE,
     RECORDS,
 )
-from labelmill.store.schema.tables.models import ALIASES, EVALUATIONS, MODEL_CHUNKS, MODELS
+from labelmill.store.schema.tables.models import (
+    ALIASES,
+    COMPARISONS,
+    EVALUATIONS,
+    MODEL_CHUNKS,
+    MODELS,
+)
 from labelmill.store.schema.tables.profiles import PROFILES
 from labelmill.store.schema.tables.streams import STREAM_BATCHES
+from labelmill.store.schema.tables.texts import TEXT_PARTS
 from labelmill.store.schema.tables.training import (
     SWEEPS,
     TRAINING_SETS,
@@ -37,6 +44,7 @@ __all__ = [
     "ANNOTATION_LOG",
     "CELL_BYTES",
     "CHUNK_BYTES",
+    "COMPARISONS",
     "EVALUATIONS",
     "IMAGES",
     "IMAGE_CHUNKS",
@@ -50,6 +58,7 @@ __all__ = [
     "STREAM_BATCHES",
     "SWEEPS",
     "TABLES",
+    "TEXT_PARTS",
     "TRAINING_SETS",
     "TRIALS",
     "TRIAL_METRICS",
@@ -76,8 +85,10 @@ TABLES: dict[str, Table] = {
         MODEL_CHUNKS,
         ALIASES,
         EVALUATIONS,
+        COMPARISONS,
         STREAM_BATCHES,
         PROFILES,
+        TEXT_PARTS,
         SCHEMA_VERSIONS,
     )
 }

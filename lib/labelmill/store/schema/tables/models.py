@@ -13,7 +13,9 @@ MODELS = Table(
         Column("family", "string", "softmax, mlp"),
         Column("parameters", "string", "JSON: learning parameters", packed=True),
         Column("preparation", "string", "JSON list of steps", packed=True),
-        Column("classes", "string", "JSON list, in the order of the outputs", packed=True),
+        Column(
+            "classes", "string", "JSON list, in the order of the outputs", packed=True, long=True
+        ),
         Column("training_set", "string", "digest of the training set", packed=True),
         Column("parent", "int32", "version that training continued from", nullable=True),
         Column("trial_id", "string", "trial that it came from", nullable=True),
@@ -63,20 +65,47 @@ EVALUATIONS = Table(
             "SHA-256 (hex) of the slice's query and its images and classes, or of the training set and split",
             packed=True,
         ),
-        Column("slice", "string", "the query, or training set and split", packed=True),
+        Column("slice", "string", "the query, or training set and split", packed=True, long=True),
         Column("rows", "int64", "images evaluated"),
         Column("accuracy", "double", "0..1"),
         Column("precision_macro", "double", "0..1, unweighted mean over classes"),
         Column("recall_macro", "double", "0..1, unweighted mean over classes"),
         Column("f1_macro", "double", "0..1, unweighted mean over classes"),
         Column(
-            "per_class", "string", "JSON list: class, precision, recall, f1, support", packed=True
+            "per_class",
+            "string",
+            "JSON list: class, precision, recall, f1, support",
+            packed=True,
+            long=True,
         ),
-        Column("confusion", "string", "JSON: classes and matrix[truth][predicted]", packed=True),
+        Column(
+            "confusion",
+            "string",
+            "JSON: classes; cells [truth, predicted, images], those that are not 0, as positions in "
+            "classes; unprepared. Rows of releases before 0.2 have matrix[truth][predicted]",
+            packed=True,
+            long=True,
+        ),
         Column("max_error", "double", "acceptable error, stated in advance", nullable=True),
         Column("accepted", "bool", "the verdict", nullable=True),
-        Column("reasons", "string", "JSON list of sentences", packed=True),
+        Column("reasons", "string", "JSON list of sentences", packed=True, long=True),
         Column("evaluated_at", "timestamp", "when"),
     ),
     "evaluations of model versions on slices",
+)
+
+COMPARISONS = Table(
+    "comparisons",
+    (
+        key("model", "name"),
+        key("version", "version that was to be promoted", "int32"),
+        key("serving", "version that the alias pointed to", "int32"),
+        key("slice_digest", "SHA-256 (hex) of the slice, as in evaluations", packed=True),
+        Column("both_right", "int64", "images that both have right"),
+        Column("only_right", "int64", "images that only `version` has right"),
+        Column("only_serving_right", "int64", "images that only `serving` has right"),
+        Column("both_wrong", "int64", "images that both have wrong"),
+        Column("compared_at", "timestamp", "when"),
+    ),
+    "versions compared with the one that served, image by image on the same slice",
 )

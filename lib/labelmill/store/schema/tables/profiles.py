@@ -23,7 +23,13 @@ PROFILES = Table(
         Column("outliers", "int64", "outliers, counted once per reason"),
         Column("accepted", "bool", "false: deviates from `against`", nullable=True),
         Column("against", "string", "what it was compared with", nullable=True, packed=True),
-        Column("deviations", "string", "JSON list: severity, about, sentence", packed=True),
+        Column(
+            "deviations",
+            "string",
+            "JSON list: severity, about, sentence",
+            packed=True,
+            long=True,
+        ),
         Column(
             "profile",
             "string",

@@ -10,12 +10,14 @@ TRAINING_SETS = Table(
     (
         key("digest", "SHA-256 (hex) over the frozen rows", packed=True),
         Column("name", "string", "name given when it was frozen"),
-        Column("sql", "string", "the slice's query", packed=True),
+        Column("sql", "string", "the slice's query", packed=True, long=True),
         Column("snapshot_ms", "int64", "Kudu snapshot, milliseconds since 1970 UTC"),
         Column("location", "string", "folder or URI of the files", packed=True),
-        Column("classes", "string", "JSON list, in the order of class indices", packed=True),
+        Column(
+            "classes", "string", "JSON list, in the order of class indices", packed=True, long=True
+        ),
         Column("rows", "int64", "number of rows"),
-        Column("histogram", "string", "JSON: split → class → rows", packed=True),
+        Column("histogram", "string", "JSON: split → class → rows", packed=True, long=True),
         Column("created_at", "timestamp", "when"),
     ),
     "slices frozen to files",
@@ -28,7 +30,7 @@ SWEEPS = Table(
         Column("name", "string", "name in the sweep file"),
         Column("model", "string", "model whose versions the trials become"),
         Column("training_set", "string", "digest", packed=True),
-        Column("plan", "string", "JSON: the sweep file as read", packed=True),
+        Column("plan", "string", "JSON: the sweep file as read", packed=True, long=True),
         Column("first_version", "int32", "version of trial 0; trial i becomes first_version + i"),
         Column("trials", "int32", "number of trials"),
         Column("state", "string", "running, done, abandoned"),

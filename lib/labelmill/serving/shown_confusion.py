@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from labelmill.domain.models.metrics import Evaluation
+
 SHOWN = 20
 """Classes of a matrix that people can read."""
 
@@ -33,49 +35,50 @@ class Matrix:
     Attributes:
         names: Of rows and columns; the last is `OTHER` where classes were left out.
         cells: Rows are the truth, columns the predicted class.
+        counts: The same as numbers, ``(K, K)`` int64.
         left_out: Classes in `OTHER`.
         pairs: Truth, predicted class and images of the most frequent confusions.
     """
 
     names: Sequence[str]
     cells: Sequence[Sequence[Cell]]
+    counts: npt.NDArray[np.int64]
     left_out: int
     pairs: Sequence[tuple[str, str, int]]
 
 
-def shown_matrix(confusion: npt.NDArray[np.int64], classes: Sequence[str]) -> Matrix:
+def shown_matrix(measured: Evaluation, most: int = SHOWN) -> Matrix:
     """The part of a confusion matrix that fits a page.
 
     Args:
-        confusion: ``(K, K)`` counts, ``[truth][predicted]``.
-        classes: ``K`` names.
+        measured: The evaluation.
+        most: Classes shown; of more, the most confused and a row and column for the others.
 
     Example:
-        >>> shown_matrix(np.array([[9, 1], [0, 5]]), ["cat", "dog"]).pairs
+        >>> from labelmill.domain.models.metrics import evaluate
+        >>> shown_matrix(evaluate(["cat", "dog"], ["dog", "dog"], ["cat", "dog"])).pairs
         [('cat', 'dog', 1)]
     """
-    truth, predicted = np.nonzero(confusion)
+    classes, (truth, predicted, counts) = measured.classes, measured.cells.T
     wrong = truth != predicted
-    truth, predicted = truth[wrong], predicted[wrong]
-    counts = confusion[truth, predicted]
-    order = np.argsort(-counts, kind="stable")[:PAIRS]
+    order = np.flatnonzero(wrong)[np.argsort(-counts[wrong], kind="stable")][:PAIRS]
     pairs = [(classes[truth[n]], classes[predicted[n]], int(counts[n])) for n in order]
-    if len(classes) <= SHOWN:
-        return Matrix(list(classes), _cells(confusion), 0, pairs)
-    mistakes = np.zeros(len(classes), np.int64)
-    np.add.at(mistakes, truth, counts)
-    np.add.at(mistakes, predicted, counts)
+    if len(classes) <= most:
+        counted = measured.confusion
+        return Matrix(list(classes), _cells(counted), counted, 0, pairs)
+    mistakes, rows = np.zeros((2, len(classes)), np.int64)
+    np.add.at(mistakes, truth[wrong], counts[wrong])
+    np.add.at(mistakes, predicted[wrong], counts[wrong])
+    np.add.at(rows, truth, counts)
     # Ties by size, then by order: a matrix without mistakes shows its largest classes.
-    rows = confusion.sum(axis=1)
-    selected = np.sort(np.lexsort((np.arange(len(classes)), -rows, -mistakes))[: SHOWN - 1])
-    small = np.zeros((SHOWN, SHOWN), np.int64)
-    small[:-1, :-1] = confusion[np.ix_(selected, selected)]
-    small[:-1, -1] = rows[selected] - small[:-1, :-1].sum(axis=1)
-    small[-1, :-1] = confusion.sum(axis=0)[selected] - small[:-1, :-1].sum(axis=0)
-    small[-1, -1] = confusion.sum() - small.sum()
+    selected = np.sort(np.lexsort((np.arange(len(classes)), -rows, -mistakes))[: most - 1])
+    place = np.full(len(classes), most - 1)
+    place[selected] = np.arange(most - 1)
+    small = np.zeros((most, most), np.int64)
+    np.add.at(small, (place[truth], place[predicted]), counts)
     names = [*(classes[n] for n in selected), OTHER]
     # The last diagonal cell sums several classes, so it is neither right nor wrong.
-    return Matrix(names, _cells(small, other=True), len(classes) - len(selected), pairs)
+    return Matrix(names, _cells(small, other=True), small, len(classes) - len(selected), pairs)
 
 
 def _cells(counts: npt.NDArray[np.int64], other: bool = False) -> list[list[Cell]]:

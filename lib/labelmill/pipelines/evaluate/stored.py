@@ -1,0 +1,95 @@
+"""What was measured, as rows: a version has the same figures on the same slice, whenever it is measured."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+from labelmill.domain.models.comparison import Comparison
+from labelmill.domain.models.metrics import Evaluation
+from labelmill.pipelines.evaluate.verdicts import Judged
+from labelmill.store.client import RowClient
+from labelmill.store.records import texts
+from labelmill.store.schema.tables import COMPARISONS, EVALUATIONS
+
+
+def read_evaluations(client: RowClient, model: str, digest: str) -> dict[int, Evaluation]:
+    """Versions that have been measured on this slice.
+
+    Rows of releases that did not store what could not be prepared are left out.
+    """
+    client.ensure(EVALUATIONS)
+    where = {"model": model, "slice_digest": digest}
+    rows = texts.read(client, EVALUATIONS, ["version", "confusion"], where)
+    found = {int(str(row["version"])): json.loads(str(row["confusion"])) for row in rows}
+    return {v: Evaluation.from_dict(stored) for v, stored in found.items() if "cells" in stored}
+
+
+def read_comparisons(
+    client: RowClient, model: str, digest: str, serving: int
+) -> dict[int, Comparison]:
+    """Versions that have been compared with this serving version on this slice."""
+    client.ensure(COMPARISONS)
+    where = {"model": model, "slice_digest": digest, "serving": serving}
+    return {
+        int(str(row["version"])): Comparison(
+            serving,
+            *(
+                int(str(row[name]))
+                for name in ("both_right", "only_right", "only_serving_right", "both_wrong")
+            ),
+        )
+        for row in client.scan(COMPARISONS, where=where)
+    }
+
+
+def write_comparison(
+    client: RowClient, model: str, digest: str, version: int, compared: Comparison
+) -> None:
+    """Writes how a version compares with the serving one."""
+    row = {
+        "model": model,
+        "version": version,
+        "serving": compared.serving,
+        "slice_digest": digest,
+        "both_right": compared.both_right,
+        "only_right": compared.only_right,
+        "only_serving_right": compared.only_serving_right,
+        "both_wrong": compared.both_wrong,
+        "compared_at": datetime.now(timezone.utc),
+    }
+    client.write(COMPARISONS, [row])
+
+
+def write_evaluation(
+    client: RowClient, model: str, digest: str, text: str, max_error: float | None, judged: Judged
+) -> None:
+    """Writes a version's row of ``evaluations``.
+
+    Args:
+        client: Open client.
+        model: Model name.
+        digest: SHA-256 (hex) of the slice.
+        text: The slice as text: its query, or training set and split.
+        max_error: Acceptable error; None when none was stated.
+        judged: The version, its measures and its verdict.
+    """
+    candidate, found, decided = judged
+    row = {
+        "model": model,
+        "version": candidate.version,
+        "slice_digest": digest,
+        "slice": text,
+        "rows": found.rows,
+        "accuracy": found.accuracy,
+        "precision_macro": found.precision_macro,
+        "recall_macro": found.recall_macro,
+        "f1_macro": found.f1_macro,
+        "per_class": json.dumps([score.to_dict() for score in found.per_class], ensure_ascii=False),
+        "confusion": json.dumps(found.to_dict(), ensure_ascii=False),
+        "max_error": max_error,
+        "accepted": decided.accepted,
+        "reasons": json.dumps(list(decided.reasons), ensure_ascii=False),
+        "evaluated_at": datetime.now(timezone.utc),
+    }
+    texts.write(client, EVALUATIONS, [row])
