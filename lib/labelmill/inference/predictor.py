@@ -59,6 +59,20 @@ class Predictor:
             answers.append(self._session.run(prepared))
         return np.concatenate(answers)
 
+    def run(self, prepared: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities of images that the version's preparation has prepared.
+
+        Args:
+            prepared: ``(N, *input_shape)`` float32, N ≥ 1.
+
+        Returns:
+            ``(N, K)`` float32, the same bits as from `predict`.
+
+        Raises:
+            ArtifactError: The model's graph refuses the images.
+        """
+        return self._session.run(prepared)
+
     def check_canary(self) -> None:
         """Predicts the images in the artifact and compares with the probabilities at export.
 

@@ -182,5 +182,7 @@ def _has_version(client: RowClient, sha256: str) -> bool:
 def _take(client: RowClient, table: Table, where: Row) -> list[Row]:
     """Removes rows and returns them."""
     rows = list(client.scan(table, where=where))
-    client.write(table, [{name: row[name] for name in table.key} for row in rows], "delete_ignore")
+    if rows:
+        keys = [{name: row[name] for name in table.key} for row in rows]
+        client.write(table, keys, "delete_ignore")
     return rows

@@ -30,6 +30,7 @@ from labelmill.settings import Settings
 from labelmill.sql import catalogue
 from labelmill.sql.pixels import with_pixels
 from labelmill.store.client import RowClient
+from labelmill.store.records import texts
 from labelmill.store.schema.tables import IMAGE_CHUNKS, TRAINING_SETS
 from labelmill.training_sets.assembly.options import Options
 from labelmill.training_sets.registry import find
@@ -196,19 +197,20 @@ def test_rows_stay_where_they_were_frozen_first(
     assert list((tmp_path / "other").iterdir()) == []
 
 
-def test_many_classes_are_recorded_and_a_query_that_cannot_be_is_refused_first(
+def test_long_classes_and_queries_are_recorded_and_a_long_name_is_refused_first(
     spark: SparkSession, settings: Settings, client: RowClient, heap: Path
 ) -> None:
     long = f"concat(t.class, ' {'x' * 2000} ', substring(i.image_id, 1, 12)) class"
-    results = freeze(spark, settings, SQL.replace("t.class", long), "many").results
-    assert len(find(settings, "many").manifest.classes) == 60
-    [row] = client.scan(TRAINING_SETS)
-    for column in ("classes", "histogram"):
-        assert json.loads(str(row[column])) == {"see": "manifest.json", "classes": 60}
-    with pytest.raises(
-        InputError, match=r"the query has 70,.* bytes; the catalogue records at most 65,536"
-    ):
-        freeze(spark, settings, f"{SQL} /* {'x' * 70_000} */", "long")
+    sql = f"{SQL.replace('t.class', long)} /* {'x' * 70_000} */"
+    results = freeze(spark, settings, sql, "many").results
+    manifest = find(settings, "many").manifest
+    assert len(manifest.classes) == 60
+    [row] = texts.read(client, TRAINING_SETS)
+    assert row["sql"] == sql
+    assert json.loads(str(row["classes"])) == manifest.classes
+    assert json.loads(str(row["histogram"])) == manifest.histogram
+    with pytest.raises(InputError, match=r"the name has 1,001 bytes; expected at most 1,000"):
+        freeze(spark, settings, SQL, "x" * 1_001)
     assert [p.name for p in Path(settings.training_set_root()).iterdir()] == [results["digest"]]
 
 

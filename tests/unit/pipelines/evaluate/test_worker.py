@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,10 @@ import pyarrow as pa
 import pytest
 
 from labelmill.domain.models.artifact import pack
+from labelmill.domain.models.preparation import Preparation
 from labelmill.feed.training_set import TrainingSet
 from labelmill.inference.predictor import Predictor
+from labelmill.pipelines.evaluate.predictions import predicted_classes
 from labelmill.pipelines.evaluate.worker import CONFUSION_SCHEMA, confuse_batches
 from tests.helpers.small_models import small_artifact
 from tests.helpers.sweeps import two_bars
@@ -66,6 +69,38 @@ def test_images_are_paired_with_what_the_serving_version_says() -> None:
         if row["version"] == 2:
             pairs[row["predicted"] == row["truth"], row["serving_right"]] += row["rows"]
     assert pairs == Counter(zip(right[2], right[1], strict=True))
+
+
+def test_versions_share_a_preparation_and_shapes_share_a_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """600 images of 150 shapes, three versions of two preparations."""
+    draw = np.random.default_rng(3)
+    images = [draw.integers(0, 256, (4 + n % 15, 4 + n % 10, 1), np.uint8) for n in range(600)]
+    shapes = {image.shape for image in images}
+    resize = Preparation.parse(["grey", {"resize": [4, 4]}])
+    other = Preparation.parse(["grey", {"resize": [4, 4]}, "invert"])
+    predictors = {
+        v: Predictor(dataclasses.replace(small_artifact(v), preparation=preparation))
+        for v, preparation in ((1, resize), (2, resize), (3, other))
+    }
+    expected = {
+        v: [int(one.predict([image]).argmax()) for image in images] for v, one in predictors.items()
+    }
+    prepared, runs = Counter[str](), Counter[int]()
+    apply, run = Preparation.apply, Predictor.run
+    monkeypatch.setattr(
+        Preparation, "apply",
+        lambda self, some: prepared.update({self.to_json(): len(some)}) or apply(self, some),
+    )  # fmt: skip
+    monkeypatch.setattr(
+        Predictor, "run", lambda self, some: runs.update([id(self)]) or run(self, some)
+    )
+    whole = batch(images, ["a"] * len(images))
+    found = predicted_classes(whole, predictors)
+    assert {v: answers.tolist() for v, answers in found.items()} == expected
+    assert prepared == {resize.to_json(): 600, other.to_json(): 600}, "once per preparation"
+    assert set(runs.values()) == {3}, f"600 images are three batches, not {len(shapes)} shapes"
 
 
 def test_an_image_that_cannot_be_prepared_and_a_row_without_class_are_counted_too() -> None:
