@@ -11,5 +11,10 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """View → its key."""
 
-KEY_COLUMNS = frozenset(name for key in KEYS.values() for name in key) - {"collection"}
-"""Columns that make an order total; ``collection`` does not, all rows of a collection share it."""
+TEXT_KEYS = frozenset(
+    column.name
+    for table in TABLES.values()
+    for column in table.columns
+    if column.key and column.type == "string"
+)
+"""Key columns that are text; in no table is one of them a number."""

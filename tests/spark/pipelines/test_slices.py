@@ -167,7 +167,7 @@ def test_what_cannot_be_frozen_is_reported(
 
 
 def test_null_that_does_not_fit_asks_for_a_value(spark: SparkSession, settings: Settings) -> None:
-    sql = "select collection, image_id, class from truth order by image_id limit :n"
+    sql = "select collection, image_id, class from truth order by all limit :n"
     named = NamedSlice("mine", sql, "x", (SliceParameter("n", ""),))
     with pytest.raises(InputError, match=r"null for n\); give --param n=… to check this"):
         check_slice(spark, settings, named, {})

@@ -2,7 +2,7 @@
 
 Refused: whatever draws random numbers, reads a clock, or depends on which row Spark happens to meet
 first. Rows that tie in an ``ORDER BY`` come in any order, so where their order matters (``LIMIT``,
-``row_number``, frames of rows …) the order must name a column of the view's key.
+``row_number``, frames of rows …) the order must name every column that tells rows apart (`row_keys`).
 """
 
 from __future__ import annotations
@@ -12,21 +12,14 @@ from collections.abc import Mapping
 
 from labelmill.errors import QueryRefused
 from labelmill.sql.guard import nondeterministic
-from labelmill.sql.guard.allowlist import split_words
+from labelmill.sql.guard.key_column import Keys
+from labelmill.sql.guard.row_keys import missing_in_order
 from labelmill.sql.plan.node import Node
 from labelmill.sql.sampling import Sample
-from labelmill.sql.view_keys import KEY_COLUMNS
 
 _SAMPLE = re.compile(r"tablesample\b", re.IGNORECASE)
 # A time without a date means today's.
 _SPECIAL = re.compile(r"\b(now|today|tomorrow|yesterday)\b|'\s*T?\d{1,2}:", re.IGNORECASE)
-_UNARY = split_words(
-    """
-    Project Filter UnresolvedHaving SubqueryAlias UnresolvedSubqueryColumnAliases Sort
-    WithWindowDefinition Offset LocalLimit GlobalLimit
-    """
-)
-_NO_VIEW = split_words("UnresolvedInlineTable UnresolvedTableValuedFunction OneRowRelation")
 
 
 def require_deterministic(name: str) -> None:
@@ -65,16 +58,13 @@ def refuse_special_time(literal: Node, sql: str) -> None:
             )
 
 
-def require_ordered_limit(
-    limit: Node, sql: str, total_order: frozenset[str], over_groups: bool
-) -> None:
+def require_ordered_limit(limit: Node, sql: str, keys: Keys) -> None:
     """Refuses ``LIMIT`` and ``OFFSET`` whose rows no ``ORDER BY`` determines.
 
     Args:
         limit: ``LocalLimit`` or ``Offset``.
         sql: The query.
-        total_order: Columns that make an order total (`total_order_columns`).
-        over_groups: The rows are groups (`is_over_groups`).
+        keys: What tells the rows below it apart (`row_keys`).
 
     Raises:
         QueryRefused: There is no order, or rows may tie in it.
@@ -82,7 +72,7 @@ def require_ordered_limit(
     if limit.start >= 0 and _SAMPLE.match(sql, limit.start):
         raise QueryRefused(
             "TABLESAMPLE (n ROWS) takes arbitrary rows, so a training set cannot be made from it; "
-            "use TABLESAMPLE (n PERCENT), or `order by xxhash64(image_id) limit n`"
+            "use TABLESAMPLE (n PERCENT), or `order by xxhash64(image_id), image_id, collection limit n`"
         )
     below = limit.children[-1]
     if limit.name == "LocalLimit" and below.name == "Offset":
@@ -92,22 +82,21 @@ def require_ordered_limit(
         word = "OFFSET" if limit.name == "Offset" else "LIMIT"
         raise QueryRefused(
             f"{word} without ORDER BY takes arbitrary rows, so a training set cannot be made from "
-            "it; add for example `order by image_id`"
+            "it; add for example `order by collection, image_id`"
         )
-    if not (over_groups or is_total_order(below.children[0], total_order | {"all"})):
-        raise QueryRefused(_tie_message("ORDER BY … LIMIT", below, sql))
+    missing = missing_in_order(keys, below.children[:1])
+    if missing:
+        raise QueryRefused(_tie_message("ORDER BY … LIMIT", below, sql, missing))
 
 
-def require_ordered_window(
-    function: Node, spec: Node | None, sql: str, total_order: frozenset[str]
-) -> None:
+def require_ordered_window(function: Node, spec: Node | None, sql: str, keys: Keys) -> None:
     """Refuses a window function whose result depends on how rows tie.
 
     Args:
         function: What is before ``OVER``.
         spec: ``WindowSpecDefinition``; None when the query does not define it.
         sql: The query.
-        total_order: Columns that make an order total.
+        keys: What tells the rows apart that the window is over.
 
     Raises:
         QueryRefused: The function depends on the order of its rows, and rows may tie in it.
@@ -116,11 +105,15 @@ def require_ordered_window(
     # WindowSpecDefinition(partition, order, frame); SpecifiedWindowFrame(kind, lower, upper)
     by_rows = spec is not None and _counts_rows(spec.children[2])
     depends = name in nondeterministic.ORDER_DEPENDENT or by_rows
-    if depends and not (spec and is_total_order(spec.children[1], total_order)):
-        raise QueryRefused(_tie_message(f"{name}() over (…)", spec or function, sql))
+    if not depends:
+        return
+    # Within a partition its columns are fixed.
+    missing = missing_in_order(keys, spec.children[:2] if spec else ())
+    if missing:
+        raise QueryRefused(_tie_message(f"{name}() over (…)", spec or function, sql, missing))
 
 
-def sample_of(node: Node, ctes: Mapping[str, bool]) -> Sample:
+def sample_of(node: Node, ctes: Mapping[str, Keys]) -> Sample:
     """The sample that a ``TABLESAMPLE`` draws from a view.
 
     Args:
@@ -153,48 +146,6 @@ def sample_of(node: Node, ctes: Mapping[str, bool]) -> Sample:
     )
 
 
-def is_total_order(order: Node, total_order: frozenset[str]) -> bool:
-    """Whether an order names a column of `total_order`, bare or within an expression such as a hash.
-
-    Args:
-        order: List of ``SortOrder``.
-        total_order: Lower-case names.
-    """
-    return any(
-        node.name == "UnresolvedAttribute" and node.children[0].texts()[-1].lower() in total_order
-        for node in order.walk()
-    )
-
-
-def total_order_columns(plan: Node) -> frozenset[str]:
-    """Columns that make an order total: those of keys, and the query's aliases for them."""
-    aliases = {
-        node.children[1].text.lower()
-        for node in plan.walk()
-        if node.name == "Alias"
-        and node.children[1].text is not None
-        and node.children[0].name == "UnresolvedAttribute"
-        and node.children[0].children[0].texts()[-1].lower() in KEY_COLUMNS
-    }
-    return KEY_COLUMNS | aliases
-
-
-def is_over_groups(plan: Node, ctes: Mapping[str, bool]) -> bool:
-    """Whether a plan's rows are groups or constants, so that no key column is left to order by.
-
-    Only the query's author knows whether such rows can tie.
-
-    Args:
-        plan: A plan.
-        ctes: Names of WITH in scope → whether their rows are groups.
-    """
-    while plan.name in _UNARY:
-        plan = plan.children[-1]
-    if plan.name == "UnresolvedRelation":
-        return ctes.get(".".join(plan.children[0].texts()).lower(), False)
-    return plan.name in ("Aggregate", "Distinct") or plan.name in _NO_VIEW
-
-
 def _function_name(node: Node) -> str:
     if node.name == "UnresolvedFunction":
         return node.children[0].texts()[-1].lower()
@@ -208,11 +159,11 @@ def _counts_rows(frame: Node) -> bool:
     return ends != {"UnboundedPreceding", "UnboundedFollowing"}
 
 
-def _tie_message(construct: str, node: Node, sql: str) -> str:
+def _tie_message(construct: str, node: Node, sql: str, missing: list[str]) -> str:
     text = " ".join(sql[node.start : node.stop + 1].split()) if node.start >= 0 else ""
     shown = f" ({text[:80]})" if text else ""
+    more = ", ".join(dict.fromkeys(missing))
     return (
         f"{construct}{shown}: rows that tie may come in any order, so a training set cannot be made "
-        "from it; end the ORDER BY with a column of the view's key, for example `order by mean, "
-        "image_id`"
+        f"from it; add to the ORDER BY what tells them apart: {more} (or fix it with `= value`)"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from labelmill.sql.guard.key_column import Keys
 from labelmill.sql.plan.node import Node
 
 
@@ -13,16 +14,16 @@ class Scope:
     """What a node may refer to, and what surrounds it.
 
     Attributes:
-        ctes: Names of WITH → whether their rows are groups (`repeatability.is_over_groups`).
+        ctes: Names of WITH → what tells their rows apart (`row_keys`).
         windows: Names of WINDOW → their definition.
-        over_groups: The expressions belong to a query over groups.
+        plan: The plan that the expressions belong to.
         ordered: Within a window function whose order is total.
         order_blind: Within a function that ignores the order of its array.
     """
 
-    ctes: Mapping[str, bool] = field(default_factory=dict)
+    ctes: Mapping[str, Keys] = field(default_factory=dict)
     windows: Mapping[str, Node] = field(default_factory=dict)
-    over_groups: bool = False
+    plan: Node | None = None
     ordered: bool = False
     order_blind: bool = False
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from labelmill.errors import UnknownName
-from labelmill.sql.guard import binary_as_text, nondeterministic, permissions, repeatability
+from labelmill.sql.guard import (
+    binary_as_text,
+    nondeterministic,
+    permissions,
+    repeatability,
+    row_keys,
+)
 from labelmill.sql.guard.scope import Scope, Visits, children_in, windows_of
 from labelmill.sql.plan.node import Node
 from labelmill.sql.sampling import Sample
@@ -30,7 +36,6 @@ class GuardWalk:
 
     def __init__(self, sql: str, views: set[str], repeatable: bool) -> None:
         self._sql, self._views, self._repeatable = sql, views, repeatable
-        self._total_order: frozenset[str] = frozenset()
         # Constant bytes that are used as text: reported only if no other error was found.
         self._used_as_text: str | None = None
         self.parameters: list[str] = []
@@ -45,8 +50,6 @@ class GuardWalk:
             UnknownName: A relation that is not a view.
             InputError: Constant bytes that are used as text.
         """
-        if self._repeatable:
-            self._total_order = repeatability.total_order_columns(plan)
         waiting = [(plan, Scope())]
         while waiting:
             node, scope = waiting.pop()
@@ -100,8 +103,7 @@ class GuardWalk:
             case _ if self._repeatable:
                 self._check_repeatable(node, scope)
         if node.kind.startswith(permissions.PLANS):
-            groups = repeatability.is_over_groups(node, scope.ctes)
-            scope = replace(scope, over_groups=groups, ordered=False)
+            scope = replace(scope, plan=node, ordered=False)
         return children_in(node, scope)
 
     def _visit_with(self, node: Node, scope: Scope) -> Visits:
@@ -110,8 +112,8 @@ class GuardWalk:
             name, query = relation.children
             yield query, scope
             # Later queries of the WITH, and the main one, may use this name; the query itself may not.
-            groups = repeatability.is_over_groups(query, scope.ctes)
-            scope = replace(scope, ctes={**scope.ctes, (name.text or "").lower(): groups})
+            keys = row_keys.keys_of(query, scope.ctes) if self._repeatable else ()
+            scope = replace(scope, ctes={**scope.ctes, (name.text or "").lower(): keys})
         yield child, scope
 
     def _visit_call(self, node: Node, scope: Scope) -> Visits:
@@ -123,10 +125,11 @@ class GuardWalk:
 
     def _visit_window(self, node: Node, scope: Scope) -> Visits:
         function, spec = node.children[:2]
-        if self._repeatable and not scope.over_groups:
+        if self._repeatable:
             named = spec.children[0].text if spec.name == "WindowSpecReference" else None
             known = scope.windows.get(named) if named is not None else spec
-            repeatability.require_ordered_window(function, known, self._sql, self._total_order)
+            keys = row_keys.keys_of(scope.plan, scope.ctes) if scope.plan else ()
+            repeatability.require_ordered_window(function, known, self._sql, keys)
         yield function, replace(scope, ordered=True)
         yield spec, scope
 
@@ -171,5 +174,5 @@ class GuardWalk:
         if node.name == "Sample":
             self.samples.append(repeatability.sample_of(node, scope.ctes))
         if node.name in ("LocalLimit", "Offset"):
-            groups = repeatability.is_over_groups(node, scope.ctes)
-            repeatability.require_ordered_limit(node, self._sql, self._total_order, groups)
+            keys = row_keys.keys_of(node, scope.ctes)
+            repeatability.require_ordered_limit(node, self._sql, keys)

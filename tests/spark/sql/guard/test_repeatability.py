@@ -31,11 +31,63 @@ REFUSED = [
     ("select approx_percentile(mean, 0.5) from images", "exact"),
     ("select collect_list(class) from truth", r"sort_array\(collect_list"),
     ("select array_join(collect_set(class), ',') classes from truth", "sort the collected values"),
-    ("select * from images limit 5", "order by image_id"),
-    ("select * from (select * from images limit 5)", "order by image_id"),
+    ("select * from images limit 5", "order by collection, image_id"),
+    ("select * from (select * from images limit 5)", "order by collection, image_id"),
     ("select * from images offset 5", "OFFSET without ORDER BY"),
     ("select * from images sort by image_id limit 5", "LIMIT without ORDER BY"),
-    ("select * from images order by mean limit 5", "order by mean, image_id"),
+    ("select * from images order by mean limit 5", "apart: collection, image_id"),
+    # One column of a key is no key, whichever table it belongs to.
+    ("select * from labels order by version limit 5", "apart: collection, image_id, model"),
+    ("select * from images order by uri limit 5", "apart: collection, image_id"),
+    ("select * from images order by image_id limit 5", "apart: collection "),
+    ("select * from images where collection <> 'c' order by image_id limit 5", "apart: collection"),
+    (
+        "select * from images where collection = 'c' or mean > 0 order by image_id limit 5",
+        "collection",
+    ),
+    (
+        "select *, row_number() over (partition by class order by version) from labels",
+        "apart: collection, image_id, model",
+    ),
+    (
+        "select *, row_number() over (partition by split order by image_id) from images",
+        "apart: collection",
+    ),
+    (
+        "select i.uri from images i join labels l using (collection, image_id) order by collection, image_id limit 5",
+        "apart: model, version",
+    ),
+    (
+        "select i.uri from images i join labels l on i.image_id = l.image_id order by i.collection, i.image_id, l.model, l.version limit 5",
+        "apart: collection",
+    ),
+    (
+        "select * from (select mean from images) order by mean limit 5",
+        "apart: collection, image_id",
+    ),
+    (
+        "with t as (select mean, image_id from images where collection = 'c') select * from t order by mean limit 5",
+        "apart: image_id",
+    ),
+    (
+        "select version from labels where model = 7 and collection = 'c' order by image_id, version limit 5",
+        "apart: model",
+    ),
+    ("select class, count(*) n from truth group by class order by n desc limit 3", "apart: class"),
+    ("select upper(class) from truth group by upper(class) order by count(*) limit 3", "apart:"),
+    ("select distinct class, collection from truth order by class limit 3", "apart: collection"),
+    (
+        "select image_id from truth union all select image_id from labels order by 1 + 1 limit 3",
+        "apart: image_id",
+    ),
+    (
+        "select image_id, part from images lateral view explode(split(uri, '/')) p as part where collection = 'c' order by image_id limit 3",
+        "generated",
+    ),
+    (
+        "with c as (select class, count(*) n from truth group by class) select * from truth where class in (select class from c order by n limit 2)",
+        "apart: class",
+    ),
     ("select *, row_number() over (partition by split order by mean) from images", "rows that tie"),
     ("select *, ntile(4) over (order by mean) from images", "ntile"),
     ("select *, lag(uri) over w from images window w as (order by mean)", "rows that tie"),
@@ -53,15 +105,32 @@ REFUSED = [
 
 PASS = [
     "select * from images",
-    "select * from images order by uri, image_id limit 5 offset 2",
-    "select * from images order by xxhash64(image_id, 7) limit 5",
-    "select image_id as id from images order by id limit 5",
+    "select * from images order by uri, collection, image_id limit 5 offset 2",
+    "select * from images where collection = 'c' order by xxhash64(image_id, 7) limit 5",
+    "select * from images where :c = collection and mean > 0 order by mean, image_id limit 5",
+    "select image_id as id, collection c from images order by id, c limit 5",
+    "select id from (select image_id as id, collection from images) x where x.collection = 'c' order by x.id limit 5",
     "select * from images order by all limit 5",
-    "select class, count(*) n from truth group by class order by n desc limit 3",
+    "select * from labels where collection = 'c' and model = 'm' and version = 3 order by probability, image_id limit 5",
+    "select l.* from labels l join aliases a on l.model = a.model and l.version = a.version and a.alias = 'production' where l.model = 'm' and l.collection = 'c' order by l.image_id limit 5",
+    "select i.*, t.class from images i join truth t using (collection, image_id) order by collection, image_id limit 5",
+    "select i.*, t.class from images i join truth t on i.collection = t.collection and i.image_id = t.image_id where i.collection = 'c' order by t.image_id limit 3",
+    "select i.*, t.class from images i left join truth t on i.collection = t.collection and i.image_id = t.image_id where i.collection = 'c' order by i.image_id limit 3",
+    "select e.model, m.family from evaluations e join models m on m.model = e.model and m.version = e.version order by e.model, e.version, e.slice_digest limit 3",
+    "select i.uri from images i left semi join labels l on i.image_id = l.image_id where i.collection = 'c' order by i.image_id limit 3",
+    "with t as (select mean, image_id from images where collection = 'c') select * from t order by mean, t.image_id limit 5",
+    "select class, count(*) n from truth group by class order by n desc, class limit 3",
+    "select class as k, count(*) n from truth group by 1 order by n desc, k limit 3",
+    "select upper(class) u, count(*) n from truth group by upper(class) order by n, u limit 3",
+    "select upper(class), count(*) n from truth group by upper(class) order by n, upper(class) limit 3",
     "select distinct class from truth order by class limit 3",
-    "with c as (select class, count(*) n from truth group by class) select * from truth where class in (select class from c order by n limit 2)",
-    "select image_id, first_value(uri) over (partition by split order by image_id) f from images",
-    "select image_id, row_number() over w from images window w as (partition by split order by mean, image_id)",
+    "select image_id from truth union select image_id from labels order by image_id limit 3",
+    "select part from images lateral view explode(split(uri, '/')) p as part where collection = 'c' order by image_id, part limit 3",
+    "with c as (select class, count(*) n from truth group by class) select * from truth where class in (select class from c order by n, class limit 2)",
+    "select image_id, first_value(uri) over (partition by collection order by image_id) f from images",
+    "select image_id, row_number() over w from images window w as (partition by split order by mean, collection, image_id)",
+    "select image_id, row_number() over (partition by collection, image_id, model order by version desc) r from labels",
+    "select class, row_number() over (order by count(*) desc, class) r from truth group by class",
     "select image_id, rank() over (order by mean), sum(width) over (order by mean) from images",
     "select image_id, count(*) over (order by mean rows between unbounded preceding and unbounded following) from images",
     "select collection, image_id, collect_set(class) classes from annotations group by collection, image_id",
@@ -144,7 +213,7 @@ def test_every_way_of_writing_a_sample_draws_the_same(desk: Desk, sql: str) -> N
 
 def test_honest_slices_are_rarely_refused(spark: SparkSession) -> None:
     refused = [sql for sql in honest.SLICES if not _repeats(spark, sql)]
-    assert len(refused) <= 3, refused
+    assert len(refused) <= 2, refused
 
 
 def _repeats(spark: SparkSession, sql: str) -> bool:

@@ -5,30 +5,28 @@ from __future__ import annotations
 import pytest
 
 from labelmill.errors import QueryRefused
+from labelmill.sql.guard import row_keys
+from labelmill.sql.guard.key_column import KeyColumn
 from labelmill.sql.guard.nondeterministic import ADVICE
 from labelmill.sql.guard.repeatability import (
-    is_over_groups,
-    is_total_order,
     refuse_special_time,
     require_deterministic,
     require_ordered_limit,
     require_ordered_window,
-    total_order_columns,
 )
 from labelmill.sql.plan.node import Node
-from labelmill.sql.view_keys import KEY_COLUMNS
 from tests.helpers.plan_nodes import (
     CATALYST,
-    alias,
     call,
     column,
     expression,
     group,
-    limit,
+    items,
     literal,
     named,
     number,
     order,
+    parameter,
     plan,
     relation,
     rows_between,
@@ -38,10 +36,11 @@ from tests.helpers.plan_nodes import (
     value,
     values,
     window,
+    with_,
 )
 
 IMAGES = relation("images")
-KEY = frozenset({"image_id"})
+KEY = (KeyColumn.of("image_id"),)
 
 
 @pytest.mark.parametrize("name", sorted(ADVICE))
@@ -59,72 +58,91 @@ def test_other_functions_are_not_refused() -> None:
         require_deterministic(name)
 
 
-def test_key_columns_and_their_aliases_make_an_order_total() -> None:
-    query = select(
-        IMAGES,
-        alias(column("i.Image_Id"), "ID"),
-        alias(column("mean"), "m"),
-        alias(call("upper", column("image_id")), "upper_id"),
-        alias(column("collection"), "c"),
-    )
-    assert total_order_columns(query) == KEY_COLUMNS | {"id"}
-    assert "collection" not in KEY_COLUMNS
+def keys_of(plan_: Node) -> list[str]:
+    return [key.shown for key in row_keys.keys_of(plan_, {})]
+
+
+def equal(one: Node, other: Node) -> Node:
+    return expression("EqualTo", one, other)
+
+
+def where(below: Node, *conditions: Node) -> Node:
+    whole = conditions[0]
+    for more in conditions[1:]:
+        whole = expression("And", whole, more)
+    return plan("Filter", whole, below)
+
+
+NAME = literal(text("c"), "StringType$")
 
 
 @pytest.mark.parametrize(
-    ("by", "total"),
+    ("query", "keys"),
     [
-        ([column("image_id")], True),
-        ([column("mean"), column("i.IMAGE_ID")], True),
-        ([call("xxhash64", column("image_id"), number(7))], True),
-        ([column("mean")], False),
-        ([column("image_id.x")], False),
-        ([], False),
-    ],
-)
-def test_an_order_is_total_when_it_names_a_key_column(by: list[Node], total: bool) -> None:
-    assert is_total_order(order(*by), KEY) is total
-
-
-@pytest.mark.parametrize(
-    ("query", "groups"),
-    [
-        (IMAGES, False),
-        (select(IMAGES), False),
-        (group(IMAGES, column("split")), True),
-        (plan("Distinct", select(IMAGES)), True),
-        (values((text("a"),)), True),
-        (plan("OneRowRelation"), True),
+        (IMAGES, ["collection", "image_id"]),
+        (select(IMAGES), ["collection", "image_id"]),
+        (where(IMAGES, equal(column("collection"), NAME)), ["image_id"]),
+        (where(IMAGES, equal(NAME, column("images.collection"))), ["image_id"]),
+        (where(IMAGES, equal(column("collection"), parameter("c"))), ["image_id"]),
+        # '1' and '01' both equal the number.
+        (where(IMAGES, equal(column("collection"), number(1))), ["collection", "image_id"]),
+        (where(IMAGES, equal(column("mean"), number(1))), ["collection", "image_id"]),
+        (where(IMAGES, expression("Or", equal(column("collection"), NAME), column("x"))), ["collection", "image_id"]),
         (
-            limit(sort(plan("Filter", column("a"), group(IMAGES, column("split"))), column("n"))),
-            True,
+            where(relation("labels"), equal(column("version"), number(1)), equal(column("model"), NAME)),
+            ["collection", "image_id"],
         ),
-        (named(group(IMAGES, column("split")), "g"), True),
-        # A join of groups with a view has rows of the view.
-        (plan("Join", group(IMAGES, column("split")), IMAGES), False),
-        (group(IMAGES, column("split")).children[-1], False),
-        (relation("Grouped"), True),
-        (relation("plain"), False),
+        (group(IMAGES, column("split")), ["split"]),
+        (plan("Distinct", select(IMAGES, column("uri"), column("split"))), ["uri", "split"]),
+        (values((text("a"),)), []),
+        (plan("OneRowRelation"), []),
+        (named(group(IMAGES, column("split")), "g"), ["split"]),
+        (with_(relation("g"), g=group(IMAGES, column("split"))), ["split"]),
+        (plan("Union", items(select(IMAGES, column("uri")), IMAGES)), ["uri"]),
+    ],
+)  # fmt: skip
+def test_what_tells_the_rows_of_a_query_apart(query: Node, keys: list[str]) -> None:
+    assert keys_of(query) == keys
+
+
+@pytest.mark.parametrize(
+    ("by", "missing"),
+    [
+        ([column("collection"), column("image_id")], []),
+        ([column("mean"), column("i.IMAGE_ID"), column("COLLECTION")], []),
+        ([call("xxhash64", column("image_id"), column("collection"))], []),
+        ([column("image_id")], ["collection"]),
+        ([column("image_id.x"), column("collection")], ["image_id"]),
+        ([column("mean")], ["collection", "image_id"]),
+        ([column("all")], []),
+        ([], ["collection", "image_id"]),
     ],
 )
-def test_rows_are_groups_when_no_view_shows_through(query: Node, groups: bool) -> None:
-    assert is_over_groups(query, {"grouped": True, "plain": False}) is groups
+def test_an_order_must_name_every_one_of_them(by: list[Node], missing: list[str]) -> None:
+    keys = row_keys.keys_of(named(IMAGES, "i"), {})
+    assert row_keys.missing_in_order(keys, [order(*by)]) == missing
 
 
-def test_a_limit_needs_a_total_order_unless_rows_are_groups() -> None:
-    def check(below: Node, over_groups: bool = False, name: str = "LocalLimit") -> None:
-        require_ordered_limit(plan(name, number(5), below), "", KEY, over_groups)
+def test_a_very_deep_query_is_followed() -> None:
+    deep = IMAGES
+    for _ in range(5000):
+        deep = named(deep, "x")
+    assert keys_of(deep) == ["collection", "image_id"]
+
+
+def test_a_limit_needs_a_total_order() -> None:
+    def check(below: Node, name: str = "LocalLimit") -> None:
+        require_ordered_limit(plan(name, number(5), below), "", KEY)
 
     check(sort(IMAGES, column("image_id")))
     check(sort(IMAGES, column("all")))
-    check(sort(IMAGES, column("mean")), over_groups=True)
     check(plan("Offset", number(2), sort(IMAGES, column("image_id"))))
     for below in (IMAGES, sort(IMAGES, column("image_id"), whole=False)):
         with pytest.raises(QueryRefused, match="LIMIT without ORDER BY takes arbitrary rows"):
-            check(below, over_groups=True)
+            check(below)
         with pytest.raises(QueryRefused, match="OFFSET without ORDER BY"):
             check(below, name="Offset")
-    with pytest.raises(QueryRefused, match=r"ORDER BY … LIMIT: rows that tie.*mean, image_id"):
+    with pytest.raises(QueryRefused, match=r"ORDER BY … LIMIT: rows that tie.*apart: image_id "):
         check(sort(IMAGES, column("mean")))
 
 
@@ -134,14 +152,14 @@ def test_a_message_quotes_the_part_of_the_query() -> None:
     by = sort(IMAGES, column("mean"))
     placed = Node(by.kind, by.children, None, start, sql.index(" limit") - 1)
     with pytest.raises(QueryRefused, match=r"LIMIT \(order by mean\): rows that tie"):
-        require_ordered_limit(plan("LocalLimit", number(5), placed), sql, KEY, False)
+        require_ordered_limit(plan("LocalLimit", number(5), placed), sql, KEY)
 
 
 def test_a_sample_of_a_number_of_rows_is_refused_as_one() -> None:
     sql = "select * from images TableSample (5 rows)"
     rows = Node(f"{CATALYST}plans.logical.LocalLimit", (number(5), IMAGES), None, 21, 40)
     with pytest.raises(QueryRefused, match=r"TABLESAMPLE \(n ROWS\) takes arbitrary rows"):
-        require_ordered_limit(rows, sql, KEY, False)
+        require_ordered_limit(rows, sql, KEY)
 
 
 UNBOUNDED = (expression("UnboundedPreceding$"), expression("UnboundedFollowing$"))

@@ -230,17 +230,31 @@ def test_what_may_give_another_answer_is_refused_for_training_sets_only(query: N
         select(IMAGES, call("sort_array", COLLECTED)),
         select(IMAGES, alias(COLLECTED, "classes")),
         select(IMAGES, column("images.current_date"), column("current_date.images")),
-        limit(sort(select(IMAGES), column("mean"), column("image_id"))),
-        limit(sort(select(IMAGES, alias(column("image_id"), "id")), column("ID"))),
-        limit(sort(select(IMAGES), column("all"))),
-        limit(plan("Offset", text("2"), sort(select(IMAGES), column("image_id")))),
-        limit(sort(group(IMAGES, column("split")), column("split"))),
-        with_(limit(sort(select(relation("g")), column("n"))), g=group(IMAGES, column("split"))),
-        select(IMAGES, over(ROW_NUMBER, window(column("image_id")))),
-        select(
-            IMAGES, over(call("first", column("uri")), window(call("hash", column("image_id"))))
+        limit(sort(select(IMAGES), column("mean"), column("collection"), column("image_id"))),
+        limit(
+            sort(
+                select(IMAGES, alias(column("image_id"), "id")), column("ID"), column("collection")
+            )
         ),
-        group(IMAGES, column("split"), over(ROW_NUMBER, window(column("n")))),
+        limit(sort(select(IMAGES), column("all"))),
+        limit(
+            plan(
+                "Offset", text("2"), sort(select(IMAGES), column("image_id"), column("collection"))
+            )
+        ),
+        limit(sort(group(IMAGES, column("split")), column("split"))),
+        with_(
+            limit(sort(select(relation("g")), column("split"))), g=group(IMAGES, column("split"))
+        ),
+        select(IMAGES, over(ROW_NUMBER, window(column("image_id"), column("collection")))),
+        select(
+            IMAGES,
+            over(
+                call("first", column("uri")),
+                window(call("hash", column("image_id"), column("collection"))),
+            ),
+        ),
+        group(IMAGES, column("split"), over(ROW_NUMBER, window(column("split")))),
         select(IMAGES, over(call("rank"), window(column("mean")))),
     ],
 )
@@ -250,7 +264,7 @@ def test_what_always_gives_the_same_answer_passes(query: Node) -> None:
 
 def test_a_named_window_is_looked_up_in_its_query() -> None:
     def query(by: str) -> Node:
-        pair = Node("scala.Tuple2", (text("w"), window(column(by))))
+        pair = Node("scala.Tuple2", (text("w"), window(column(by), column("collection"))))
         windows = Node("scala.collection.immutable.Map$Map1", (pair,))
         rows = over(ROW_NUMBER, expression("WindowSpecReference", text("w")))
         return plan("WithWindowDefinition", windows, select(IMAGES, rows))
