@@ -42,7 +42,9 @@ def evaluate_models(
             help="Instead of --sql: a training set, by name (its latest), digest or folder."
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Split of --training-set to measure on.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="Split of --training-set to measure on. Default: test.")
+    ] = None,
     versions: Annotated[
         str,
         typer.Option(

@@ -72,7 +72,7 @@ class ModelMethods(TrainingSetMethods):
         model: str,
         *,
         training_set: str | PathLike[str] | TrainingSet | FreezeResult | None = None,
-        split: str = "test",
+        split: str | None = None,
         sql: str | None = None,
         snapshot: Snapshot = None,
         versions: str | int | Sequence[int] = "all",
@@ -89,7 +89,7 @@ class ModelMethods(TrainingSetMethods):
         Args:
             model: Model name.
             training_set: Training set to measure on, or its name, digest or folder.
-            split: Split of `training_set`.
+            split: Split of `training_set`; default: ``"test"``.
             sql: Instead of `training_set`: a query with ``class`` and the columns of ``images``.
             snapshot: Time at which `sql` reads: milliseconds since 1970 UTC, ISO 8601 text or a datetime.
             versions: ``"all"``, ``"best:3"`` by validation in their sweeps, or numbers.

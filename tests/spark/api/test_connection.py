@@ -207,13 +207,13 @@ def test_evaluate(mill: labelmill.Connection, client: RowClient, published: list
     )
     assert moved.promoted == moved.best.version == 1
     assert moved.serving is None
+    assert mill.model("m@best").version == 1
     again = mill.evaluate(
         "m", training_set="x", split="train", max_error=1.0, promote=True, promote_if="any",
         alias="best",
     )  # fmt: skip
     assert again.serving == 1
     assert "right only here" in again[2].verdict.reasons[1]
-    assert mill.model("m@best").version == 1
     with pytest.raises(errors.InputError, match=r"max_error=0\.05"):
         mill.evaluate("m", training_set="x", promote=True)
     with pytest.raises(errors.InputError, match="either a query"):

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.domain.models.artifact import Artifact
 from labelmill.domain.models.metrics import Evaluation
+from labelmill.domain.splits.assign import Division
 from labelmill.errors import (
     ArtifactError,
     InputError,
@@ -24,7 +25,7 @@ from labelmill.errors import (
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.evaluate.driver import evaluate
 from labelmill.pipelines.evaluate.slice_rows import Slice
-from labelmill.pipelines.freeze.driver import default_sql, freeze
+from labelmill.pipelines.freeze.driver import default_sql, freeze, truth_sql
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.pipelines.predict.driver import predict_images
 from labelmill.serving.run_page import render
@@ -41,6 +42,7 @@ from labelmill.store.schema.tables import (
     SWEEPS,
     TRIALS,
 )
+from labelmill.training_sets.assembly.options import Options
 from labelmill.training_sets.registry import find
 from tests.helpers.image_folders import write_image_folder
 from tests.helpers.small_models import linear_artifact, small_artifact
@@ -229,6 +231,28 @@ def test_a_broken_version_that_serves_needs_a_word(
     assert "nothing is compared with version 1" in report.notes[0]
 
 
+def test_a_class_that_was_not_trained_on_is_counted_apart(
+    spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
+) -> None:
+    for split, name in (("train", "a"), ("train", "b"), ("test", "a"), ("test", "c")):
+        for number in range(6):
+            path = tmp_path / f"unseen/{split}/{name}/{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            grey = 10 * number + ord(name) + 3 * (split == "test")
+            path.write_bytes(encode_png(np.full((4, 4, 1), grey, np.uint8)))
+    ingest(spark, settings, str(tmp_path / "unseen"), "unseen")
+    options = Options(Division(fractions=(0.8, 0.0, 0.2)), source_splits=True)
+    digest = freeze(spark, settings, truth_sql("unseen"), "unseen", options).results["digest"]
+    weights = np.zeros((16, 3), np.float32)
+    artifact = linear_artifact(weights, ("a", "b", "c"), bias=(1.0, 0.0, 0.0))
+    models.publish(client, "u", 1, artifact, digest, None)
+    report = evaluate(spark, settings, "u", Slice(training_set="unseen"), max_error=0.5)
+    assert (
+        "6 of 12 images have classes that it was not trained on (c); error without them 0.0000"
+        in report.notes[0]
+    )
+
+
 def test_five_hundred_classes_are_evaluated(
     spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
 ) -> None:
@@ -261,6 +285,10 @@ def test_invalid_arguments(
     on = Slice(sql=default_sql("c"))
     with pytest.raises(InputError, match="state the acceptable error first"):
         evaluate(spark, settings, "m", on, promote=True)
+    with pytest.raises(InputError, match=r"frozen at its own snapshot; leave out snapshot"):
+        evaluate(spark, settings, "m", Slice(training_set="x", snapshot_ms=1))
+    with pytest.raises(InputError, match=r"split 'test' is one of a training set"):
+        evaluate(spark, settings, "m", Slice(sql=on.sql, split="test"))
     with pytest.raises(InputError, match=r"none is requested: add promote=True, or --promote"):
         evaluate(spark, settings, "m", on, promote_if="better")
     with pytest.raises(UnknownName, match="Did you mean 'no-worse'"):

@@ -102,6 +102,7 @@ def measure_versions(
         judged: dict[int, Judged] = {}
         with SparkProgress(spark, f"evaluate {model}"), ExitStack() as stack:
             rows, digest, text = slice_rows(spark, settings, on, stack)
+            trained = stored.read_trained_classes(client, model)
             measured = stored.read_evaluations(client, model, digest)
             compared = {}
             if rule.serving is not None:
@@ -120,11 +121,18 @@ def measure_versions(
                     if comparison is not None:
                         compared[version] = comparison
                         stored.write_comparison(client, model, digest, version, comparison)
-                    judged[version] = judge(candidates[version], evaluation, comparison, rule)
+                    judged[version] = judge(
+                        candidates[version], evaluation, comparison, rule, trained.get(version)
+                    )
                     stored.write_evaluation(client, model, digest, text, max_error, judged[version])
         for version in sorted(old):
-            of_serving = compared.get(version)
-            judged[version] = judge(candidates[version], measured[version], of_serving, rule)
+            judged[version] = judge(
+                candidates[version],
+                measured[version],
+                compared.get(version),
+                rule,
+                trained.get(version),
+            )
             stored.write_evaluation(client, model, digest, text, max_error, judged[version])
         ordered = [judged[c.version] for c in chosen]
         fill_report(report, model, text, ordered, compared, rule)
@@ -153,6 +161,16 @@ def _check_arguments(
         raise InputError(
             "give what to measure on: either a query (sql=, --sql) or a training set "
             "(training_set=, --training-set)"
+        )
+    if on.training_set is not None and on.snapshot_ms is not None:
+        raise InputError(
+            "a training set was frozen at its own snapshot; leave out snapshot (--snapshot), or give "
+            "a query (sql=, --sql)"
+        )
+    if on.sql is not None and on.split is not None:
+        raise InputError(
+            f"split {on.split!r} is one of a training set; a query selects its own rows, for example "
+            f"`where split = {on.split!r}`"
         )
 
 

@@ -23,12 +23,19 @@ from labelmill.training_sets.registry import find, measured_on
 
 @dataclass(frozen=True)
 class Slice:
-    """What versions are measured on: a query at a snapshot, or a split of a training set."""
+    """What versions are measured on: a query at a snapshot, or a split of a training set.
+
+    Attributes:
+        sql: The query.
+        snapshot_ms: Milliseconds since 1970 UTC at which it reads; None: now.
+        training_set: In place of `sql`: name, digest or folder.
+        split: Of the training set; None: ``test``.
+    """
 
     sql: str | None = None
     snapshot_ms: int | None = None
     training_set: str | None = None
-    split: str = "test"
+    split: str | None = None
 
 
 def slice_rows(
@@ -37,15 +44,16 @@ def slice_rows(
     """The slice as a DataFrame for `confuse_batches`, its digest and its text."""
     if on.training_set is not None:
         frozen = find(settings, on.training_set)
-        shards = [s for s in frozen.manifest.shards if s.split == on.split]
+        split = on.split or "test"
+        shards = [s for s in frozen.manifest.shards if s.split == split]
         if not shards:
-            raise NoData(f"training set {frozen.digest[:12]} has no rows in split {on.split!r}")
+            raise NoData(f"training set {frozen.digest[:12]} has no rows in split {split!r}")
         paths = [
             p for p, s in zip(frozen.files(), frozen.manifest.shards, strict=True) if s in shards
         ]
         names = shared_shards(spark.sparkContext, paths, frozen.digest)
         table = spark.createDataFrame([(name,) for name in names], "shard string")
-        text = measured_on(frozen.digest, on.split)
+        text = measured_on(frozen.digest, split)
         return table.repartition(len(names)), hashlib.sha256(text.encode()).hexdigest(), text
     assert on.sql is not None
     at = resolve_snapshot(on.snapshot_ms, wait=True)

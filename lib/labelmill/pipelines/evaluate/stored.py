@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from typing import Any
 
 from labelmill.domain.models.comparison import Comparison
 from labelmill.domain.models.metrics import Evaluation
 from labelmill.pipelines.evaluate.verdicts import Judged
 from labelmill.store.client import RowClient
 from labelmill.store.records import texts
-from labelmill.store.schema.tables import COMPARISONS, EVALUATIONS
+from labelmill.store.schema.tables import COMPARISONS, EVALUATIONS, MODELS, TRAINING_SETS
 
 
 def read_evaluations(client: RowClient, model: str, digest: str) -> dict[int, Evaluation]:
@@ -23,6 +24,26 @@ def read_evaluations(client: RowClient, model: str, digest: str) -> dict[int, Ev
     rows = texts.read(client, EVALUATIONS, ["version", "confusion"], where)
     found = {int(str(row["version"])): json.loads(str(row["confusion"])) for row in rows}
     return {v: Evaluation.from_dict(stored) for v, stored in found.items() if "cells" in stored}
+
+
+def read_trained_classes(client: RowClient, model: str) -> dict[int, frozenset[str]]:
+    """Version → classes with training images; versions whose training set is not recorded are left out."""
+    client.ensure(TRAINING_SETS)
+    trained: dict[str, frozenset[str]] = {}
+    found = {}
+    for row in list(client.scan(MODELS, ["version", "training_set"], {"model": model})):
+        digest = str(row["training_set"])
+        if digest not in trained:
+            sets = texts.read(client, TRAINING_SETS, ["histogram"], {"digest": digest})
+            # A histogram that an earlier release left to the manifest has no splits.
+            histogram: dict[str, Any] = next(
+                (json.loads(str(one["histogram"])) for one in sets), {}
+            )
+            counts = histogram.get("train", {})
+            trained[digest] = frozenset(name for name, rows in counts.items() if rows)
+        if trained[digest]:
+            found[int(str(row["version"]))] = trained[digest]
+    return found
 
 
 def read_comparisons(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from labelmill.domain.models.comparison import Comparison
 from labelmill.domain.models.metrics import Evaluation
 from labelmill.domain.models.promotion import Verdict, verdict
+from labelmill.domain.models.unseen import unseen_classes
 from labelmill.errors import NoData
 from labelmill.pipelines.evaluate.candidates import Candidate
 
@@ -32,7 +34,11 @@ class AcceptanceRule:
 
 
 def judge(
-    candidate: Candidate, found: Evaluation, compared: Comparison | None, rule: AcceptanceRule
+    candidate: Candidate,
+    found: Evaluation,
+    compared: Comparison | None,
+    rule: AcceptanceRule,
+    trained: Collection[str] | None = None,
 ) -> Judged:
     """Judges one version.
 
@@ -41,6 +47,7 @@ def judge(
         found: What was measured of it.
         compared: It and the serving version on the same rows; None: there is nothing to compare.
         rule: What decides.
+        trained: Classes with training images; None: not known.
 
     Raises:
         NoData: Nothing was measured.
@@ -48,6 +55,9 @@ def judge(
     if not found.rows and not found.unprepared:
         raise NoData("the slice has no rows")
     decided = verdict(found, rule.max_error, compared, rule.promote_if)
+    reasons = list(decided.reasons)
+    if unseen := unseen_classes(found, trained):
+        reasons.append(str(unseen))
     if candidate.version == rule.serving:
-        decided = Verdict(decided.accepted, (*decided.reasons, f"it serves as {rule.alias} now"))
-    return candidate, found, decided
+        reasons.append(f"it serves as {rule.alias} now")
+    return candidate, found, Verdict(decided.accepted, tuple(reasons))

@@ -52,6 +52,11 @@ def test_the_serving_version_is_compared_with_nothing() -> None:
     assert verdict.reasons[-1] == "it serves as production now"
 
 
+def test_a_class_without_training_images_is_told() -> None:
+    reasons = judge(Candidate(3), MEASURED, None, RULE, {"a"})[2].reasons
+    assert "11 of 20 images have classes that it was not trained on (b)" in reasons[-1]
+
+
 def test_an_image_that_could_not_be_prepared_refuses_the_version() -> None:
     counts = {**COUNTS, ("a", None): 2}
     _, found, verdict = judge(Candidate(3), evaluate_counts(counts, ("a", "b")), None, RULE)
