@@ -14,9 +14,16 @@ import numpy as np
 
 from labelmill.domain.retention import Rule, VersionRow
 from labelmill.retention import training_sets
-from labelmill.retention.plan import OldBatches, OldSweep, PrunePlan, Version, plan_prune
+from labelmill.retention.plan import (
+    PUBLISHED_WITHIN,
+    OldBatches,
+    OldSweep,
+    PrunePlan,
+    Version,
+    plan_prune,
+)
 from labelmill.store.client import RowClient
-from labelmill.store.records import reservations
+from labelmill.store.records import reservations, texts
 from labelmill.store.schema.tables import (
     ALIASES,
     COMPARISONS,
@@ -26,6 +33,7 @@ from labelmill.store.schema.tables import (
     MODELS,
     STREAM_BATCHES,
     SWEEPS,
+    TEXT_PARTS,
     TRIAL_METRICS,
     TRIALS,
 )
@@ -70,6 +78,25 @@ def prune(client: RowClient, plan: PrunePlan, rule: Rule) -> Iterator[Pruned]:
     for gone in training_sets.prune(client, list(plan.training_sets.remove), rule.force):
         what = f"training set {chosen[gone.digest]} {gone.digest[:12]}"
         yield Pruned(what, gone.removed, gone.note)
+    if removed := _remove_texts(client, datetime.now(timezone.utc)):
+        yield Pruned(f"{removed:,} long texts that no row refers to")
+
+
+def _remove_texts(client: RowClient, now: datetime) -> int:
+    """Removes long texts of rows that are gone; those of rows about to be written are younger."""
+    client.ensure(TEXT_PARTS)
+    then = round((now - PUBLISHED_WITHIN).timestamp() * 1000)
+    stored = {str(row["sha256"]) for row in client.scan(TEXT_PARTS, ["sha256"], {"part": 0}, then)}
+    left = sorted(stored - texts.referenced(client)) if stored else []
+    removed = 0
+    for start in range(0, len(left), 100):
+        some = left[start : start + 100]
+        parts = _take(client, TEXT_PARTS, {"sha256": some})
+        written = texts.referenced(client).intersection(some)
+        # A row with an equal text was written in between.
+        client.write(TEXT_PARTS, [row for row in parts if row["sha256"] in written])
+        removed += len(some) - len(written)
+    return removed
 
 
 def _abandon(client: RowClient, sweep: OldSweep) -> Pruned:

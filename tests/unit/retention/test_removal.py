@@ -10,7 +10,7 @@ from labelmill.domain.retention import Rule
 from labelmill.retention.plan import plan_prune
 from labelmill.retention.removal import Pruned, prune
 from labelmill.store.client import RowClient
-from labelmill.store.records import aliases, models, reservations
+from labelmill.store.records import aliases, models, reservations, texts
 from labelmill.store.schema.tables import (
     ALIASES,
     EVALUATIONS,
@@ -19,6 +19,7 @@ from labelmill.store.schema.tables import (
     MODELS,
     STREAM_BATCHES,
     SWEEPS,
+    TEXT_PARTS,
     TRIAL_METRICS,
     TRIALS,
 )
@@ -41,6 +42,29 @@ def filled() -> RowClient:
 
 def numbers(client: RowClient) -> list[object]:
     return sorted(row["version"] for row in client.scan(MODELS))  # type: ignore[type-var]
+
+
+def test_long_texts_leave_with_the_rows_that_refer_to_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = filled()
+    text_of = {version: f"query {version} " * 5_000 for version in (1, 2, 3)}
+    for version, text in text_of.items():
+        row = {"model": "m", "version": version, "slice_digest": "long", "slice": text}
+        texts.write(client, EVALUATIONS, [row])
+    assert "2 long texts that no row refers to" in {one.what for one in run(client)}
+    (kept,) = texts.read(client, EVALUATIONS, ["version", "slice"], {"slice_digest": "long"})
+    assert kept == {"version": 2, "slice": text_of[2]}
+    assert len({row["sha256"] for row in client.scan(TEXT_PARTS)}) == 1
+
+    # A row that is written while its text is being removed keeps it.
+    client.write(
+        EVALUATIONS, [{"model": "m", "version": 2, "slice_digest": "long"}], "delete_ignore"
+    )
+    found = iter([set(), {str(row["sha256"]) for row in client.scan(TEXT_PARTS)}])
+    monkeypatch.setattr(texts, "referenced", lambda client: next(found))
+    assert not [one for one in run(client) if "texts" in one.what]
+    assert len(list(client.scan(TEXT_PARTS))) == 2
 
 
 def test_what_is_old_and_not_in_use_leaves() -> None:

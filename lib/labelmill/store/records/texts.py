@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from labelmill.errors import StoreError
 from labelmill.store.client import Operation, RowClient
-from labelmill.store.schema.tables import CHUNK_BYTES, TEXT_PARTS
+from labelmill.store.schema.tables import CHUNK_BYTES, TABLES, TEXT_PARTS
 from labelmill.store.schema.types import Table
 
 _REFERENCE = re.compile(r'\{"text_parts": "([0-9a-f]{64})", "parts": (\d+), "bytes": (\d+)\}')
@@ -81,6 +81,19 @@ def resolve(client: RowClient, rows: Iterable[dict[str, object]]) -> Iterator[di
         for row, name, match in found:
             row[name] = texts[match[1]]
         yield from some
+
+
+def referenced(client: RowClient) -> set[str]:
+    """SHA-256 (hex) of the texts that some row refers to."""
+    found: set[str] = set()
+    for table in TABLES.values():
+        if columns := [column.name for column in table.columns if column.long]:
+            client.ensure(table)
+            for batch in client.scan(table, columns).batches():
+                for column in batch.columns:
+                    matches = (_REFERENCE.fullmatch(cell) for cell in column.to_pylist() if cell)
+                    found.update(match[1] for match in matches if match)
+    return found
 
 
 def _refer(client: RowClient, text: str) -> str:
