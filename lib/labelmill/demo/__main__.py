@@ -31,7 +31,7 @@ def demo(
             min=0.0,
             max=1.0,
             help="Acceptable error (1 - accuracy). Default: 0.04; with --images, the error of always "
-            "predicting the most frequent class.",
+            "predicting the most frequent class: a version that is no worse is accepted.",
         ),
     ] = None,
     report: Annotated[Path, typer.Option(help="HTML page to write.")] = Path("report.html"),
