@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from labelmill.domain.models.promotion import NO_WORSE, PROMOTE_IF
-from labelmill.pipelines.evaluate.driver import evaluate
+from labelmill.pipelines.evaluate.driver import DEFAULT_ALIAS, evaluate
 from labelmill.pipelines.evaluate.slice_rows import Slice
 from labelmill.spark.job import Job, run_job
 from labelmill.spark.report import Report
@@ -67,7 +67,10 @@ def evaluate_models(
             + f". Default: {NO_WORSE}."
         ),
     ] = None,
-    alias: Annotated[str, typer.Option(help="Alias that --promote moves.")] = "production",
+    alias: Annotated[
+        str | None,
+        typer.Option(help=f"Alias that --promote moves. Default: {DEFAULT_ALIAS}."),
+    ] = None,
 ) -> Report:
     """Measure model versions on a slice.
 

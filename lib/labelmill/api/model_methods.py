@@ -78,7 +78,7 @@ class ModelMethods(TrainingSetMethods):
         versions: str | int | Sequence[int] = "all",
         max_error: float | None = None,
         promote: bool = False,
-        alias: str = "production",
+        alias: str | None = None,
         promote_if: str | None = None,
     ) -> EvaluationResult:
         """Measures versions of a model on a slice, judges them and writes to ``evaluations``.
@@ -95,13 +95,13 @@ class ModelMethods(TrainingSetMethods):
             versions: ``"all"``, ``"best:3"`` by validation in their sweeps, or numbers.
             max_error: Acceptable error (1 − accuracy), 0..1, stated before measuring.
             promote: Move `alias` to the accepted version that is best by validation.
-            alias: Alias that `promote` moves.
+            alias: Alias that `promote` moves; default: ``"production"``.
             promote_if: How a version must compare with the one that `alias` points to, on the same
                 images: ``"no-worse"`` (the default: no more of them wrong), ``"better"``
                 (significantly fewer wrong) or ``"any"``. Needs `promote`.
 
         Raises:
-            InputError: Promotion without `max_error`, or `promote_if` without promotion; both or
+            InputError: Promotion without `max_error`, or `promote_if` or `alias` without it; both or
                 neither of `training_set` and `sql`.
             UnknownName: An unknown rule.
             NoData: The slice has no rows.

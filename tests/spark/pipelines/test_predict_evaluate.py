@@ -291,6 +291,8 @@ def test_invalid_arguments(
         evaluate(spark, settings, "m", Slice(sql=on.sql, split="test"))
     with pytest.raises(InputError, match=r"none is requested: add promote=True, or --promote"):
         evaluate(spark, settings, "m", on, promote_if="better")
+    with pytest.raises(InputError, match=r"alias 'best' would be moved.*--promote"):
+        evaluate(spark, settings, "m", on, alias="best")
     with pytest.raises(UnknownName, match="Did you mean 'no-worse'"):
         evaluate(spark, settings, "m", on, max_error=0.1, promote=True, promote_if="not-worse")
     with pytest.raises(InputError, match="best:3"):

@@ -27,6 +27,9 @@ from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.records import aliases
 
+DEFAULT_ALIAS = "production"
+"""Alias that a promotion moves."""
+
 
 def evaluate(
     spark: SparkSession,
@@ -36,7 +39,7 @@ def evaluate(
     versions: str = "all",
     max_error: float | None = None,
     promote: bool = False,
-    alias: str = "production",
+    alias: str | None = None,
     promote_if: str | None = None,
 ) -> Report:
     """Measures versions, judges them and writes ``evaluations``.
@@ -51,7 +54,7 @@ def evaluate(
         versions: ``all``, ``best:N`` (by their sweeps' metric) or ``1,2``.
         max_error: Acceptable error (1 − accuracy), 0..1; None: measured, not judged.
         promote: Move `alias` to the accepted version with the best validation metric.
-        alias: Alias that is moved.
+        alias: Alias that is moved; None: ``production``.
         promote_if: One of `PROMOTE_IF`: how a version must compare with the one that `alias` points
             to, on the same images; None: ``no-worse``.
 
@@ -61,8 +64,8 @@ def evaluate(
         version is accepted.
 
     Raises:
-        InputError: Promotion without an acceptable error, or a rule without promotion; both kinds
-            of slice, or neither.
+        InputError: Promotion without an acceptable error, or a rule or alias without promotion;
+            both kinds of slice, or neither; a snapshot or split that would be ignored.
         UnknownName: An unknown rule.
         QueryRefused: The query does more than read, or its answer would not repeat.
         NoData: The slice has no rows.
@@ -82,11 +85,13 @@ def measure_versions(
     versions: str = "all",
     max_error: float | None = None,
     promote: bool = False,
-    alias: str = "production",
+    alias: str | None = None,
     promote_if: str | None = None,
 ) -> tuple[Report, list[Judged]]:
     """Like `evaluate`, and also returns each version's measures and verdict, in order of number."""
-    _check_arguments(on, max_error, promote, promote_if)
+    _check_slice(on)
+    _check_promotion(max_error, promote, alias, promote_if)
+    moved = alias or DEFAULT_ALIAS
     report = Report("evaluate_models")
     client = open_client(settings)
     try:
@@ -94,11 +99,10 @@ def measure_versions(
         rule = AcceptanceRule(max_error, promote_if or NO_WORSE)
         serving = None
         if promote:
-            found = aliases.current(client, model, alias)
-            serving = _load_serving(client, model, found, alias, rule.promote_if, report)
-            rule = AcceptanceRule(
-                max_error, rule.promote_if, alias, serving[0] if serving else None
-            )
+            found = aliases.current(client, model, moved)
+            serving = _load_serving(client, model, found, moved, rule.promote_if, report)
+            number = serving[0] if serving else None
+            rule = AcceptanceRule(max_error, rule.promote_if, moved, number)
         judged: dict[int, Judged] = {}
         with SparkProgress(spark, f"evaluate {model}"), ExitStack() as stack:
             rows, digest, text = slice_rows(spark, settings, on, stack)
@@ -143,8 +147,8 @@ def measure_versions(
         client.close()
 
 
-def _check_arguments(
-    on: Slice, max_error: float | None, promote: bool, promote_if: str | None
+def _check_promotion(
+    max_error: float | None, promote: bool, alias: str | None, promote_if: str | None
 ) -> None:
     if promote and max_error is None:
         raise InputError(
@@ -157,6 +161,14 @@ def _check_arguments(
             f"promote_if={promote_if!r} decides on a promotion, but none is requested: add "
             "promote=True, or --promote"
         )
+    if alias is not None and not promote:
+        raise InputError(
+            f"alias {alias!r} would be moved by a promotion, but none is requested: add promote=True, "
+            "or --promote"
+        )
+
+
+def _check_slice(on: Slice) -> None:
     if (on.sql is None) == (on.training_set is None):
         raise InputError(
             "give what to measure on: either a query (sql=, --sql) or a training set "
