@@ -106,12 +106,12 @@ def measure_versions(
         judged: dict[int, Judged] = {}
         with SparkProgress(spark, f"evaluate {model}"), ExitStack() as stack:
             rows, digest, text = slice_rows(spark, settings, on, stack)
+            candidates = {c.version: c for c in chosen}
             trained = stored.read_trained_classes(client, model)
-            measured = stored.read_evaluations(client, model, digest)
+            measured = stored.read_evaluations(client, model, digest, list(candidates))
             compared = {}
             if rule.serving is not None:
                 compared = stored.read_comparisons(client, model, digest, rule.serving)
-            candidates = {c.version: c for c in chosen}
             old = {
                 v
                 for v in candidates

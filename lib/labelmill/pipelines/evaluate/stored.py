@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,13 +15,15 @@ from labelmill.store.records import texts
 from labelmill.store.schema.tables import COMPARISONS, EVALUATIONS, MODELS, TRAINING_SETS
 
 
-def read_evaluations(client: RowClient, model: str, digest: str) -> dict[int, Evaluation]:
-    """Versions that have been measured on this slice.
+def read_evaluations(
+    client: RowClient, model: str, digest: str, versions: Sequence[int]
+) -> dict[int, Evaluation]:
+    """What was measured of these versions on this slice.
 
     Rows of releases that did not store what could not be prepared are left out.
     """
     client.ensure(EVALUATIONS)
-    where = {"model": model, "slice_digest": digest}
+    where = {"model": model, "slice_digest": digest, "version": list(versions)}
     rows = texts.read(client, EVALUATIONS, ["version", "confusion"], where)
     found = {int(str(row["version"])): json.loads(str(row["confusion"])) for row in rows}
     return {v: Evaluation.from_dict(stored) for v, stored in found.items() if "cells" in stored}

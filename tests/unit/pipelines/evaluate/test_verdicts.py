@@ -83,11 +83,14 @@ def test_what_was_measured_is_read_again() -> None:
         "cells": [[0, 0, 8], [0, 1, 1], [1, 0, 1], [1, 1, 10]],
     }  # fmt: skip
     assert [score["class"] for score in json.loads(str(row["per_class"]))] == ["a", "b"]
-    assert stored.read_evaluations(client, "m", "d1")[3].to_dict() == MEASURED.to_dict()
-    assert stored.read_evaluations(client, "m", "d2") == {}
+    assert stored.read_evaluations(client, "m", "d1", range(9))[3].to_dict() == MEASURED.to_dict()
+    assert stored.read_evaluations(client, "m", "d2", range(9)) == {}
+    assert stored.read_evaluations(client, "m", "d1", [1, 2]) == {}
     old = json.dumps({"classes": ["a", "b"], "matrix": [[1, 0], [0, 1]]})
     client.write(EVALUATIONS, [{**row, "version": 4, "confusion": old}])
-    assert set(stored.read_evaluations(client, "m", "d1")) == {3}, "it does not say what failed"
+    assert set(stored.read_evaluations(client, "m", "d1", range(9))) == {3}, (
+        "it does not say what failed"
+    )
 
     stored.write_comparison(client, "m", "d1", 3, COMPARED)
     assert stored.read_comparisons(client, "m", "d1", 1) == {3: COMPARED}
@@ -100,7 +103,7 @@ def test_ten_thousand_classes_are_stored_and_read_again() -> None:
     client = memory_client()
     sql = f"select * from images where image_id in ({', '.join(map(repr, names))})"
     stored.write_evaluation(client, "m", "d", sql, 0.1, judge(Candidate(1), found, None, RULE))
-    assert stored.read_evaluations(client, "m", "d")[1].to_dict() == found.to_dict()
+    assert stored.read_evaluations(client, "m", "d", range(9))[1].to_dict() == found.to_dict()
     (row,) = client.scan(EVALUATIONS)
     assert max(len(str(value).encode()) for value in row.values()) < 65_536
 
