@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import (
     ALIASES,
+    COMPARISONS,
     EVALUATIONS,
     LABELS,
     MODEL_CHUNKS,
@@ -116,6 +117,12 @@ def write_catalogue(client: RowClient) -> None:
         {"sweep_id": "of-n", "trial_id": "f", "step": 1, "metric": "train_loss", "value": 0.5}
     ])  # fmt: skip
     write_labels(client, "gone", 1)
+    compared = dict.fromkeys(("both_right", "only_right", "only_serving_right", "both_wrong"), 1)
+    client.write(COMPARISONS, [
+        {"model": "m", "version": version, "serving": serving, "slice_digest": "0", **compared,
+         "compared_at": OLD}
+        for version, serving in ((3, 4), (4, 3), (9, 4))
+    ])  # fmt: skip
     left = {"sha256": sha_of("left"), "data": b"x", "data_sha256": "0"}
     client.write(MODEL_CHUNKS, [{**left, "chunk": n} for n in range(CHUNKS)])
 
@@ -129,6 +136,12 @@ def broken(client: RowClient) -> list[str]:
         for key, row in versions.items()
         for n in range(CHUNKS)
         if (row["sha256"], n) not in chunks
+    ]
+    found += [
+        f"comparison of {row['version']} with {row['serving']}"
+        for row in client.scan(COMPARISONS)
+        for version in (row["version"], row["serving"])
+        if (row["model"], version) not in versions
     ]
     for table, where in (
         (ALIASES, {}),

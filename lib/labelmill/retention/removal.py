@@ -86,7 +86,8 @@ def _remove_texts(client: RowClient, now: datetime) -> int:
     """Removes long texts of rows that are gone; those of rows about to be written are younger."""
     client.ensure(TEXT_PARTS)
     then = round((now - PUBLISHED_WITHIN).timestamp() * 1000)
-    stored = {str(row["sha256"]) for row in client.scan(TEXT_PARTS, ["sha256"], {"part": 0}, then)}
+    # By any part: a prune that was killed may have left some, in any order.
+    stored = {str(row["sha256"]) for row in client.scan(TEXT_PARTS, ["sha256"], None, then)}
     left = sorted(stored - texts.referenced(client)) if stored else []
     removed = 0
     for start in range(0, len(left), 100):
@@ -165,6 +166,8 @@ def _remove_version(client: RowClient, one: VersionRow) -> Pruned:
         return Pruned(what, False, "an alias names it by now")
     header = list(client.scan(MODELS, where=key))
     taken = [(table, _take(client, table, key)) for table in (EVALUATIONS, COMPARISONS)]
+    as_serving = {"model": one.model, "serving": one.version}
+    taken.append((COMPARISONS, _take(client, COMPARISONS, as_serving)))
     for trial in client.scan(TRIALS, where={**key, "state": "done"}):
         measured = {"sweep_id": trial["sweep_id"], "trial_id": trial["trial_id"]}
         taken.append((TRIAL_METRICS, _take(client, TRIAL_METRICS, measured)))

@@ -13,6 +13,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.records import aliases, models, reservations, texts
 from labelmill.store.schema.tables import (
     ALIASES,
+    COMPARISONS,
     EVALUATIONS,
     LABELS,
     MODEL_CHUNKS,
@@ -93,6 +94,7 @@ def test_what_is_old_and_not_in_use_leaves() -> None:
     assert {row["sha256"] for row in client.scan(MODEL_CHUNKS)} == {
         sha_of(f"m{version}") for version in (2, 4, 5, 6, 9)
     }
+    assert [(row["version"], row["serving"]) for row in client.scan(COMPARISONS)] == [(9, 4)]
     assert sorted(row["batch_id"] for row in client.scan(STREAM_BATCHES)) == list(range(150, 250))  # type: ignore[type-var]
     states = {row["trial_id"]: row["state"] for row in client.scan(TRIALS)}
     assert states == {"f": "failed"} | {
