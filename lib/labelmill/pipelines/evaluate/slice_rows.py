@@ -62,6 +62,7 @@ def slice_rows(
     )
     rows = with_pixels(found, settings, at).select(*IMAGE_COLUMNS, "class").persist()
     stack.callback(rows.unpersist)
+    # The digest reads all rows into Spark's cache, so that no scan of Kudu waits for a model.
     return rows, slice_digest(on.sql, rows), f"{on.sql} -- snapshot {at}"
 
 
