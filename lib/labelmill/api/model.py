@@ -80,12 +80,16 @@ class Model:
             raise InputError(f"threshold {threshold}; expected 0 to 1")
         arrays, names = read_images(images, self._pixel_cap)
         labelled = label_columns(self._predictor, arrays, threshold) if arrays else []
-        rows = [np.frombuffer(one["probabilities"], "<f4") for one in labelled]
+        for one in labelled:
+            if not isinstance(one, dict):
+                raise one
+        answered = [one for one in labelled if isinstance(one, dict)]
+        rows = [np.frombuffer(one["probabilities"], "<f4") for one in answered]
         return Predictions(
             f"{self.name}:{self.version}",
             self.classes,
             np.array(rows, np.float32).reshape(len(rows), len(self.classes)),
-            tuple(one["decision"] for one in labelled),
+            tuple(one["decision"] for one in answered),
             tuple(names),
             arrays,
         )

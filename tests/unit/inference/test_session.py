@@ -5,6 +5,7 @@ import pytest
 
 from labelmill.errors import ArtifactError
 from labelmill.inference.session import BATCH, OnnxSession
+from tests.helpers.small_models import small_artifact
 
 
 def counting_graph(output: str = "probabilities") -> bytes:
@@ -36,9 +37,24 @@ def counting_graph(output: str = "probabilities") -> bytes:
 
 
 @pytest.mark.parametrize("count", [1, 2, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH])
-def test_every_run_has_the_same_number_of_rows(count: int) -> None:
-    answers = OnnxSession(counting_graph()).run(np.zeros((count, 2, 2, 1), np.float32))
-    np.testing.assert_array_equal(answers, np.full((count, 1), BATCH))
+def test_rows_are_filled_up_where_bits_depend_on_them(count: int) -> None:
+    session = OnnxSession(counting_graph())
+    images = np.zeros((count, 2, 2, 1), np.float32)
+    np.testing.assert_array_equal(session.run(images), np.full((count, 1), BATCH))
+    session.prove(images[:3])
+    assert session.fills
+    np.testing.assert_array_equal(session.run(images), np.full((count, 1), BATCH))
+
+
+@pytest.mark.parametrize("count", [1, 5, 8])
+def test_rows_are_not_filled_up_where_bits_are_equal(count: int) -> None:
+    artifact = small_artifact(3)
+    session = OnnxSession(artifact.onnx)
+    images = np.random.default_rng(1).random((count, 4, 4, 1), dtype=np.float32)
+    filled = session.run(images)
+    np.testing.assert_array_equal(session.prove(images), filled)
+    assert not session.fills
+    np.testing.assert_array_equal(session.run(images), filled)
 
 
 def test_images_that_the_graph_does_not_take() -> None:

@@ -5,7 +5,6 @@ A message that cannot be labelled becomes a dead letter with a reason; it never 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from labelmill.bus.envelope import Envelope, decode
 from labelmill.bus.payload import decoded_bytes, image_id_in, pixels_of
-from labelmill.errors import EnvelopeError, ImageError, InputError
+from labelmill.errors import EnvelopeError, ImageError
 from labelmill.inference.cache import predictor_of
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.label.messages import LabelTask, dead_letter, enrich
@@ -167,26 +166,21 @@ def _label_piece(
     piece: list[_Message], predictor: Predictor, task: LabelTask
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    # Images of one shape are prepared together, so that a shape that the model's preparation
-    # rejects does not fail the other shapes.
-    groups: dict[object, list[tuple[_Message, np.ndarray]]] = defaultdict(list)
+    read: list[tuple[_Message, np.ndarray]] = []
     for message in piece:
         try:
-            pixels = pixels_of(message.envelope, task.pixel_cap)
-            groups[pixels.shape, pixels.dtype].append((message, pixels))
+            read.append((message, pixels_of(message.envelope, task.pixel_cap)))
         except _MESSAGE_FAULTS as error:
             rows.append(_dead_letter_row(message.raw, error, task))
-    for group in groups.values():
-        try:
-            answers = label_columns(predictor, [pixels for _, pixels in group], task.threshold)
-        except (InputError, ImageError) as error:
-            rows += [dead_letter(m.raw, "not_preparable", str(error), task) for m, _ in group]
+    answers = label_columns(predictor, [pixels for _, pixels in read], task.threshold)
+    for (message, _), answer in zip(read, answers, strict=True):
+        if not isinstance(answer, dict):
+            rows.append(dead_letter(message.raw, "not_preparable", str(answer), task))
             continue
-        for (message, _), answer in zip(group, answers, strict=True):
-            try:
-                rows.append(_labelled_row(message, answer, task))
-            except _MESSAGE_FAULTS as error:
-                rows.append(_dead_letter_row(message.raw, error, task))
+        try:
+            rows.append(_labelled_row(message, answer, task))
+        except _MESSAGE_FAULTS as error:
+            rows.append(_dead_letter_row(message.raw, error, task))
     return rows
 
 

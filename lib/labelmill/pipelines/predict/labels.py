@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labelmill.domain.models.decisions import decide, entropy
-from labelmill.errors import InputError, LabelmillError
+from labelmill.errors import ImageError, InputError
 from labelmill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -21,34 +21,32 @@ def broadcast_bytes(broadcast: Broadcast[bytes]) -> bytes:
 
 def label_columns(
     predictor: Predictor, images: list[np.ndarray], threshold: float
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any] | InputError | ImageError]:
     """The columns of ``labels`` that the model decides, one dict per image.
 
     Args:
         predictor: Of the version.
-        images: Arrays (H, W, C), uint8 or uint16.
+        images: Arrays (H, W, C), uint8 or uint16; shapes may differ.
         threshold: Lowest probability that is accepted, 0..1.
 
-    Raises:
-        InputError: The model's preparation does not accept these images.
+    Returns:
+        Per image its columns, or why the model's preparation does not accept it.
     """
-    try:
-        probabilities = np.asarray(predictor.predict(images), "<f4")
-    except ValueError as error:
-        if isinstance(error, LabelmillError):
-            raise
-        raise InputError(f"the model does not accept images {images[0].shape}: {error}") from error
+    answers, refused = predictor.predict_each(images)
+    probabilities = np.asarray(answers, "<f4")
     best = probabilities.argmax(axis=1)
     top = probabilities[np.arange(len(images)), best]
+    uncertain = entropy(probabilities)
+    decisions = decide(top, threshold)
     return [
-        {
-            "class": predictor.classes[index],
-            "probability": float(p),
-            "probabilities": row.tobytes(),
-            "entropy": float(h),
-            "decision": str(decision),
+        refused[place]
+        if place in refused
+        else {
+            "class": predictor.classes[best[place]],
+            "probability": float(top[place]),
+            "probabilities": probabilities[place].tobytes(),
+            "entropy": float(uncertain[place]),
+            "decision": str(decisions[place]),
         }
-        for index, p, row, h, decision in zip(
-            best, top, probabilities, entropy(probabilities), decide(top, threshold), strict=True
-        )
+        for place in range(len(images))
     ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
-from labelmill.errors import ImageError, InputError
+from labelmill.errors import InputError
 from labelmill.feed.files.columns import image_of
 from labelmill.inference.cache import predictor_of
 from labelmill.inference.predictor import Predictor
@@ -72,8 +71,7 @@ def label_rows(
     columns = [batch.column(name) for name in IMAGE_COLUMNS]
     collections, ids, *shapes = (column.to_pylist() for column in columns[:-1])
     rows: list[dict[str, Any]] = []
-    # Images of one shape are prepared together, as in the stream.
-    groups: dict[tuple[Any, ...], list[tuple[int, Any]]] = defaultdict(list)
+    images: list[tuple[int, Any]] = []
     for position, shape in enumerate(zip(*shapes, strict=True)):
         row: dict[str, Any] = {
             "row": position,
@@ -82,15 +80,13 @@ def label_rows(
         }
         rows.append(row)
         try:
-            groups[shape].append((position, image_of(columns[-1][position], *shape)))
+            images.append((position, image_of(columns[-1][position], *shape)))
         except InputError as error:
             row["error"] = str(error)[:1000]
-    for group in groups.values():
-        try:
-            answers = label_columns(predictor, [image for _, image in group], threshold)
-            for (position, _), answer in zip(group, answers, strict=True):
-                rows[position] |= answer
-        except (InputError, ImageError) as error:
-            for position, _ in group:
-                rows[position]["error"] = str(error)[:1000]
+    answers = label_columns(predictor, [image for _, image in images], threshold)
+    for (position, _), answer in zip(images, answers, strict=True):
+        if isinstance(answer, dict):
+            rows[position] |= answer
+        else:
+            rows[position]["error"] = str(answer)[:1000]
     return rows

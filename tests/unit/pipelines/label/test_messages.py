@@ -165,3 +165,23 @@ def test_records_at_once_follow_the_largest_image() -> None:
     assert (records_at_once(1 << 20), records_at_once(1 << 30), records_at_once(1000)) == (
         64, 1, 1024,
     )  # fmt: skip
+
+
+def test_raw_pixels_are_encoded_as_png_only_where_the_message_would_be_too_large(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+
+    def counting(pixels: np.ndarray) -> bytes:
+        encoded.append(1)
+        return encode_png(pixels)
+
+    monkeypatch.setattr("labelmill.bus.payload.encode_png", counting)
+    message = raw(encode(of_array(bytes(16), (4, 4, 1), "uint8", image_id="a" * 64)))
+    (row,) = label_messages([message], predictor, TASK)
+    assert row["reason"] is None
+    assert encoded == []
+    tight = dataclasses.replace(TASK, output_cap=len(row["value"]) + 63)
+    (row,) = label_messages([message], predictor, tight)
+    assert row["reason"] is None
+    assert encoded == [1]
