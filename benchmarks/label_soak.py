@@ -51,7 +51,7 @@ def _tell(result: Result, seen: Soak) -> None:
             Row(f"{name}, last quarter", unit, late),
         ]
 
-    for part, how in ((JVM, "RSS"), (DRIVER, "PSS"), (WORKERS, "PSS of all")):
+    for part, how in ((JVM, "RSS"), (DRIVER, "RssAnon"), (WORKERS, "RssAnon of all")):
         add(part, lambda look, part=part: look.resident[part] / 2**20, "MiB", how)  # type: ignore[misc]
     for kind in (*jvm.KINDS, jvm.OTHER, jvm.UNTRACKED):
         add(f"JVM: {kind}", lambda look, kind=kind: look.kinds[kind] / 2**20, "MiB", "committed")  # type: ignore[misc]

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.contestants.ingesting import last_lines
 from benchmarks.measure import jvm
 from benchmarks.measure.machine import ROOT
-from benchmarks.measure.processes import DRIVER, JVM, WORKERS, memory_of, parts_of, tree
+from benchmarks.measure.processes import DRIVER, JVM, WORKERS, memory_of, own_bytes, parts_of, tree
 from benchmarks.measure.resources import Kudu
 from labelmill.bus.envelope import Envelope, encode
 from labelmill.bus.kafka import Sender, ensure_topic
@@ -188,8 +188,8 @@ def _look(root: int, seconds: float, batches: int) -> Look:
     java = 0
     for pid, part in parts_of(tree(root), root).items():
         if part in resident:
-            rss, pss = memory_of(pid)
-            resident[part] += rss if part == JVM else pss
+            # Not PSS: it depends on who else maps the same libraries at the moment.
+            resident[part] += memory_of(pid)[0] if part == JVM else own_bytes([pid])
             java = pid if part == JVM else java
     native = jvm.native_memory(jvm.jcmd(java, "VM.native_memory", "summary"))
     counted = sum(native.committed.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from datetime import datetime, timezone
 from functools import partial
@@ -29,6 +30,11 @@ from labelmill.store.client import RowClient
 from labelmill.store.records import batches
 from labelmill.store.schema.tables import LABELS
 from labelmill.store.spark import frames
+
+COLLECT_EVERY = 100
+"""Micro-batches between full collections of Python's garbage. py4j's proxies of Java objects are in
+cycles; until they are collected, which Python does rarely when much else lives, the JVM keeps the
+queries of past micro-batches with their plans."""
 
 
 class MicroBatch:
@@ -72,6 +78,8 @@ class MicroBatch:
             raise StopRequested
         try:
             self._label(messages, batch_id)
+            if batch_id % COLLECT_EVERY == 0:
+                gc.collect()
         except BaseException as error:
             self.error = error
             raise

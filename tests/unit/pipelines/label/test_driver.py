@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from labelmill.errors import ArtifactError, BusError, StoreUnreachable
+from labelmill.pipelines.label import micro_batch
+from labelmill.pipelines.label.control import Stop
 from labelmill.pipelines.label.driver import raise_failure
+from labelmill.pipelines.label.micro_batch import MicroBatch
 from labelmill.pipelines.label.plan import StreamPlan
 
 PLAN = StreamPlan("t", "t-labelled", "t-dead", "m", "production", "q", "file:///checkpoint")
@@ -40,3 +45,14 @@ def test_a_models_failure_in_a_python_worker() -> None:
     with pytest.raises(ArtifactError) as caught:
         raise_failure(RuntimeError(text), PLAN)
     assert str(caught.value) == "the graph refuses (5, 5, 1)"
+
+
+def test_garbage_is_collected_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    collected: list[int] = []
+    nothing: Any = None
+    batch = MicroBatch(nothing, nothing, nothing, nothing, (0, 0, 0), nothing, Stop())
+    monkeypatch.setattr(batch, "_label", lambda messages, number: None)
+    monkeypatch.setattr(micro_batch.gc, "collect", lambda: collected.append(1))
+    for number in range(1, 2 * micro_batch.COLLECT_EVERY + 1):
+        batch(nothing, number)
+    assert len(collected) == 2
