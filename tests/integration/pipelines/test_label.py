@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from labelmill.bus.envelope import Envelope, encode
+from labelmill.bus.payload import of_array
 from labelmill.errors import ArtifactError, InputError, MissingRow, UnknownTopic
+from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.label import checkpoint, control
 from labelmill.pipelines.label.driver import label_stream
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.records import aliases, models
-from labelmill.store.schema.tables import MODEL_CHUNKS
+from labelmill.store.schema.tables import ALIASES, MODEL_CHUNKS
 from tests.helpers.small_models import CLASSES, small_artifact
 from tests.helpers.streams import StreamFixture, drawn_images, offline, until
+
+DECIDING = {"collection": "c", "threshold": 0.5, "pixel_cap": 64}
 
 
 @pytest.fixture
@@ -130,6 +136,54 @@ def test_a_replayed_batch_keeps_its_version(spark: SparkSession, stream: StreamF
     assert {str(row["image_id"]): row["probabilities"] for row in stream.labels()} == before
 
 
+def test_a_replay_labels_as_the_batch_was_begun(spark: SparkSession, stream: StreamFixture) -> None:
+    stream.send(png for png, _ in drawn_images(10).values())
+    label_stream(spark, stream.settings, stream.plan(collection="first"))
+    for name in ("0", ".0.crc"):
+        (stream.folder / "q" / "commits" / name).unlink()
+    changes: list[dict[str, object]] = [{"collection": "second"}, {"threshold": 0.25}]
+    for change in changes:
+        plan = stream.plan(**{"collection": "first", **change})
+        with pytest.raises(InputError, match="micro-batch 0 of stream 'q' was begun with --") as no:
+            label_stream(spark, stream.settings, plan)
+        assert "begin a new stream" in str(no.value)
+    with pytest.raises(InputError, match="with --model 'small', received 'other'"):
+        label_stream(spark, stream.settings, stream.plan(collection="first", model="other"))
+    # The alias has gone: what was begun is finished with the version that was pinned.
+    stream.client.write(ALIASES, [{"model": "small", "alias": "production"}], "delete_ignore")
+    report = label_stream(spark, stream.settings, stream.plan(collection="first", at_least=1))
+    assert (report.results["replayed_batches"], report.results["labelled"]) == (1, 10)
+    assert {row["collection"] for row in stream.labels()} == {"first"}
+    assert any("production" in note for note in report.notes)
+    # Between two micro-batches it may change.
+    stream.send(png for png, _ in drawn_images(5, 2).values())
+    label_stream(spark, stream.settings, stream.plan(collection="second"))
+    assert Counter(row["collection"] for row in stream.labels()) == {"first": 10, "second": 5}
+
+
+def test_an_image_twice_in_a_micro_batch_is_labelled_once_and_the_same_way(
+    spark: SparkSession, stream: StreamFixture
+) -> None:
+    draw = np.random.default_rng(5)
+    pixels = draw.integers(0, 256, (2, 30, 16), np.uint8)
+    stream.send(
+        encode(of_array(
+            pixels[copy, number].tobytes(), (4, 4, 1), "uint8",
+            collection="c", image_id=f"{number:064x}",
+        ))
+        for copy in range(2)
+        for number in range(30)
+    )  # fmt: skip
+    report = label_stream(spark, stream.settings, stream.plan(max_per_batch=1000))
+    assert (report.results["labelled"], report.results["repeated"]) == (30, 30)
+    assert [row["rows"] for row in stream.batches()] == [30]
+    expected = Predictor(small_artifact(1)).predict([row.reshape(4, 4, 1) for row in pixels[0]])
+    found = {str(row["image_id"]): row["probabilities"] for row in stream.labels()}
+    assert found == {f"{n:064x}": expected[n].tobytes() for n in range(30)}, "the first message's"
+    assert len(stream.labelled()) == 30
+    assert {e.payload for e in stream.labelled()} == {row.tobytes() for row in pixels[0]}
+
+
 def test_a_micro_batch_compiles_no_classes(spark: SparkSession, stream: StreamFixture) -> None:
     def compiled() -> int:
         metrics = spark.sparkContext._jvm.org.apache.spark.metrics.source  # type: ignore[union-attr]
@@ -166,10 +220,12 @@ def test_what_cannot_start_says_so_before_it_starts(
         label_stream(spark, stream.settings, dataclasses.replace(plan, query="other"))
     assert caught.value.exit_code == 2
     there = (stream.folder / "prefix").as_uri()
+    new = {"query": "new", "table_prefix": "mine_", "topic": "t", "model": "m"}
     for _ in range(2):
-        checkpoint.claim(spark, stream.client, there, "new", "mine_")
-    with pytest.raises(InputError, match="with table prefix 'mine_', expected 'q' and 'yours_'"):
-        checkpoint.claim(spark, stream.client, there, "q", "yours_")
+        checkpoint.claim(spark, stream.client, there, new, DECIDING)
+    for name, value in (("table_prefix", "yours_"), ("topic", "u"), ("model", "n")):
+        with pytest.raises(InputError, match=rf"'{new[name]}', received '{value}': .*begin a new"):
+            checkpoint.claim(spark, stream.client, there, {**new, name: value}, DECIDING)
     (stream.folder / "spark").mkdir()
     (stream.folder / "spark" / "metadata").write_text("{}")
     with pytest.raises(InputError, match="not a labelmill stream"):

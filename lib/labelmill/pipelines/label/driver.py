@@ -48,7 +48,15 @@ def label_stream(
     try:
         for table in (MODELS, MODEL_CHUNKS, ALIASES, LABELS, STREAM_BATCHES):
             client.ensure(table)
-        checkpoint.claim(spark, client, plan.checkpoint, plan.query, settings.table_prefix)
+        identity: dict[str, checkpoint.Value] = {
+            "query": plan.query, "table_prefix": settings.table_prefix, "topic": plan.topic,
+            "model": plan.model,
+        }  # fmt: skip
+        deciding: dict[str, checkpoint.Value] = {
+            "collection": plan.collection, "threshold": plan.threshold,
+            "pixel_cap": settings.pixel_cap,
+        }  # fmt: skip
+        checkpoint.claim(spark, client, plan.checkpoint, identity, deciding)
         totals = StreamTotals(plan.query, console)
         pins = VersionPins(
             client, spark.sparkContext, plan.query, plan.model, plan.alias, totals.warn

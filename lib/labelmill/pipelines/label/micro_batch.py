@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from labelmill.bus.topics import MESSAGE_OVERHEAD
@@ -35,6 +35,8 @@ COLLECT_EVERY = 100
 """Micro-batches between full collections of Python's garbage. py4j's proxies of Java objects are in
 cycles; until they are collected, which Python does rarely when much else lives, the JVM keeps the
 queries of past micro-batches with their plans."""
+
+_IMAGE = ("collection", "image_id")
 
 
 class MicroBatch:
@@ -104,21 +106,25 @@ class MicroBatch:
         )
         try:
             # Counting computes the stage first, so that the Kudu write only writes (KUDU-3790).
-            counted = rows.agg(F.count("*"), F.collect_list("reason")).head()
+            counted = rows.agg(F.count("*"), F.collect_list("reason"), _distinct()).head()
             assert counted is not None
             total, reasons = int(counted[0]), list(counted[1])
-            labelled = total - len(reasons)
+            repeated = total - len(reasons) - int(counted[2])
+            kept = first_messages(rows) if repeated else rows
+            labelled = total - len(reasons) - repeated
             if labelled:
-                self._write_labels(rows, served)
+                self._write_labels(kept, served)
             if total:
-                self._send(rows)
+                self._send(kept)
         finally:
             rows.unpersist()
         milliseconds = round(1000 * (time.monotonic() - started))
         batches.finish(
             self._client, self._plan.query, batch_id, labelled, len(reasons), milliseconds
         )
-        self._totals.add(batch_id, served.version, labelled, reasons, milliseconds, replay)
+        self._totals.add(
+            batch_id, served.version, labelled, reasons, milliseconds, replay, repeated
+        )
 
     def _write_labels(self, rows: DataFrame, served: ServedVersion) -> None:
         labels = rows.where("reason is null").select(
@@ -143,3 +149,22 @@ class MicroBatch:
             .option("kafka.request.timeout.ms", str(int(settings.timeout_seconds * 500)))
             .save()
         )
+
+
+def first_messages(rows: DataFrame) -> DataFrame:
+    """Drops labels whose image has an earlier message in the same micro-batch.
+
+    Two messages with one id may hold different pixels. Which of them is labelled must not depend on
+    the order of tasks: it is the one with the least partition and offset, also in a replay.
+
+    Args:
+        rows: Of `ROW_SCHEMA`.
+    """
+    place = Window.partitionBy(*_IMAGE).orderBy("partition", "offset")
+    labels = rows.where("reason is null").withColumn("nth", F.row_number().over(place))
+    return labels.where("nth = 1").drop("nth").unionByName(rows.where("reason is not null"))
+
+
+def _distinct() -> Column:
+    """How many images were labelled; hashes, because ids of thousands of messages are large."""
+    return F.size(F.collect_set(F.when(F.col("reason").isNull(), F.xxhash64(*_IMAGE))))

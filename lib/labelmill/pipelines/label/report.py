@@ -34,7 +34,7 @@ class StreamTotals:
         console: Where the lines go.
 
     Attributes:
-        seen: Messages labelled or refused.
+        seen: Messages labelled, refused or repeated.
     """
 
     def __init__(self, query: str, console: Console) -> None:
@@ -44,7 +44,7 @@ class StreamTotals:
         self._spans: list[Span] = []
         self._milliseconds: deque[int] = deque(maxlen=_LATENCIES)
         self._warnings: dict[str, int] = {}
-        self._replayed = 0
+        self._replayed = self._repeated = 0
         self._rows = 0
         self.seen = 0
 
@@ -56,10 +56,19 @@ class StreamTotals:
         reasons: Sequence[str],
         milliseconds: int,
         replay: bool,
+        repeated: int = 0,
     ) -> None:
-        """Adds a finished micro-batch."""
+        """Adds a finished micro-batch.
+
+        Args:
+            rows: Images labelled.
+            reasons: Of each dead letter.
+            replay: An earlier run had pinned it.
+            repeated: Further messages with an image that the micro-batch has labelled.
+        """
         self._rows += rows
-        self.seen += rows + len(reasons)
+        self._repeated += repeated
+        self.seen += rows + len(reasons) + repeated
         self._reasons.update(reasons)
         self._milliseconds.append(milliseconds)
         self._replayed += replay
@@ -69,6 +78,7 @@ class StreamTotals:
         span.last_batch, span.batches, span.rows = batch_id, span.batches + 1, span.rows + rows
         speed = 1000 * (rows + len(reasons)) / max(milliseconds, 1)
         dead = f", {len(reasons):,} dead" if reasons else ""
+        dead += f", {repeated:,} repeated" if repeated else ""
         self._line(
             f"batch {batch_id}: version {version}, {rows:,} labelled{dead}, "
             f"{milliseconds:,} ms, {speed:,.0f}/s{' (replay)' if replay else ''}"
@@ -89,6 +99,7 @@ class StreamTotals:
         report.put("labelled", self._rows)
         report.put("dead_letters", sum(self._reasons.values()))
         report.put("dead_letters_by_reason", dict(sorted(self._reasons.items())))
+        report.put("repeated", self._repeated)
         report.put("replayed_batches", self._replayed)
         if self._milliseconds:
             ordered = sorted(self._milliseconds)

@@ -58,13 +58,14 @@ class VersionPins:
         """Finds the version to start with; call it before the stream starts.
 
         Raises:
-            MissingRow: No such alias; the message lists aliases and versions.
+            MissingRow: No such alias, and the stream has served no version before; the message lists
+                aliases and versions.
             ArtifactError: The alias names a version that cannot be served, and the stream has
                 served no other before.
         """
         try:
             return self._resolve()
-        except ArtifactError as error:
+        except (ArtifactError, MissingRow) as error:
             earlier = self._last_pinned()
             if earlier is None:
                 raise

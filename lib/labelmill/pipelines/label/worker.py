@@ -47,6 +47,8 @@ ROW_SCHEMA = pa.schema([
     ("decision", pa.string()),
     ("batch_id", pa.int64()),
     ("labelled_at", pa.timestamp("us", "UTC")),
+    ("partition", pa.int32()),
+    ("offset", pa.int64()),
     ("key", pa.binary()),
     ("value", pa.binary()),
 ])  # fmt: skip
@@ -192,6 +194,8 @@ def _labelled_row(message: _Message, answer: dict[str, Any], task: LabelTask) ->
         **answer,
         "batch_id": task.batch_id,
         "labelled_at": task.labelled_at,
+        "partition": message.raw["partition"],
+        "offset": message.raw["offset"],
         "key": message.image_id.encode(),
         "value": enrich(message.envelope, message.collection, message.image_id, answer, task),
     }
