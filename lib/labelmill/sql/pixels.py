@@ -11,10 +11,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from labelmill.settings import Settings
-from labelmill.store.schema.tables import IMAGE_CHUNKS
+from labelmill.store.schema.tables import CELL_BYTES, IMAGE_CHUNKS
 from labelmill.store.spark import frames
 
 _CHUNKS_AT_ONCE = 64
+_LOOKED_UP = 1000
+"""Most images whose chunks are found by their ids; of more, all chunks of their collections are read."""
+
+_SIZE = F.expr("height * width * channels * if(dtype = 'uint16', 2L, 1L)")
+"""Bytes of an image's pixels; above `CELL_BYTES`, they are in chunks."""
+
 BATCH_BYTES = 16 << 20
 """Bytes of pixels in one Arrow batch, where 1,024 images would be more."""
 
@@ -35,11 +41,26 @@ def with_pixels(df: DataFrame, settings: Settings, snapshot_ms: int | None = Non
         too short where some are, so readers must compare its length with the shape. Where images are
         large, Arrow batches of the DataFrame's session are made smaller.
     """
-    spark = df.sparkSession
-    chunks = frames.read(spark, settings, IMAGE_CHUNKS, snapshot_ms=snapshot_ms)
-    if chunks.where("chunk = 0").limit(1).isEmpty():
+    # By their shapes: to look for images without pixels would read the pixels of all others.
+    large = df.where(_SIZE > CELL_BYTES)
+    found = large.agg(
+        F.count("*").alias("images"), F.max(_SIZE).alias("most"), F.sum(_SIZE).alias("total"),
+        F.collect_set("collection").alias("collections"),
+    ).collect()[0]  # fmt: skip
+    repeats = _repeats(df)
+    if repeats and not found["images"]:
         return df
-    _limit_memory(df)
+    chunks = frames.read(df.sparkSession, settings, IMAGE_CHUNKS, snapshot_ms=snapshot_ms)
+    if repeats:
+        # Kudu looks up keys: images of other collections cost nothing.
+        chunks = chunks.where(F.col("collection").isin(found["collections"]))
+        if found["images"] <= _LOOKED_UP:
+            ids = [row["image_id"] for row in large.select("image_id").distinct().collect()]
+            chunks = chunks.where(F.col("image_id").isin(ids))
+    elif chunks.where("chunk = 0").limit(1).isEmpty():
+        return df
+    if found["images"]:
+        _limit_memory(df.sparkSession, found["most"], found["total"])
     key = ["collection", "image_id"]
     # Concatenated in two steps: one long chain of concat would copy the bytes once per chunk.
     parts = _concat_chunks(
@@ -56,24 +77,29 @@ def with_pixels(df: DataFrame, settings: Settings, snapshot_ms: int | None = Non
     return filled.select(*(F.col(f"`{name}`") for name in df.columns))
 
 
-def _limit_memory(df: DataFrame) -> None:
-    """Configures the DataFrame's session so that its large images fit small executors."""
-    size = F.expr("height * width * channels * if(dtype = 'uint16', 2L, 1L)")
-    large = df.where(F.col("pixels").isNull())
-    row = large.agg(F.max(size).alias("most"), F.sum(size).alias("total")).collect()[0]
-    if not row["most"]:
-        return
-    conf = df.sparkSession.conf
+def _repeats(df: DataFrame) -> bool:
+    """Whether the same rows come each time that it runs, so that one run may prepare another."""
+    plan = df._jdf.queryExecution().analyzed()
+    text = plan.toString()
+    return bool(plan.deterministic()) and not any(word in text for word in ("Limit", "Sample"))
+
+
+def _limit_memory(spark: SparkSession, most: int, total: int) -> None:
+    """Configures the DataFrame's session so that its large images fit small executors.
+
+    Args:
+        spark: The session.
+        most: Bytes of the largest image.
+        total: Bytes of all large images.
+    """
+    conf = spark.conf
     conf.set(
-        "spark.sql.execution.arrow.maxRecordsPerBatch",
-        str(max(1, min(1024, BATCH_BYTES // row["most"]))),
+        "spark.sql.execution.arrow.maxRecordsPerBatch", str(max(1, min(1024, BATCH_BYTES // most)))
     )
     # Spark sorts instead of aggregating more rows than this at once, and does not merge partitions.
     conf.set("spark.sql.objectHashAggregate.sortBased.fallbackThreshold", "4")
     conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
-    partitions = max(
-        int(conf.get("spark.sql.shuffle.partitions") or 4), row["total"] // BATCH_BYTES
-    )
+    partitions = max(int(conf.get("spark.sql.shuffle.partitions") or 4), total // BATCH_BYTES)
     conf.set("spark.sql.shuffle.partitions", str(min(partitions, 10_000)))
 
 
