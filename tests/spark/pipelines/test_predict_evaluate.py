@@ -83,8 +83,13 @@ def test_labels_are_what_the_model_says(
             assert row["decision"] == ("accepted" if probabilities.max() >= 0.9 else "review")
             assert (row["model"], row["version"], row["query"]) == ("m", 2, "")
     assert not labels
+    # As if a stream had labelled one: the batch replaces its row as a whole.
+    one = next(iter(client.scan(LABELS)))
+    client.write(LABELS, [{**one, "query": "q", "batch_id": 7, "class": "other"}])
     predict_images(spark, settings, IMAGES_OF_C, "m", threshold=0.9)
-    assert len(list(client.scan(LABELS))) == 40
+    again = list(client.scan(LABELS))
+    assert len(again) == 40
+    assert {(row["query"], row["batch_id"]) for row in again} == {("", None)}
 
 
 def test_an_image_the_model_cannot_take_stops_nothing(

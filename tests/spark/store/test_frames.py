@@ -94,12 +94,12 @@ def test_what_cannot_be_written_is_named(settings: Settings, annotations: DataFr
         frames.read(annotations.sparkSession, settings, ANNOTATIONS, ["klass"])
 
 
-def test_a_column_left_out_stays_as_it_was(
+def test_a_column_left_out_is_null_because_rows_are_whole(
     settings: Settings, client: RowClient, annotations: DataFrame
 ) -> None:
     frames.write(annotations.withColumn("uri", F.lit("there")), settings, ANNOTATIONS)
     frames.write(annotations.drop("uri"), settings, ANNOTATIONS)
-    assert {row["uri"] for row in client.scan(ANNOTATIONS)} == {"there"}
+    assert {row["uri"] for row in client.scan(ANNOTATIONS)} == {None}
 
 
 def test_absent_table_says_so(spark: SparkSession, settings: Settings) -> None:

@@ -28,6 +28,7 @@ from labelmill.spark.report import Report
 from labelmill.sql import catalogue
 from labelmill.sql.image_columns import cast_image_columns
 from labelmill.sql.pixels import with_pixels
+from labelmill.sql.snapshot import resolve_snapshot, wait_for_snapshot
 from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import LABELS
 from labelmill.store.spark import frames
@@ -50,6 +51,9 @@ def predict_images(
 ) -> Report:
     """Labels every image of a slice and upserts ``labels``.
 
+    A label that a stream gave to the same image by the same version is replaced as a whole: the row
+    then belongs to no stream.
+
     Args:
         spark: The session.
         settings: Where Kudu is.
@@ -62,7 +66,7 @@ def predict_images(
 
     Returns:
         The report: ``rows``, ``model``, ``version``, ``accepted``, ``review``, ``failed``,
-        ``classes`` (class → rows).
+        ``classes`` (class → rows), ``snapshot_ms``.
 
     Raises:
         QueryRefused: The query does more than read.
@@ -74,13 +78,16 @@ def predict_images(
     if not 0 <= threshold <= 1:
         raise InputError(f"--threshold {threshold}; expected 0 to 1")
     report = Report("predict_images")
+    # Images and their chunks at one moment, whichever replica answers.
+    at = resolve_snapshot()
     client = open_client(settings)
     try:
         client.ensure(LABELS)
         loaded = load_version(client, ModelReference(model, version, alias))
     finally:
         client.close()
-    images = cast_image_columns(catalogue.query(spark, settings, sql), IMAGE_COLUMNS)
+    wait_for_snapshot(at)
+    images = cast_image_columns(catalogue.query(spark, settings, sql, at), IMAGE_COLUMNS)
     artifact = spark.sparkContext.broadcast(loaded.data)
     predicting = partial(
         predict_batches,
@@ -90,10 +97,12 @@ def predict_images(
     )
     chosen = loaded.version
     with SparkProgress(spark, f"predict with {model} {chosen}"):
+        # Read first: Kudu forgets a scan that waits 60 s for a slow model.
+        read = with_pixels(images, settings, at).select(*IMAGE_COLUMNS)
+        read = read.persist(StorageLevel.MEMORY_AND_DISK)
+        read.count()
         labelled = (
-            with_pixels(images, settings)
-            .select(*IMAGE_COLUMNS)
-            .mapInArrow(predicting, struct_type(LABELLED_SCHEMA))
+            read.mapInArrow(predicting, struct_type(LABELLED_SCHEMA))
             .dropDuplicates(["collection", "image_id"])
             .persist(StorageLevel.MEMORY_AND_DISK)
         )
@@ -105,7 +114,9 @@ def predict_images(
                 _write(labelled, settings, model, chosen)
         finally:
             labelled.unpersist()
+            read.unpersist()
             artifact.destroy()
+    report.put("snapshot_ms", at)
     report.put("written", not dry_run)
     return report
 
@@ -117,7 +128,9 @@ def _write(labelled: DataFrame, settings: Settings, model: str, version: int) ->
             "*",
             F.lit(model).alias("model"),
             F.lit(version).cast("int").alias("version"),
+            # Whole rows: of a stream's label nothing is left.
             F.lit("").alias("query"),
+            F.lit(None).cast("long").alias("batch_id"),
             F.lit(datetime.now(timezone.utc)).alias("labelled_at"),
         ),
         settings,

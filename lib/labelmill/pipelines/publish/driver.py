@@ -31,6 +31,7 @@ from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.sql import catalogue
 from labelmill.sql.pixels import with_pixels
+from labelmill.sql.snapshot import resolve_snapshot
 
 
 def publish_slice(
@@ -59,7 +60,9 @@ def publish_slice(
         BusError: The brokers did not accept the messages.
     """
     report = Report("publish_images")
-    rows = catalogue.query(spark, settings, sql)
+    # Images and their chunks at one moment, whichever replica answers.
+    at = resolve_snapshot(wait=True)
+    rows = catalogue.query(spark, settings, sql, at)
     needed = (*COLUMNS, "class") if with_labels else COLUMNS
     for name in needed:
         if name not in rows.columns:
@@ -67,7 +70,7 @@ def publish_slice(
                 f"column: publishing needs {name!r}; the query's columns", name, rows.columns
             )
     partitions = spark.sparkContext.defaultParallelism
-    ordered = shuffle(with_pixels(rows, settings), seed, partitions)
+    ordered = shuffle(with_pixels(rows, settings, at), seed, partitions)
     sending = partial(
         send_batches,
         brokers=settings.brokers(),

@@ -92,7 +92,7 @@ def read(
 def write(df: DataFrame, settings: Settings, table: Table, operation: Operation = "upsert") -> None:
     """Writes a DataFrame, which should be persisted and counted already (see the module).
 
-    Nullable columns may be missing. A retried Spark task sends its rows again, so ``insert`` may
+    Rows are whole: a nullable column that is missing becomes null, also in an existing row. A retried Spark task sends its rows again, so ``insert`` may
     refuse rows that the first attempt wrote; prefer the other operations.
 
     Raises:
@@ -179,6 +179,7 @@ def _as_table(df: DataFrame, table: Table, keys_only: bool) -> DataFrame:
             continue
         if column.name not in present:
             if column.nullable:
+                selected.append(F.lit(None).cast(SQL_TYPES[column.type]).alias(column.name))
                 continue
             raise InputError(
                 f"{table.name}.{column.name} is missing in the DataFrame, which has: "
