@@ -73,6 +73,10 @@ def _csv_rows(source: str) -> Iterator[Row]:
         yield position, {name: cell or None for name, cell in zip(names, cells, strict=True)}
 
 
+_NUL_MARK = "\U0010ffff"
+"""Stands for NUL, which the csv module of Python 3.10 refuses; it is no character itself."""
+
+
 def csv_lines(source: str) -> Iterator[tuple[str, list[str]]]:
     """Position and cells of each line that is not empty, the header first.
 
@@ -94,7 +98,7 @@ def csv_lines(source: str) -> Iterator[tuple[str, list[str]]]:
                 except csv.Error as error:
                     raise InputError(f"{source}, {position}: {error}") from None
                 if cells:
-                    yield position, cells
+                    yield position, [cell.replace(_NUL_MARK, "\0") for cell in cells]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{source} is damaged: {error}") from None
     except OSError as error:
@@ -115,7 +119,8 @@ def _text_lines(source: str, file: IO[bytes]) -> Iterator[str]:
                 f"{source}, line {number:,} has more than {LINE_BYTES:,} bytes; is it a CSV file?"
             )
         try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            yield text.replace("\0", _NUL_MARK)
         except UnicodeDecodeError as error:
             raise InputError(
                 f"{source}, line {number:,} is not UTF-8: byte {line[error.start]:#04x} at position "
