@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tarfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import numpy as np
 from labelmill.domain.codecs.png.codec import encode_png
 
 
-def write_image_folder(folder: Path, images: int = 12, classes: str = "ab", seed: int = 0) -> Path:
+def write_image_folder(
+    folder: Path, images: int = 12, classes: Sequence[str] = "ab", seed: int = 0
+) -> Path:
     """``CLASS/NUMBER.png``, 4×4 grey noise, all different."""
     random = np.random.default_rng(seed)
     for number in range(images):

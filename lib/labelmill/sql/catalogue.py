@@ -16,8 +16,9 @@ from labelmill.sql.guard.binary_as_text import refuse_casts
 from labelmill.sql.guard.check import CheckedQuery, check_query
 from labelmill.sql.history import refuse_forgotten
 from labelmill.sql.parameters import bind
-from labelmill.sql.plan.reader import read_binary_casts
+from labelmill.sql.plan.reader import Casts, read_casts
 from labelmill.sql.sampling import rewrite_samples
+from labelmill.sql.text_parameters import bind_as_text
 from labelmill.sql.view_keys import KEYS
 from labelmill.store.schema.tables import TABLES
 from labelmill.store.schema.truth import VIEWS
@@ -93,11 +94,12 @@ def query(
     """
     own = _locked(spark)
     checked = check_query(own, sql, NAMES, repeatable)
-    values = bind(checked.parameters, parameters or {})
+    texts = parameters or {}
+    values = bind(checked.parameters, texts)
     names = _register(own, settings, snapshot_ms, checked.views)
     if not remembered:
         refuse_forgotten(own, settings, names, snapshot_ms)
-    return answer(own, sql, checked, values, repeatable)
+    return answer(own, sql, checked, values, repeatable, texts)
 
 
 def answer(
@@ -106,6 +108,7 @@ def answer(
     checked: CheckedQuery,
     values: Mapping[str, Any],
     repeatable: bool = False,
+    texts: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """The answer to a query that has passed the guard.
 
@@ -115,6 +118,8 @@ def answer(
         checked: The result of `check_query`.
         values: Parameter → value (`parameters.bind`).
         repeatable: Whether it was checked as repeatable.
+        texts: Parameter → text that its value was parsed from: what is compared with text is bound
+            as text (`text_parameters`).
 
     Raises:
         UnknownName: An unknown column; suggests the closest match.
@@ -126,12 +131,17 @@ def answer(
             own.sql(view).createOrReplaceTempView(name)
         # The text has changed: the guard must see what runs.
         check_query(own, sql, [*NAMES, *views], repeatable)
-    try:
-        # Values become literals of the parsed plan, never part of the query's text.
-        df = own.sql(sql, args=dict(values))
-    except (PySparkException, Py4JJavaError) as error:
-        raise analysis_error(error) from None
-    refuse_casts(read_binary_casts(df))
+
+    def analyse(bound: Mapping[str, Any]) -> tuple[DataFrame, Casts]:
+        try:
+            # Values become literals of the parsed plan, never part of the query's text.
+            df = own.sql(sql, args=dict(bound))
+        except (PySparkException, Py4JJavaError) as error:
+            raise analysis_error(error) from None
+        return df, read_casts(df)
+
+    df, casts = bind_as_text(analyse, values, texts or {})
+    refuse_casts(casts.binary)
     return df
 
 

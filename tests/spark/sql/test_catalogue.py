@@ -31,6 +31,36 @@ def ask(spark: SparkSession, settings: Settings, tmp_path: Path) -> Ask:
     return rows
 
 
+def test_a_parameter_that_is_compared_with_text_is_text(
+    spark: SparkSession, settings: Settings, ask: Ask, tmp_path: Path
+) -> None:
+    folder = write_image_folder(tmp_path / "numbered", images=40, classes=["1", "01", "1.0", "7"])
+    ingest(spark, settings, str(folder), "7")
+    count = "select count(*) from truth where class = :class"
+    for text in ("1", "01", "1.0", "'1'"):
+        assert ask(count, parameters={"class": text}) == [(10,)], text
+    assert ask(count, parameters={"class": "1.00"}) == [(0,)]
+    by_name = "select count(*) from images where collection = :collection and width < :width"
+    assert ask(by_name, parameters={"collection": "7", "width": "99"}) == [(40,)]
+    assert ask(by_name, parameters={"collection": "07", "width": "99"}) == [(0,)]
+    assert ask(by_name, parameters={"collection": "07.0", "width": "99"}) == [(0,)]
+    # The same slice with its number in quotes: nothing is cast, so Kudu looks up the key.
+    plan = catalogue.query(spark, settings, by_name, parameters={"collection": "7", "width": "99"})
+    assert "cast(collection" not in plan._jdf.queryExecution().toString().lower()
+    either = "select count(*) from truth where class = :class or class < :class"
+    assert ask(either, parameters={"class": "1"}) == [(20,)]
+    used_twice = "select count(*) from truth where class = :n group by collection limit :n"
+    with pytest.raises(
+        InputError, match=r"parameter n = 1 is compared with text .*cast\(:n as str"
+    ):
+        ask(used_twice, parameters={"n": "1"})
+    assert ask(used_twice.replace("= :n", "= cast(:n as string)"), parameters={"n": "1"}) == [(10,)]
+    # What the query's author writes as a number stays one.
+    assert ask(
+        "select count(*) from truth where cast(class as double) = :n", parameters={"n": "1"}
+    ) == [(30,)]
+
+
 def test_parameters_are_values_and_never_sql(ask: Ask) -> None:
     count = "select count(*) from truth where class = :class"
     assert ask(count, parameters={"class": "a"}) == [(20,)]

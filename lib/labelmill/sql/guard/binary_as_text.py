@@ -28,7 +28,7 @@ def refuse_casts(casts: Iterable[tuple[Any, Any, str]]) -> None:
     """Refuses casts of binary data to text, at any depth of a type.
 
     Args:
-        casts: Of the analysed plan (`labelmill.sql.plan.reader.read_binary_casts`).
+        casts: Of the analysed plan (`labelmill.sql.plan.reader.read_casts`).
 
     Raises:
         InputError: There is one; names its expression.

@@ -2,13 +2,15 @@ package labelmill.sql.plan;
 
 import java.util.ArrayDeque;
 import java.util.IdentityHashMap;
+import org.apache.spark.sql.catalyst.expressions.BinaryComparison;
 import org.apache.spark.sql.catalyst.expressions.Cast;
 import org.apache.spark.sql.catalyst.expressions.RuntimeReplaceable;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
+import org.apache.spark.sql.types.StringType;
 import scala.Product;
 import scala.collection.Iterable;
 
-/** Writes the casts of binary values in an analysed plan as JSON, which `reader.py` reads. */
+/** Writes casts of an analysed plan that change what a query means as JSON, for `reader.py`. */
 public final class CastReader {
   /**
    * Reads the casts of a plan, including those in subqueries and in the expressions that functions
@@ -16,7 +18,8 @@ public final class CastReader {
    *
    * @param plan analysed: implicit casts are present, and types are known
    * @return a JSON list of [type of the value as Spark's JSON, type it is cast to, SQL of the
-   *     value]; casts of values without binary data are left out
+   *     value]; only casts of values with binary data, and those that Spark added to compare text
+   *     with another type
    */
   public String read(Object plan) {
     NodeWriter out = new NodeWriter();
@@ -30,6 +33,10 @@ public final class CastReader {
       }
       if (node instanceof Cast) {
         write((Cast) node, out);
+      }
+      if (node instanceof BinaryComparison) {
+        writeText(((BinaryComparison) node).left(), (BinaryComparison) node, out);
+        writeText(((BinaryComparison) node).right(), (BinaryComparison) node, out);
       }
       if (node instanceof RuntimeReplaceable) {
         waiting.push(((RuntimeReplaceable) node).replacement());
@@ -65,6 +72,18 @@ public final class CastReader {
     String from = cast.child().dataType().json();
     if (from.indexOf("\"binary\"") >= 0) {
       out.cast(from, cast.dataType().json(), cast.child().sql());
+    }
+  }
+
+  private static void writeText(Object side, BinaryComparison whole, NodeWriter out) {
+    if (!(side instanceof Cast)) {
+      return;
+    }
+    Cast cast = (Cast) side;
+    boolean own = cast.getTagValue(Cast.USER_SPECIFIED_CAST()).isDefined();
+    boolean text = cast.child().dataType() instanceof StringType;
+    if (text && !own && !cast.child().foldable() && !(cast.dataType() instanceof StringType)) {
+      out.cast("\"string\"", cast.dataType().json(), whole.sql());
     }
   }
 

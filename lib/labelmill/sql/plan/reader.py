@@ -7,17 +7,16 @@ beside this module read a whole plan in one call and judge nothing, so the guard
 from __future__ import annotations
 
 import json
-from importlib.resources import files
+from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.errors import InputError, QueryRefused
+from labelmill.java_sources import compiled
 from labelmill.sql.plan.node import Node, build_tree
 
 _PACKAGE = "labelmill.sql.plan"
-_SOURCES = ("NodeWriter", "PlanReader", "CastReader", "SelectionReader")
 
 
 def parse(spark: SparkSession, sql: str) -> Node:
@@ -58,15 +57,28 @@ def parses(spark: SparkSession, sql: str) -> bool:
     return _parse(spark, sql).startswith("[")
 
 
-def read_binary_casts(df: DataFrame) -> list[tuple[Any, Any, str]]:
-    """Reads the casts, explicit or implicit, of values that contain binary data; nothing runs.
+@dataclass(frozen=True)
+class Casts:
+    """Casts that change what a query means.
 
-    Returns:
-        Type of the value and type it is cast to, both as Spark's JSON; SQL of the value.
+    Attributes:
+        binary: Of values that contain binary data, explicit or implicit: type of the value and type
+            it is cast to, both as Spark's JSON; SQL of the value.
+        compared: SQL of the comparisons for which Spark turns text into another type.
     """
+
+    binary: tuple[tuple[Any, Any, str], ...]
+    compared: tuple[str, ...]
+
+
+def read_casts(df: DataFrame) -> Casts:
+    """Reads the casts of an answer's plan; nothing runs."""
     analysed = df._jdf.queryExecution().analyzed()
-    answer = _compiled(df.sparkSession, "CastReader").read(analysed)
-    return [tuple(cast) for cast in json.loads(answer)]
+    answer = json.loads(compiled(df.sparkSession, _PACKAGE, "CastReader").read(analysed))
+    return Casts(
+        tuple((source, target, sql) for source, target, sql in answer if source != "string"),
+        tuple(sql for source, _, sql in answer if source == "string"),
+    )
 
 
 def read_selection(df: DataFrame) -> Node:
@@ -77,37 +89,11 @@ def read_selection(df: DataFrame) -> Node:
         children.
     """
     analysed = df._jdf.queryExecution().analyzed()
-    return build_tree(json.loads(_compiled(df.sparkSession, "SelectionReader").read(analysed)))
+    return build_tree(
+        json.loads(compiled(df.sparkSession, _PACKAGE, "SelectionReader").read(analysed))
+    )
 
 
 def _parse(spark: SparkSession, sql: str) -> str:
     parser = spark._jsparkSession.sessionState().sqlParser()
-    return str(_compiled(spark, "PlanReader").read(parser, sql))
-
-
-_LOADERS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-"""Gateway to a JVM → class loader of the compiled readers."""
-
-_READERS: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
-"""Gateway to a JVM → readers by name; compiling one takes longer than guarding most queries."""
-
-
-def _compiled(spark: SparkSession, name: str) -> Any:
-    """An instance of a Java class of this package, compiled by the compiler that Spark ships."""
-    gateway: Any = spark.sparkContext._gateway
-    readers = _READERS.setdefault(gateway, {})
-    if name not in readers:
-        if gateway not in _LOADERS:
-            _LOADERS[gateway] = _open_loader(spark, gateway.jvm)
-        readers[name] = _LOADERS[gateway].loadClass(f"{_PACKAGE}.{name}").newInstance()
-    return readers[name]
-
-
-def _open_loader(spark: SparkSession, jvm: Any) -> Any:
-    """A class loader that compiles the sources beside this module when they are first used."""
-    sources = jvm.org.codehaus.commons.compiler.util.resource.MapResourceFinder()
-    for name in _SOURCES:
-        text = files(_PACKAGE).joinpath(f"{name}.java").read_text("utf-8")
-        sources.addResource(f"{_PACKAGE.replace('.', '/')}/{name}.java", text)
-    parent = spark._jsparkSession.getClass().getClassLoader()
-    return jvm.org.codehaus.janino.JavaSourceClassLoader(parent, sources, "utf-8")
+    return str(compiled(spark, _PACKAGE, "PlanReader").read(parser, sql))

@@ -21,6 +21,7 @@ from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import ANNOTATIONS, TABLES
 from labelmill.store.schema.truth import VIEWS
 from labelmill.store.schema.types import Table, Type
+from labelmill.store.spark import connector
 from labelmill.store.spark.errors import spark_errors
 
 SQL_TYPES: dict[Type, T.DataType] = {
@@ -82,6 +83,7 @@ def read(
     options = _options(settings, table)
     if snapshot_ms is not None:
         options["kudu.snapshotTimestampMs"] = str(snapshot_ms)
+    connector.prepare(spark)
     with spark_errors(f"reading table {options['kudu.table']}", settings):
         frame = spark.read.format("kudu").options(**options).load()
     if predicate is not None:
@@ -103,6 +105,7 @@ def write(df: DataFrame, settings: Settings, table: Table, operation: Operation 
     """
     ready = _as_table(df, table, keys_only=operation == "delete_ignore")
     options = {**_options(settings, table), "kudu.operation": operation}
+    connector.prepare(df.sparkSession)
     with spark_errors(f"writing to table {options['kudu.table']}", settings):
         ready.write.format("kudu").options(**options).mode("append").save()
 
