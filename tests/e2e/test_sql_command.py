@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from labelmill.settings import Settings
 from labelmill.sql import catalogue
 from labelmill.store.client import RowClient
 from labelmill.store.records.digest import collection_digest
-from labelmill.store.schema.tables import TABLES
+from labelmill.store.schema.tables import RECORDS, TABLES
 from tests.conftest import ROOT, Servers, environment_for
 from tests.helpers.image_folders import write_image_folder
 
@@ -81,3 +82,34 @@ def test_reading_works_and_anything_else_is_refused(
     assert "Traceback" not in wrong.stderr
     digest = labelmill("digest", "c")
     assert digest.stdout == f"{collection_digest(client, 'c')}  c\n"
+
+
+def test_times_are_utc_and_can_be_given_back(
+    labelmill: Command, client: RowClient, cluster: Servers, settings: Settings
+) -> None:
+    """Two moments of the hour that New York has twice; the process that prints them is there."""
+    client.ensure(RECORDS)
+    moments = [datetime(2025, 11, 2, hour, 30, tzinfo=timezone.utc) for hour in (5, 6)]
+    client.write(
+        RECORDS,
+        [
+            {"collection": "c", "record_id": str(n), "split": None, "class": None, "features": "{}",
+             "source_time": moment, "ingested_at": moment}
+            for n, moment in enumerate(moments)
+        ],
+    )  # fmt: skip
+    sql = "select record_id, source_time, array(ingested_at) times from records order by record_id"
+    environment = {**environment_for(cluster, settings), "TZ": "America/New_York"}
+    answer = subprocess.run(
+        [ROOT / "bin" / "labelmill", "sql", sql, "--format", "csv"],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    for shown in ("2025-11-02T05:30:00Z", "2025-11-02T06:30:00Z"):
+        assert answer.stdout.count(shown) == 2, answer.stdout
+    for number, shown in enumerate(("2025-11-02T05:30:00Z", "timestamp '2025-11-02T06:30:00Z'")):
+        again = labelmill(
+            "sql", "select record_id from records where source_time = :at", "--param", f"at={shown}",
+            "--format", "csv",
+        )  # fmt: skip
+        assert again.stdout == f"record_id\n{number}\n", again.stdout + again.stderr

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+
+from labelmill.cli.row_formats import shown_time
 
 Masters = Annotated[
     str | None, typer.Option(help="Kudu masters, HOST:PORT[,…]. Default: settings.")
@@ -51,4 +54,4 @@ def _cell(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, list):
         return "\n".join(map(str, value)) or "–"
-    return str(value)[:19] if hasattr(value, "isoformat") else str(value)
+    return shown_time(value.replace(microsecond=0)) if isinstance(value, datetime) else str(value)

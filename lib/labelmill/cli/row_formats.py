@@ -6,7 +6,7 @@ import base64
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from enum import Enum
 from typing import Any, TextIO
 
@@ -75,10 +75,12 @@ def _as_table(columns: Sequence[str], rows: list[list[str]], console: Console) -
 
 
 def plain(value: Any) -> Any:
-    """A value for JSON: bytes as base64, times as ISO 8601 (UTC), rows as objects."""
+    """A value for JSON: bytes as base64, times as ISO 8601, UTC with Z, rows as objects."""
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(value).decode()
-    if isinstance(value, (datetime, date)):
+    if isinstance(value, datetime):
+        return shown_time(value)
+    if isinstance(value, date):
         return value.isoformat()
     if hasattr(value, "asDict"):
         return {name: plain(item) for name, item in value.asDict().items()}
@@ -87,6 +89,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def shown_time(moment: datetime) -> str:
+    """A time as ISO 8601: UTC with ``Z``; without a zone when it has none.
+
+    Example:
+        >>> from datetime import timezone
+        >>> shown_time(datetime(2026, 1, 31, 12, tzinfo=timezone.utc))
+        '2026-01-31T12:00:00Z'
+    """
+    if moment.tzinfo is None:
+        return moment.isoformat()
+    return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 class _FirstRows:

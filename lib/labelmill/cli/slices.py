@@ -81,6 +81,7 @@ def show(
     With --sheet, also writes a contact sheet of its images, to inspect them by eye.
     """
     from labelmill.pipelines.slices.preview import preview_slice
+    from labelmill.spark.row_times import utc_reader
     from labelmill.sql import named_slices
     from labelmill.sql.parameters import parse_options
     from labelmill.sql.snapshot import parse_snapshot
@@ -99,8 +100,9 @@ def show(
             stderr.print(f"note: {answer.note}", markup=False, highlight=False, soft_wrap=True)
         if limit:
             # One row more than is shown, to know whether there are more.
-            rows = answer.rows.limit(limit + 1).toLocalIterator()
-            write_rows(rows, answer.rows.columns, Format.table, limit, sys.stdout)
+            shown = answer.rows.limit(limit + 1).toLocalIterator()
+            read = utc_reader(answer.rows.schema)
+            write_rows(map(read, shown), answer.rows.columns, Format.table, limit, sys.stdout)
         if sheet is not None:
             from labelmill.pipelines.slices.contact_sheet import read_sheet
             from labelmill.serving import contact_sheet

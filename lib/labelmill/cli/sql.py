@@ -42,9 +42,11 @@ def sql(
     """Query the catalogue with read-only SQL.
 
     Every table is a view; `truth` and `truth_conflicts` are views too. Binary values are shown by
-    their size in a table and as base64 in CSV and JSON. Times are UTC.
+    their size in a table and as base64 in CSV and JSON. Times are
+    UTC, with a Z.
     """
     # Spark takes a second to import, and other commands do not need it.
+    from labelmill.spark.row_times import utc_reader
     from labelmill.spark.session import session, stop_now
     from labelmill.sql import catalogue
     from labelmill.sql.parameters import parse_options
@@ -60,7 +62,8 @@ def sql(
         rows = (answer.limit(limit + 1) if limit else answer).toLocalIterator(
             prefetchPartitions=True
         )
-        write_rows(rows, answer.columns, format, limit, sys.stdout)
+        read = utc_reader(answer.schema)
+        write_rows(map(read, rows), answer.columns, format, limit, sys.stdout)
     except BaseException:
         stop_now(spark)
         raise

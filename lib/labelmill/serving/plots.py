@@ -123,18 +123,22 @@ def timeline(batches: Sequence[MicroBatchRow], moved_at: datetime | None) -> str
         versions = list(dict.fromkeys(b.version for b in batches))
         colour = {v: VERSION_COLOURS[i % len(VERSION_COLOURS)] for i, v in enumerate(versions)}
         day = 86_400_000.0
+        tops: dict[datetime, int] = {}
         for batch in batches:
+            below = tops.get(batch.started_at, 0)
+            tops[batch.started_at] = below + batch.rows
             axes.bar(
-                float(dates.date2num(_utc(batch.started_at))),
+                float(dates.date2num(batch.started_at)),
                 batch.rows,
+                bottom=below,
                 width=max(batch.milliseconds, 120) / day,
                 align="edge",
                 color=colour[batch.version],
                 edgecolor="white",
                 linewidth=0.6,
             )
-        if moved_at is not None and batches and _utc(moved_at) >= _utc(batches[0].started_at):
-            moment = float(dates.date2num(_utc(moved_at)))
+        if moved_at is not None and batches and moved_at >= batches[0].started_at:
+            moment = float(dates.date2num(moved_at))
             axes.axvline(moment, color=_INK, linestyle="--", linewidth=1)
             axes.annotate(
                 "alias moved",
@@ -145,13 +149,17 @@ def timeline(batches: Sequence[MicroBatchRow], moved_at: datetime | None) -> str
                 va="top",
                 fontsize=9,
             )
-        axes.set_ylim(0, 1.2 * max(1, *(b.rows for b in batches), 1))  # room for the words above
+        axes.set_ylim(0, 1.2 * max(1, *tops.values(), 1))  # room for the words above
         axes.xaxis_date(tz=timezone.utc)
         locator = dates.AutoDateLocator(minticks=3, maxticks=7)
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S", tz=timezone.utc))
+        days = bool(batches) and (batches[-1].started_at - batches[0].started_at).days > 0
+        shown = "%m-%d %H:%M" if days else "%H:%M:%S"
+        axes.xaxis.set_major_formatter(dates.DateFormatter(shown, tz=timezone.utc))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("time (UTC); the width of a bar is the duration of its micro-batch")
+        several = any(batch.batches > 1 for batch in batches)
+        what = "a bar adds up several micro-batches" if several else "its width is its duration"
+        axes.set_xlabel(f"time (UTC); {what}")
         axes.set_ylabel("images labelled")
         axes.legend(
             handles=[Patch(color=colour[v], label=f"version {v}") for v in versions],
@@ -165,11 +173,6 @@ def timeline(batches: Sequence[MicroBatchRow], moved_at: datetime | None) -> str
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
-
-
-def _utc(moment: datetime) -> datetime:
-    """Spark returns naive datetimes in the session's time zone, which is UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _svg(figure: Figure) -> str:

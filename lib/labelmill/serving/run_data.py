@@ -43,14 +43,21 @@ class MeasuredVersion:
 
 @dataclass(frozen=True)
 class MicroBatchRow:
-    """A micro-batch of the stream."""
+    """One mark on the time line: a micro-batch, or all of one version within a bin of time.
 
-    batch_id: int
+    Attributes:
+        version: That labelled them.
+        rows: Images labelled.
+        milliseconds: Its duration, or the width of the bin.
+        started_at: When it started (UTC).
+        batches: How many micro-batches it stands for.
+    """
+
     version: int
     rows: int
-    dead: int
     milliseconds: int
     started_at: datetime
+    batches: int = 1
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from labelmill.serving.run_data import (
     headline_evaluation,
 )
 from labelmill.settings import Settings
+from labelmill.spark.row_times import utc_reader
 from labelmill.sql import catalogue
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
@@ -29,6 +30,9 @@ from labelmill.store.records import texts
 
 SHEET_IMAGES = 60
 """Most images on the sheet, about two screens; a query shows more."""
+
+MARKS = 240
+"""Most marks of the time line; more micro-batches are added up in bins of time."""
 
 CARD_SIDE = 192
 """Side of the largest image that is shown itself, in pixels; larger ones show their thumbnail."""
@@ -107,7 +111,8 @@ class _Views:
         self._client = client
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
-        found = (row.asDict() for row in self._session.sql(sql).collect())
+        answer = self._session.sql(sql)
+        found = (row.asDict() for row in map(utc_reader(answer.schema), answer.collect()))
         return list(texts.resolve(self._client, found))
 
 
@@ -155,13 +160,23 @@ def _read_measured(views: _Views, model: str) -> list[MeasuredVersion]:
 
 
 def _read_batches(views: _Views, model: str) -> list[MicroBatchRow]:
-    return [
-        MicroBatchRow(**row)
-        for row in views.rows(
-            "select batch_id, version, rows, coalesce(dead, 0) dead, milliseconds, started_at "
-            f"from stream_batches where model = {model} and state = 'done' order by started_at"
+    done = f"from stream_batches where model = {model} and state = 'done'"
+    (span,) = views.rows(
+        "select count(*) batches, coalesce(min(unix_micros(started_at)), 0) first, "
+        f"coalesce(max(unix_micros(started_at)), 0) last {done}"
+    )
+    if span["batches"] <= MARKS:
+        sql = f"select version, rows, milliseconds, started_at {done} order by started_at, batch_id"
+    else:
+        # A mark a micro-batch would be megabytes of plot after a day.
+        width = (span["last"] - span["first"]) // MARKS + 1
+        place = f"(unix_micros(started_at) - {span['first']}) div {width}"
+        sql = (
+            f"select version, sum(rows) rows, {width // 1000} milliseconds, count(*) batches, "
+            f"timestamp_micros({span['first']} + {place} * {width}) started_at {done} "
+            f"group by version, {place} order by started_at, version"
         )
-    ]
+    return [MicroBatchRow(**row) for row in views.rows(sql)]
 
 
 def _read_tallies(views: _Views, collection: str, model: str) -> list[Tally]:
@@ -179,18 +194,30 @@ def _read_tallies(views: _Views, collection: str, model: str) -> list[Tally]:
 
 def _read_cards(views: _Views, collection: str, model: str) -> list[Card]:
     """Wrong labels first, then by increasing probability."""
-    rows = views.rows(
-        "select l.image_id, l.version, l.class label, l.probability, l.decision, t.class truth, "
-        "i.pixels, i.height, i.width, i.channels, i.dtype, i.thumbnail from labels l "
-        "join images i on i.collection = l.collection and i.image_id = l.image_id "
+    labels = views.rows(
+        "select l.image_id, l.version, l.class label, l.probability, l.decision, t.class truth "
+        "from labels l left semi join images i "
+        "on i.collection = l.collection and i.image_id = l.image_id "
         "left join truth t on t.collection = l.collection and t.image_id = l.image_id "
         f"where l.collection = {collection} and l.model = {model} "
         "order by (t.class is not null and t.class <> l.class) desc, l.probability, l.image_id, "
         f"l.version limit {SHEET_IMAGES}"
     )
+    if not labels:
+        return []
+    # Pixels of these images only: Kudu looks up their keys.
+    ids = ", ".join(sorted({catalogue.literal(row["image_id"]) for row in labels}))
+    images = {
+        row["image_id"]: row
+        for row in views.rows(
+            f"select image_id, if(greatest(height, width) <= {CARD_SIDE}, pixels, null) pixels, "
+            "height, width, channels, dtype, thumbnail from images "
+            f"where collection = {collection} and image_id in ({ids})"
+        )
+    }
     cards = []
-    for row in rows:
-        small = row["pixels"] is not None and max(row["height"], row["width"]) <= CARD_SIDE
+    for row in ({**images[label["image_id"]], **label} for label in labels):
+        small = row["pixels"] is not None
         shape = (row["height"], row["width"], row["channels"])
         cards.append(
             Card(

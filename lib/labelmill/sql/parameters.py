@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from decimal import Decimal
 
+from labelmill.domain.timestamps import parse_timestamp
 from labelmill.errors import InputError, UnknownName
 
 Value = str | int | float | bool | Decimal | date | datetime | None
@@ -128,8 +129,9 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _parse_time(kind: str, inner: str, text: str) -> date | datetime:
+    found: datetime | None
     try:
-        found = datetime.fromisoformat(inner.replace("Z", "+00:00").replace("z", "+00:00"))
+        found = parse_timestamp(inner)
     except ValueError:
         found = None
     if kind == "date" and found is not None and len(inner) > len("2026-01-31"):
@@ -141,4 +143,4 @@ def _parse_time(kind: str, inner: str, text: str) -> date | datetime:
         )
     if kind == "date":
         return found.date()
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    return found

@@ -32,7 +32,7 @@ def test_a_table_is_for_people(
     monkeypatch.setenv("COLUMNS", "120")
     print_rows(ROWS, as_json=False)
     out = capsys.readouterr().out
-    for expected in ("used by", "[red]a", "0.1235", "2026-01-02 03:04:05 "):
+    for expected in ("used by", "[red]a", "0.1235", "2026-01-02T03:04:05Z"):
         assert expected in out
     assert out.count("–") == 2, "null and empty"
     print_rows([], as_json=False)

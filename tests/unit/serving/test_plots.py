@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from labelmill.domain.models.metrics import Evaluation, evaluate
@@ -25,11 +26,9 @@ def words(svg: str) -> set[str]:
     return set(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
 
 
-def batches(naive: bool = False) -> list[MicroBatchRow]:
-    start = START.replace(tzinfo=None) if naive else START
+def batches() -> list[MicroBatchRow]:
     return [
-        MicroBatchRow(n, 7 if n < 2 else 9, 10, 0, 900, start + timedelta(seconds=n))
-        for n in range(4)
+        MicroBatchRow(7 if n < 2 else 9, 10, 900, START + timedelta(seconds=n)) for n in range(4)
     ]
 
 
@@ -59,7 +58,8 @@ def test_a_time_line_marks_when_the_alias_moved() -> None:
     assert {"version 7", "version 9", "alias moved"} <= words(plots.timeline(batches(), moved))
     assert "alias moved" not in words(plots.timeline(batches(), None))
     assert "alias moved" not in words(plots.timeline(batches(), START - timedelta(hours=1)))
-    assert plots.timeline(batches(naive=True), moved) == plots.timeline(batches(), moved)
+    binned = [replace(batch, batches=20) for batch in batches()]
+    assert "time (UTC); a bar adds up several micro-batches" in words(plots.timeline(binned, None))
 
 
 def test_the_same_plot_is_the_same_bytes() -> None:

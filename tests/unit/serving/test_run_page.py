@@ -63,7 +63,7 @@ def run() -> Run:
             )
         ],
         batches=[
-            MicroBatchRow(i, 2 if i < 4 else 1, 30, 0, 900, START + timedelta(seconds=1.5 * i))
+            MicroBatchRow(2 if i < 4 else 1, 30, 900, START + timedelta(seconds=1.5 * i))
             for i in range(9)
         ],
         tallies=[Tally(1, 150, 150, 140, 3), Tally(2, 120, 120, 119, 1)],
