@@ -83,7 +83,7 @@ def freeze_training_set(
         bool,
         typer.Option(
             "--stratify",
-            help="Split every class by exactly the same shares.",
+            help="Split every class by the same shares, to within one row.",
             rich_help_panel=_SPLITS,
         ),
     ] = False,

@@ -71,7 +71,7 @@ class TrainingSetMethods(OpenConnection):
             validation_fraction: Share of train to use as validation when the query gives splits but
                 no validation split; 0: none.
             salt: Salt of the hash that splits rows; change it for another split.
-            stratify: Split every class by exactly the same shares.
+            stratify: Split every class by the same shares, to within one row.
             group_by: A column of the query: rows with equal values stay in one split.
             source_splits: Take the split from ``images`` where the query gives none.
             balance: Reduce the train rows of every class to the size of the smallest class.

@@ -44,6 +44,8 @@ def test_from_files_to_the_page(
                 pixels[bit, :4] += np.uint8(200 * (number >> bit & 1))
             (tmp_path / "images" / name / f"{copy}.png").write_bytes(encode_png(pixels))
     ingest(spark, settings, str(tmp_path / "images"), "many")
+    usual = freeze(spark, settings, truth_sql("many"), "usual", Options(Division(stratify=True)))
+    assert usual.results["splits"] == {"train": 800, "validation": 100, "test": 100}
     division = Division(fractions=(0.6, 0.2, 0.2), stratify=True)
     frozen = freeze(spark, settings, truth_sql("many"), "many", Options(division)).results
     assert frozen["splits"] == {"train": 600, "validation": 200, "test": 200}

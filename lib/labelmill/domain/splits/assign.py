@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labelmill.domain.splits.hashing import FRACTIONS, TRAIN, VALIDATION, check_fractions, cut
+from labelmill.domain.splits.hashing import FRACTIONS, TEST, TRAIN, VALIDATION, check_fractions, cut
+from labelmill.domain.splits.quotas import quotas
 from labelmill.errors import InputError
 
 Codes = npt.NDArray[np.int8]
@@ -26,7 +27,7 @@ class Division:
         validation_fraction: Share of given ``train`` units that become validation when the source
             gives splits and none is validation; 0: never.
         salt: Changes the split.
-        stratify: Give every class its exact shares, by rank of the hash.
+        stratify: Give every class its shares to within a unit, by rank of the hash.
 
     Raises:
         InputError: Invalid fractions.
@@ -53,9 +54,9 @@ def divide(
 ) -> tuple[Codes, bool]:
     """Assigns a split to each unit.
 
-    With `Division.stratify`, the units of a class are ranked by position and cut at the rounded
-    shares: of n units of a class, exactly round(n · share) go to train. Adding or removing a unit
-    moves at most one other unit of its class across each cut; without `stratify`, it moves none.
+    With `Division.stratify`, the units of a class are ranked by position and cut at `quotas`, whose
+    remainders are carried over from class to class. Adding or removing a unit moves at most one other
+    unit of its class, and of each class behind it, across each cut; without `stratify`, it moves none.
 
     Args:
         positions: ``(U,)`` of `labelmill.domain.splits.hashing.positions_of`.
@@ -86,17 +87,12 @@ def _parts(
 ) -> Codes:
     if not stratify:
         return cut(positions, fractions)
-    order, rank, sizes = rank_within_strata(positions, strata)
-    train, train_and_validation = fractions[0], fractions[0] + fractions[1]
-    # Rounded to whole numbers first, so that each rank is on the right side of each cut.
-    first, second = np.floor(train * sizes + 0.5), np.floor(train_and_validation * sizes + 0.5)
-    inside = np.where(rank < first, 0.0, np.where(rank < second, 1.0, 2.0))
-    # One rule for shares of zero: the middle of each part goes through `cut`.
-    middles = np.array(
-        [train / 2, train + fractions[1] / 2, min(1.0, train_and_validation + fractions[2] / 2)]
-    )
+    order, rank, _ = rank_within_strata(positions, strata)
+    _, sizes = np.unique(strata, return_counts=True)
+    parts = quotas(sizes, fractions)
+    ends = np.repeat(np.cumsum(parts[:, :2], axis=1), sizes, axis=0)
     codes = np.empty(len(positions), np.int8)
-    codes[order] = cut(middles[inside.astype(np.intp)], fractions)
+    codes[order] = np.where(rank < ends[:, 0], TRAIN, np.where(rank < ends[:, 1], VALIDATION, TEST))
     return codes
 
 
