@@ -71,6 +71,10 @@ def test_reading_works_and_anything_else_is_refused(
         {"class": "a", "n": 6},
         {"class": "b", "n": 6},
     ]
+    micros = str(1_800_000_000_000_000)
+    ahead = labelmill("sql", "select 1", "--snapshot", micros)
+    assert ahead.returncode == 2
+    assert "s in the future; expected milliseconds since 1970 UTC" in ahead.stderr
     refused = labelmill("sql", "select * from text.`/etc/passwd`")
     assert refused.returncode == 7
     assert "not one of the catalogue's views" in refused.stderr

@@ -41,7 +41,7 @@ def connect(
         kafka_brokers: ``HOST:PORT[,HOST:PORT…]``.
         table_prefix: Prefix of the Kudu tables.
         training_sets: Folder or URI below which training sets are written.
-        master: Spark master, for example ``local[4]``; default ``local[*]``, or what spark-submit
+        master: Spark master, for example ``local[4]``; default ``local[*,4]``, or what spark-submit
             chose.
         spark: A session that is already running; it is used, and not stopped.
         progress: Show the progress of long work on stderr.

@@ -32,7 +32,7 @@ def report(
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     console = Console()
-    spark = session("report", "local[2]", settings.home)
+    spark = session("report", "local[2,4]", settings.home)
     try:
         with console.status("reading the catalogue"):
             written = run_page.write(read_run(spark, settings, collection, model), out)

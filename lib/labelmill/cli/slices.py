@@ -175,7 +175,7 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
     from labelmill.spark.session import session, stop_now
 
     settings.masters()  # fails before Spark starts when no Kudu is known
-    spark = session("labelmill-slice", "local[2]", settings.home)
+    spark = session("labelmill-slice", "local[2,4]", settings.home)
     try:
         yield spark
     except BaseException:

@@ -50,13 +50,17 @@ def sql(
     from labelmill.spark.session import session, stop_now
     from labelmill.sql import catalogue
     from labelmill.sql.parameters import parse_options
+    from labelmill.sql.snapshot import resolve_snapshot, wait_for_snapshot
 
     parameters = parse_options(param or [])
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
+    # One moment for all tables of the query. While Spark starts, it settles.
+    at = resolve_snapshot(snapshot)
     settings.masters()  # fails before Spark starts when no Kudu is known
-    spark = session("labelmill-sql", "local[2]", settings.home)
+    spark = session("labelmill-sql", "local[2,4]", settings.home)
     try:
-        answer = catalogue.query(spark, settings, query, snapshot, parameters=parameters)
+        wait_for_snapshot(at)
+        answer = catalogue.query(spark, settings, query, at, parameters=parameters)
         limit = limit or (TABLE_ROWS if format is Format.table else None)
         # One row more than is shown, to know whether there are more.
         rows = (answer.limit(limit + 1) if limit else answer).toLocalIterator(

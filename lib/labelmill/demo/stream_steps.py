@@ -159,7 +159,7 @@ class StreamSteps:
             "--model", self._model,
             "--query", self._query,
             "--max-per-batch", str(max(1, self._held_out // BATCHES)),
-            "--master", "local[2]",
+            "--master", "local[2,4]",
         ]  # fmt: skip
 
     def _environment(self) -> dict[str, str]:

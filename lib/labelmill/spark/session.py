@@ -59,6 +59,11 @@ LOCAL_DEFAULTS = {
 }
 
 
+LOCAL_MASTER = "local[*,4]"
+"""All cores of this machine. In ``local[*]`` a task gets one attempt, whatever `DEFAULTS` say: one
+passing error of Kudu would end the job."""
+
+
 def submitted() -> bool:
     """Whether spark-submit or bin/submit started this process, and thus chose master and jars.
 
@@ -80,7 +85,7 @@ def session(
 
     Args:
         app: Application name, shown in Spark's pages and logs.
-        master: Spark master; only when not under spark-submit. Default ``local[*]``.
+        master: Spark master; only when not under spark-submit. Default ``local[*,4]``.
         home: Folder that holds ``jars/spark``, if spark-submit names no jars; default
             ``settings.home``.
         **conf: More Spark configuration, with ``__`` for ``.``
@@ -106,7 +111,7 @@ def session(
             f"{chosen.get('spark.master')}; give --master to spark-submit, before the job's name"
         )
     if not submitted():
-        chosen.set("spark.master", master or "local[*]")
+        chosen.set("spark.master", master or LOCAL_MASTER)
     chosen.setAppName(app)
     for key, value in conf.items():
         chosen.set(key.replace("__", "."), value)

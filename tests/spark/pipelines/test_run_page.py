@@ -36,7 +36,9 @@ def test_thousands_of_micro_batches_are_binned_and_no_image_is_lost(
     # In UTC, whatever the zone of this process.
     assert run.batches[0].started_at == START
     assert START + timedelta(seconds=BATCHES - 60) < run.batches[-1].started_at
-    assert [card.image_id for card in run.cards] == images, "all wrong, by probability; only stored images"
+    assert [card.image_id for card in run.cards] == images, (
+        "all wrong, by probability; only stored images"
+    )
     assert all(card.pixels is not None for card in run.cards)
     assert len(render(run)) < 2_000_000
 

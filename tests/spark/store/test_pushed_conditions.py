@@ -115,6 +115,9 @@ def stored(
     client.ensure(EVERY_TYPE)
     client.write(EVERY_TYPE, rows())
     own, _ = catalogue.open_views(spark, settings, only=[])
+    # Compiling each condition would take most of the time.
+    own.conf.set("spark.sql.codegen.wholeStage", "false")
+    own.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     # Its defaults for times refuse those before 1900.
     own.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     for way in ("Write", "Read"):
