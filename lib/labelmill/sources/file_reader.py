@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -13,8 +14,16 @@ from labelmill.domain.images.paths import path_of
 from labelmill.errors import ImageError, InputError
 from labelmill.sources.base import FILE_CAP
 
+LINKED = (
+    "a symbolic link, or behind one; links are not followed, because they may lead out of the folder "
+    "that is ingested. Put files in their place: cp -rL FOLDER COPY"
+)
+
+_NEVER = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+
 Reader = Callable[[str], bytes]
-"""From uri to the file's bytes; raises OSError, or ImageError ``too_large``."""
+"""From uri to the file's bytes; raises OSError, or ImageError ``too_large`` or ``linked``."""
 
 
 def open_reader(root: str) -> Reader:
@@ -25,6 +34,8 @@ def open_reader(root: str) -> Reader:
     """
     if not root:
         return _refuse
+    if root.startswith("file://"):
+        root = fs.FileSystem.from_uri(root)[1]
     if "://" in root:
         return _UriReader(root)
     if not os.path.isdir(root):
@@ -41,13 +52,25 @@ def too_large(size: int, cap: int = FILE_CAP, advice: str = "") -> ImageError:
 
 
 class _FolderReader:
+    """Opens files below a folder; no link on the way is followed, so nothing outside of it is read."""
+
     def __init__(self, root: str) -> None:
-        self._root = os.fsencode(root) + b"/"
+        self._root = os.open(root, _FOLDER)
+        # Files come in the order of their paths: mostly from the folder of the one before.
+        self._parent, self._folder = b"", self._root
 
     def __call__(self, uri: str) -> bytes:
-        # A bare descriptor: Python's file objects cost as much as the decoding of a small image.
-        # Non-blocking: opening a pipe among the images would wait forever.
-        file = os.open(self._root + path_of(uri), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        parent, _, name = path_of(uri).rpartition(b"/")
+        try:
+            if parent != self._parent:
+                self._open_folder(parent)
+            # A bare descriptor: Python's file objects cost as much as the decoding of a small image.
+            # Non-blocking: opening a pipe among the images would wait forever.
+            file = os.open(name, os.O_RDONLY | _NEVER, dir_fd=self._folder)
+        except OSError as error:
+            if self._is_linked(uri):
+                raise ImageError("linked", f"{LINKED}: {uri[:200]}") from None
+            raise error
         try:
             status = os.fstat(file)
             if not stat.S_ISREG(status.st_mode):
@@ -62,6 +85,41 @@ class _FolderReader:
             return data
         finally:
             os.close(file)
+
+    def _open_folder(self, parent: bytes) -> None:
+        folder = self._root
+        try:
+            for name in filter(_is_name, parent.split(b"/")):
+                below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                if folder != self._root:
+                    os.close(folder)
+                folder = below
+        except OSError:
+            if folder != self._root:
+                os.close(folder)
+            raise
+        if self._folder != self._root:
+            os.close(self._folder)
+        self._parent, self._folder = parent, folder
+
+    def _is_linked(self, uri: str) -> bool:
+        """Whether a part of a path is a link; asked only where it could not be opened."""
+        folder, names = self._root, path_of(uri).split(b"/")
+        for end in range(1, len(names) + 1):
+            with contextlib.suppress(OSError):
+                found = os.stat(b"/".join(names[:end]), dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISLNK(found.st_mode):
+                    return True
+        return False
+
+    def __del__(self) -> None:
+        for folder in {self._root, self._folder}:
+            with contextlib.suppress(OSError):
+                os.close(folder)
+
+
+def _is_name(part: bytes) -> bool:
+    return part not in (b"", b".")
 
 
 def _read_rest(file: int, data: bytes) -> bytes:

@@ -20,7 +20,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.spark import frames
 from labelmill.testing.store_contract.samples import EMPTY, EVERY_TYPE, FULL, NULLS
 
-COUNT, PER_JOB = 1000, 125
+COUNT, PER_JOB = 125, 25
 FIRST = datetime(1970, 1, 1, tzinfo=timezone.utc)
 VALUES: dict[str, list[object]] = {
     "a_string": ["", "a", "ab", "b", "1", "01", "ß", "日本", "A", " "],

@@ -53,7 +53,7 @@ def test_links_that_lead_nowhere_stop_nothing(tmp_path: Path) -> None:
     assert source.total == 3
     assert _uris(source) == [["a.png", "loop.png", "z.png"]]
     assert source.skipped["not named like an image: .\\udcff"] == 1
-    with pytest.raises(OSError, match="symbolic"):
+    with pytest.raises(ImageError, match="symbolic link"):
         open_reader(str(tmp_path))("loop.png")
 
 
@@ -122,8 +122,8 @@ def test_what_cannot_be_read_is_reported_and_never_waited_for(
     ours = open_reader(str(tmp_path))
     for name, problem in {
         "a-long-name.png": ImageError,
-        "zero.png": OSError,
-        "dangling.png": OSError,
+        "zero.png": ImageError,
+        "dangling.png": ImageError,
         "pipe.png": OSError,
         "nowhere/x.png": OSError,
     }.items():
@@ -131,6 +131,27 @@ def test_what_cannot_be_read_is_reported_and_never_waited_for(
             ours(name)
     with pytest.raises(InputError, match="not visible on worker"):
         open_reader(str(tmp_path / "nowhere"))
+
+
+def test_nothing_outside_the_folder_is_read(tmp_path: Path) -> None:
+    private, root = tmp_path / "private", tmp_path / "root"
+    _write(private, "key.png", "inner/x.png")
+    _write(root, "a/1.png", "a/b/2.png", "3.png")
+    (root / "a" / "key.png").symlink_to(private / "key.png")
+    (root / "a" / "near.png").symlink_to("1.png")
+    (root / "linked").symlink_to(private)
+    (tmp_path / "alias").symlink_to(root)
+    for where in (str(root), str(tmp_path / "alias"), root.as_uri()):
+        read = open_reader(where)
+        for uri in ("a/key.png", "a/near.png", "linked/key.png", "linked/inner/x.png"):
+            with pytest.raises(ImageError, match="links are not followed") as refused:
+                read(uri)
+            assert refused.value.reason == "linked"
+        # In any order of folders, also after what was refused.
+        for uri in ("3.png", "a/b/2.png", "a/1.png", "a/b/2.png", "3.png"):
+            assert read(uri) == (root / uri).read_bytes()
+        with pytest.raises(FileNotFoundError):
+            read("a/none/4.png")
 
 
 def test_what_a_wave_carries_fits_a_message_of_spark() -> None:
