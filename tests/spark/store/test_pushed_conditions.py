@@ -20,7 +20,7 @@ from labelmill.store.client import RowClient
 from labelmill.store.spark import frames
 from labelmill.testing.store_contract.samples import EMPTY, EVERY_TYPE, FULL, NULLS
 
-COUNT, PER_JOB = 125, 25
+COUNT, PER_JOB = 1000, 50
 FIRST = datetime(1970, 1, 1, tzinfo=timezone.utc)
 VALUES: dict[str, list[object]] = {
     "a_string": ["", "a", "ab", "b", "1", "01", "ß", "日本", "A", " "],
@@ -156,13 +156,11 @@ def test_keys_and_texts_are_still_looked_up_by_kudu(stored: tuple[DataFrame, Dat
 
 
 def _names_in_kudu(kudu: DataFrame, conditions: list[str]) -> list[set[str]]:
-    whole: DataFrame | None = None
-    for number, text in enumerate(conditions):
-        rows = kudu.where(text).select(F.lit(number).alias("number"), "name")
-        whole = rows if whole is None else whole.union(rows)
-    assert whole is not None
+    kudu.createOrReplaceTempView("stored")
+    # As one text: a union built call by call is analysed anew by each call.
+    selects = (f"select {n} number, name from stored where {c}" for n, c in enumerate(conditions))
     found: list[set[str]] = [set() for _ in conditions]
-    for row in whole.coalesce(2).collect():
+    for row in kudu.sparkSession.sql(" union all ".join(selects)).coalesce(2).collect():
         found[row["number"]].add(row["name"])
     return found
 
