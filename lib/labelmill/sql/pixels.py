@@ -18,7 +18,7 @@ _CHUNKS_AT_ONCE = 64
 _LOOKED_UP = 1000
 """Most images whose chunks are found by their ids; of more, all chunks of their collections are read."""
 
-_SIZE = F.expr("height * width * channels * if(dtype = 'uint16', 2L, 1L)")
+_SIZE = "height * width * channels * if(dtype = 'uint16', 2L, 1L)"
 """Bytes of an image's pixels; above `CELL_BYTES`, they are in chunks."""
 
 BATCH_BYTES = 16 << 20
@@ -42,9 +42,10 @@ def with_pixels(df: DataFrame, settings: Settings, snapshot_ms: int | None = Non
         large, Arrow batches of the DataFrame's session are made smaller.
     """
     # By their shapes: to look for images without pixels would read the pixels of all others.
-    large = df.where(_SIZE > CELL_BYTES)
+    size = F.expr(_SIZE)
+    large = df.where(size > CELL_BYTES)
     found = large.agg(
-        F.count("*").alias("images"), F.max(_SIZE).alias("most"), F.sum(_SIZE).alias("total"),
+        F.count("*").alias("images"), F.max(size).alias("most"), F.sum(size).alias("total"),
         F.collect_set("collection").alias("collections"),
     ).collect()[0]  # fmt: skip
     repeats = _repeats(df)

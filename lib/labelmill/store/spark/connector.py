@@ -18,5 +18,4 @@ def prepare(spark: SparkSession) -> None:
     for key, value in SETTINGS.items():
         if spark.conf.get(key) != value:
             spark.conf.set(key, value)
-    return
     compiled(spark, __package__, "KuduConditions").addTo(spark._jsparkSession)
