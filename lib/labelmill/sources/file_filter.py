@@ -11,6 +11,13 @@ NOT_LISTED = "folder that cannot be listed"
 """How the reason of a folder begins whose files could not be listed."""
 
 
+SYSTEM_FOLDERS = frozenset(
+    ("$recycle.bin", "@eadir", "__macosx", "system volume information", "lost+found", "@recycle")
+)
+"""Folders that operating systems and disk stations put beside people's files, in lower case."""
+
+SYSTEM = "folder of the operating system"
+
 _MOST_REASONS, _LONG_REASON = 100, 80
 
 
@@ -18,6 +25,8 @@ def why_left_out(uri: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> str:
     """Why a file of this name is not ingested; empty when it is."""
     if any(part.startswith(".") and part not in (".", "..") for part in uri.split("/")):
         return "hidden"
+    if any(part.lower() in SYSTEM_FOLDERS for part in uri.split("/")[:-1]):
+        return SYSTEM
     name = uri.rsplit("/", 1)[-1].lower()
     if not name.endswith(endings):
         return f"not named like an image: {os.path.splitext(name)[1] or 'no ending'}"

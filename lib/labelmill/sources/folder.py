@@ -4,7 +4,8 @@ Files come in the order of their paths. Held in memory are the names in the fold
 all names of the tree.
 
 Left out, and counted as skipped: files whose name does not end like an image's, hidden files and folders
-(``.DS_Store``, ``._x.png``), and folders behind symbolic links.
+(``.DS_Store``, ``._x.png``), folders of operating systems (``__MACOSX``, ``@eaDir``), and folders behind
+symbolic links.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from itertools import chain, islice
 from labelmill.domain.codecs import IMAGE_ENDINGS
 from labelmill.domain.images.paths import path_of, uri_of
 from labelmill.sources.base import WAVE_FILES, SourceOptions, Wave, WaveBuilder
-from labelmill.sources.file_filter import NOT_LISTED, leave_out, why_left_out
+from labelmill.sources.file_filter import (
+    NOT_LISTED,
+    SYSTEM,
+    SYSTEM_FOLDERS,
+    leave_out,
+    why_left_out,
+)
 
 _NAMES_AT_ONCE, _SIZES_SAMPLED = 4096, 16
 
@@ -86,6 +93,8 @@ def _list_folder(root: str, below: str, skipped: Counter[str]) -> list[str]:
         for entry in found:
             if entry.name.startswith("."):
                 skipped["hidden"] += 1
+            elif entry.name.lower() in SYSTEM_FOLDERS and entry.is_dir(follow_symlinks=False):
+                skipped[SYSTEM] += 1
             elif entry.is_dir(follow_symlinks=False):
                 # With its separator a folder sorts among the files as its paths do.
                 paths.append(f"{below}{entry.name}/")
@@ -116,7 +125,7 @@ def _count(root: str) -> int:
             continue  # reported when it is listed
         with found:
             for entry in found:
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FOLDERS:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)

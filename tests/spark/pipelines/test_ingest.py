@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,6 +194,29 @@ def test_a_dry_run_reports_and_writes_nothing(
     assert (report.results["files"], report.results["would_take"]) == (8, 6)
     assert report.results["quarantined"] == 2
     assert settings.table_prefix not in kudu_tool("table", "list")
+
+
+def test_a_zip_of_windows_and_folders_of_systems(
+    spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
+) -> None:
+    """Backslashes between folders, as some archivers of Windows write them; what a Mac adds."""
+    archive = tmp_path / "windows.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        for number, path in enumerate(
+            ("heap/cat/0.png", "heap/dog/train/1.png", "__MACOSX/cat/0.png")
+        ):
+            member = zipfile.ZipInfo(path)
+            member.create_system = 0
+            pixels = np.full((4, 4, 1), number, np.uint8)
+            made.writestr(member, encode_png(pixels))
+    data = archive.read_bytes().replace(b"heap/cat/0.png", b"heap\\cat\\0.png")
+    archive.write_bytes(data.replace(b"heap/dog/train/1.png", b"heap\\dog\\train\\1.png"))
+    report = ingest(spark, settings, str(archive), "windows")
+    assert report.results["files"] == 2
+    assert report.results["skipped"] == {"folder of the operating system": 1}
+    found = {str(row["uri"]): row["split"] for row in client.scan(IMAGES)}
+    assert found == {"heap/cat/0.png": None, "heap/dog/train/1.png": "train"}
+    assert {row["class"] for row in client.scan(ANNOTATIONS)} == {"cat"}
 
 
 def test_large_images_are_chunked_and_come_back_whole(

@@ -45,6 +45,15 @@ def test_files_come_in_the_order_of_their_paths(
     }
 
 
+def test_folders_of_operating_systems_are_left_out_and_counted(tmp_path: Path) -> None:
+    _write(
+        tmp_path, "cat/0.png", "$RECYCLE.BIN/S-1/i.png", "@eaDir/0.png/t.png", "cat/__MACOSX/0.png"
+    )
+    source = FolderSource(SourceOptions(str(tmp_path)))
+    assert _uris(source) == [["cat/0.png"]]
+    assert (source.total, source.skipped) == (1, {"folder of the operating system": 3})
+
+
 def test_links_that_lead_nowhere_stop_nothing(tmp_path: Path) -> None:
     _write(tmp_path, "a.png", "z.png", "frame.0000001", "frame.0000002")
     (tmp_path / "loop.png").symlink_to("loop.png")

@@ -66,14 +66,15 @@ def class_of(path: str) -> str | None:
         path: Relative POSIX path of the file below the ingested root.
 
     Returns:
-        The parent folder's name (``train/5/1.png`` and ``5/1.png`` → ``5``); None when there is no
-        parent folder, when it is the split's (``train/1.png``), or ``..``.
+        The parent folder's name (``train/5/1.png`` and ``5/1.png`` → ``5``), or of ``5/train/1.png``
+        the one before; None when there is no parent folder, when it is the split's (``train/1.png``,
+        ``a/b/train/1.png``), or ``..``.
     """
     return _read_folder(path.rpartition("/")[0])[0]
 
 
 def split_of_path(path: str) -> str | None:
-    """The split that the first folder names: ``train``, ``validation`` or ``test``, else None.
+    """The split that the first or the last folder names: ``train``, ``validation`` or ``test``, else None.
 
     ``training``, ``testing``, ``val``, ``valid`` and ``eval`` are understood; case does not matter.
     """
@@ -90,6 +91,10 @@ def _read_folder(folder: str) -> tuple[str | None, str | None]:
     split = _SPLIT_FOLDERS.get(parts[0].lower())
     if parts[-1] == ".." or (len(parts) == 1 and split):
         return None, split
+    last = _SPLIT_FOLDERS.get(parts[-1].lower())
+    if last and not split:
+        # CLASS/train/1.png. Deeper, nothing says which of the folders is the class.
+        return (parts[0] if len(parts) == 2 else None), last
     return parts[-1], split
 
 

@@ -129,7 +129,7 @@ class Directory:
         elif host in _UNIX and stat.S_IFMT(attributes >> 16) not in (0, stat.S_IFREG):
             kind = "other"
         return Entry(
-            _decode(raw, flags),
+            _decode(raw if host in _UNIX else _with_slashes(raw), flags),
             kind,
             flags,
             method,
@@ -201,6 +201,19 @@ def _unicode_name(raw: bytes, field: bytes) -> bytes:
     if field[:1] == b"\x01" and field[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
         return field[5:]
     return raw
+
+
+def _with_slashes(raw: bytes) -> bytes:
+    r"""A name of DOS or Windows with ``/`` between folders; some archivers write ``\\``.
+
+    In other encodings than UTF-8, the byte may be half of a letter.
+    """
+    if b"\\" not in raw or b"/" in raw:
+        return raw
+    try:
+        return raw.decode().replace("\\", "/").encode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _decode(raw: bytes, flags: int) -> str:
