@@ -49,7 +49,7 @@ def test_from_files_to_the_page(
     division = Division(fractions=(0.6, 0.2, 0.2), stratify=True)
     frozen = freeze(spark, settings, truth_sql("many"), "many", Options(division)).results
     assert frozen["splits"] == {"train": 600, "validation": 200, "test": 200}
-    (row,) = texts.read(client, TRAINING_SETS)
+    (row,) = [row for row in texts.read(client, TRAINING_SETS) if row["name"] == "many"]
     assert json.loads(str(row["classes"])) == CLASSES
 
     plan = SweepPlan.parse({

@@ -27,6 +27,7 @@ class LabelResult:
         failures: Why images failed: ``images``, ``error``.
         written: Whether the rows were written to ``labels``; False: a dry run.
         seconds: Wall-clock time.
+        snapshot_ms: When the images were read, milliseconds since 1970 UTC.
 
     Example::
 
@@ -43,6 +44,7 @@ class LabelResult:
     failures: Sequence[Mapping[str, object]] = field(repr=False)
     written: bool
     seconds: float
+    snapshot_ms: int = 0
 
     @classmethod
     def of(cls, report: Report) -> LabelResult:

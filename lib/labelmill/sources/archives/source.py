@@ -20,7 +20,7 @@ from labelmill.sources.archives import tar, zip_members
 from labelmill.sources.archives.zip_directory import Directory
 from labelmill.sources.base import ARCHIVED_FILE_CAP, SourceOptions, Wave, WaveBuilder
 from labelmill.sources.decompress import ByteStream, Damaged
-from labelmill.sources.file_filter import leave_out, why_left_out
+from labelmill.sources.file_filter import SYSTEM_FOLDERS, leave_out, why_left_out
 
 NAME_CAP = 8192
 """Longest uri, in bytes: a key of a row in Kudu has 16 KiB."""
@@ -101,10 +101,12 @@ class _Chooser:
 
     def __call__(self, name: str) -> str | None:
         # Fast path: nearly all names are plain, and there are many.
+        lower = name.lower()
         if (
             name.isascii()
             and len(name) < _ORDINARY_NAME
-            and name.lower().endswith(self._endings)
+            and lower.endswith(self._endings)
+            and not any(folder in lower for folder in SYSTEM_FOLDERS)
             and not ("/." in name or "//" in name or "\\" in name or name[0] in "./")
         ):
             return name
