@@ -52,7 +52,12 @@ def label_stream(
         ),
     ] = DEFAULT_THRESHOLD,
     max_per_batch: Annotated[
-        int, typer.Option(min=1, help="Maximum messages per micro-batch.")
+        int,
+        typer.Option(
+            min=1,
+            help="Maximum messages per micro-batch, over all partitions; "
+            "each partition with new messages gives at least one.",
+        ),
     ] = 4096,
     until_drained: Annotated[
         bool, typer.Option("--until-drained", help="End once the topic has no unread messages.")
