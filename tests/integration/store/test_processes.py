@@ -33,6 +33,7 @@ client = open_client(load())
 print("rows", len(list(client.scan(PLAIN))), flush=True)
 if what == "fork":
     if (child := os.fork()) == 0:
+        gc.collect()  # jpype's callbacks would wait for a JVM that a fork does not have
         try:
             open_client(load())
         except StoreError as error:

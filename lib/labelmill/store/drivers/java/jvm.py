@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import locale
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,17 @@ def start(jars: Sequence[Path]) -> None:
             interrupt=False,
         )
     _STARTED_IN.append(os.getpid())
+    # A fork has no JVM, but jpype's callbacks would call it at Python's next collection, and wait forever.
+    os.register_at_fork(after_in_child=_forget_collectors)
     _without_slf4j_notice()
+
+
+def _forget_collectors() -> None:
+    gc.callbacks[:] = [
+        one
+        for one in gc.callbacks
+        if getattr(one, "__self__", None) is not sys.modules.get("_jpype")
+    ]
 
 
 def java(name: str) -> Any:
