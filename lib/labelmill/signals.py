@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -13,18 +14,26 @@ CODE = 143
 """Exit code after SIGTERM and after SIGHUP; the sender of a SIGHUP does not see it."""
 
 
+_SEND_AGAIN_S = 0.01
+
+
 class Terminated(BaseException):
     """SIGTERM or SIGHUP arrived; not an Exception, so that nothing swallows it on its way out."""
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
+        self.number = number
         self.name = signal.Signals(number).name
         super().__init__(f"stopped by {self.name}")
 
 
 def raise_when_stopped() -> Callable[[], None]:
-    """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread.
+    """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread, and no stop get lost.
 
     A SIGHUP that is ignored stays ignored: that is what ``nohup`` asks for.
+
+    Python runs a signal's handler between any two instructions of the main thread. Where these belong
+    to a finalizer (py4j has one for each object of the JVM), Python prints what the handler raises and
+    goes on. Such a signal is sent again.
 
     Returns:
         A function that restores the former handlers.
@@ -35,9 +44,25 @@ def raise_when_stopped() -> Callable[[], None]:
         if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN
     }
 
+    report = sys.unraisablehook
+
+    def send_again(lost: sys.UnraisableHookArgs) -> None:
+        number = _number_of(lost.exc_value)
+        if number is None:
+            report(lost)
+        else:
+            # By another thread and later: now it would raise here, and be lost once more.
+            again = threading.Timer(_SEND_AGAIN_S, _send_to_main_thread, (number,))
+            again.daemon = True
+            again.start()
+
+    sys.unraisablehook = send_again
+
     def restore() -> None:
         for number, former in before.items():
             signal.signal(number, former)
+        if sys.unraisablehook is send_again:
+            sys.unraisablehook = report
 
     return restore
 
@@ -80,6 +105,19 @@ def held(all_but_first: bool = False) -> Iterator[None]:
             signal.signal(held_number, former)
         if waiting:
             signal.raise_signal(waiting[0])
+
+
+def _number_of(error: BaseException | None) -> int | None:
+    if isinstance(error, Terminated):
+        return error.number
+    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
+
+
+def _send_to_main_thread(number: int) -> None:
+    ident = threading.main_thread().ident
+    if ident is not None:
+        # To that thread: only so a system call that it waits in is interrupted.
+        signal.pthread_kill(ident, number)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
