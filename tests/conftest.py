@@ -86,15 +86,7 @@ def _java() -> None:
 
 
 @pytest.fixture(scope="session")
-def _shared_classes(_java: None) -> None:
-    """JVMs of the session and of what it starts share Spark's classes."""
-    from tests.helpers.shared_classes import share_classes
-
-    share_classes()
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory, _shared_classes: None) -> Iterator[Servers]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Real Kudu and Kafka: those that the environment names, or own ones on free ports."""
     from labelmill.devcluster import DevCluster
     from labelmill.devcluster.resolve import jars_of
@@ -239,7 +231,7 @@ def submit(cluster: Servers, settings: Settings) -> Callable[..., subprocess.Com
 
 
 @pytest.fixture(scope="session")
-def _command_process(_shared_classes: None) -> Iterator[CommandProcess]:
+def _command_process() -> Iterator[CommandProcess]:
     from tests.helpers.commands import CommandProcess
 
     with CommandProcess() as process:

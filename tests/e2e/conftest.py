@@ -14,11 +14,6 @@ from labelmill.settings import Settings, load
 from tests.conftest import Servers
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _quick_jvms(_shared_classes: None) -> None:
-    """Also for tests whose commands start servers of their own."""
-
-
 @pytest.fixture
 def own_kudu(cluster: Servers, tmp_path: Path) -> Iterator[tuple[DevCluster, Settings]]:
     """Servers that nobody else needs."""

@@ -129,7 +129,7 @@ def programs(probe: str) -> list[str]:
     for process in of_probe(probe):
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline())
-            known = ("kudu-master", "kudu-tserver", "kafka.Kafka", "SparkSubmit", "pyspark.daemon")
+            known = ("kudu-master", "kudu-tserver", "kafka.Kafka", "SparkSubmit", "worker_daemon")
             found.append(next((name for name in known if name in line), process.name()))
     return found
 

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 
 from labelmill.errors import InputError
 from labelmill.settings import default_home
-from labelmill.spark import local_cluster_cleanup
+from labelmill.spark import jvm_options, local_cluster_cleanup, worker_daemon
 
 LOG_CONF = Path(__file__).with_name("log4j2-quiet.properties")
 
@@ -197,6 +197,8 @@ def _apply_defaults(conf: SparkConf, home: Path | None) -> None:
         defaults["spark.pyspark.python"] = sys.executable
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        if worker_daemon.can_start(os.environ["PYSPARK_PYTHON"]):
+            defaults["spark.python.daemon.module"] = worker_daemon.__name__
     if not conf.contains("spark.jars") and not conf.contains("spark.jars.packages"):
         jars = home_jars(home)
         if not jars and not submitted():
@@ -206,7 +208,11 @@ def _apply_defaults(conf: SparkConf, home: Path | None) -> None:
             )
         if jars:
             defaults["spark.jars"] = ",".join(str(jar) for jar in jars)
+    options = jvm_options.chosen()
     if not submitted() and LOG_CONF.is_file():
-        defaults["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{LOG_CONF}"
+        log = f"-Dlog4j2.configurationFile=file:{LOG_CONF}"
+        defaults["spark.driver.extraJavaOptions"] = f"{log} {options}".strip()
+    if on_one_machine and options:
+        defaults["spark.executor.extraJavaOptions"] = options
     for key, value in defaults.items():
         conf.setIfMissing(key, value)

@@ -153,4 +153,5 @@ def _commands(root: int) -> list[str]:
         below |= more
         grown = bool(more)
     lines = [parents[pid][1] for pid in below if pid in parents and pid != root]
-    return sorted(line for line in lines if "pyspark.daemon" not in line)
+    daemons = ("pyspark.daemon", "labelmill.spark.worker_daemon")
+    return sorted(line for line in lines if not any(name in line for name in daemons))
