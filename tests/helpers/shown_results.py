@@ -102,6 +102,11 @@ def ingestion(dry_run: bool = False, bad: int = 3) -> object:
     report.put("quarantined", bad)
     report.put("quarantined_by_reason", {"truncated": 2, "not_png": 1} if bad else {})
     report.put("skipped", {"hidden file": 4, "not an image by its name (.txt)": 1} if bad else {})
+    report.put("classes", 2)
+    report.put("files_by_class", {"cat": 1000, "dog <b>": 790})
+    report.put("classes_from", {"folder": 1790})
+    report.put("splits", {"test": 500, "train": 1290})
+    report.put("in_several_splits", 0)
     report.put("images_per_second", 812.4)
     report.put("slowest_part", "writing to Kudu: 60 % of 3.1 s of workers")
     if bad:

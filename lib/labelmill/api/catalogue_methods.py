@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -73,6 +73,11 @@ class CatalogueMethods(OpenConnection):
         *,
         labels: str = ...,
         uri: str = ...,
+        label_columns: Sequence[str] = ...,
+        normalise_classes: bool = ...,
+        transpose: bool = ...,
+        mapping: str | PathLike[str] = ...,
+        zip_encoding: str = ...,
         limit: int | None = ...,
         fail_over: float | None = ...,
         dry_run: Literal[False] = ...,
@@ -86,6 +91,11 @@ class CatalogueMethods(OpenConnection):
         *,
         labels: str = ...,
         uri: str = ...,
+        label_columns: Sequence[str] = ...,
+        normalise_classes: bool = ...,
+        transpose: bool = ...,
+        mapping: str | PathLike[str] = ...,
+        zip_encoding: str = ...,
         limit: int | None = ...,
         fail_over: float | None = ...,
         dry_run: Literal[True],
@@ -97,8 +107,13 @@ class CatalogueMethods(OpenConnection):
         source: str | PathLike[str],
         collection: str,
         *,
-        labels: str = "folder",
+        labels: str = "",
         uri: str = "",
+        label_columns: Sequence[str] = (),
+        normalise_classes: bool = False,
+        transpose: bool = False,
+        mapping: str | PathLike[str] = "",
+        zip_encoding: str = "",
         limit: int | None = None,
         fail_over: float | None = None,
         dry_run: bool = False,
@@ -110,8 +125,15 @@ class CatalogueMethods(OpenConnection):
                 ``.parquet``), URI or ``kafka:TOPIC``; see docs/guides/sources.md.
             collection: Collection that the images belong to.
             labels: Where classes come from: ``folder``, ``none``, or a pattern of file names such as
-                ``"{class}.{number}.png"``.
+                ``"{class}.{number}.png"``. Default: ``folder``; for a manifest ``none``.
             uri: For a manifest without a path column: a pattern that builds the path from its columns.
+            label_columns: For a manifest with a column a class: the columns; the one that holds 1 is the
+                class.
+            normalise_classes: Make classes one that differ only in spaces around them, or in how
+                letters are composed.
+            transpose: For IDX: exchange rows and columns of each image, as EMNIST needs.
+            mapping: For IDX: a file of lines ``LABEL CODE``; the character of the code is the class.
+            zip_encoding: For ``.zip``: how names are encoded that the archive does not say to be UTF-8.
             limit: Read at most this many files.
             fail_over: Fail at the end if more than this percentage of files, 0..100, is quarantined.
             dry_run: Read and decode everything, write nothing.
@@ -126,7 +148,18 @@ class CatalogueMethods(OpenConnection):
         from labelmill.api.results.ingest import ingest_result
         from labelmill.pipelines.ingest.driver import IngestOptions, ingest
 
-        options = IngestOptions(limit, fail_over, labels, dry_run, uri)
+        options = IngestOptions(
+            limit,
+            fail_over,
+            labels,
+            dry_run,
+            uri,
+            tuple(label_columns),
+            normalise_classes,
+            transpose,
+            fspath(mapping),
+            zip_encoding,
+        )
         with self._working() as spark:
             return ingest_result(ingest(spark, self.settings, fspath(source), collection, options))
 

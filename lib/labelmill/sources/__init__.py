@@ -16,6 +16,7 @@ __all__ = ["open_source"]
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 _MANIFESTS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 _TOPIC = "kafka:"
+_NOT_IDX = (*_ARCHIVES, *_MANIFESTS)
 
 
 def open_source(spark: SparkSession, settings: Settings, options: SourceOptions) -> ImageSource:
@@ -35,6 +36,11 @@ def open_source(spark: SparkSession, settings: Settings, options: SourceOptions)
     name = source.lower()
     if options.uri and not name.rstrip("/").endswith(_MANIFESTS):
         raise InputError(f"--uri is for manifests ({', '.join(_MANIFESTS)}); {source} is not one")
+    if options.label_columns and not name.rstrip("/").endswith(_MANIFESTS):
+        raise InputError(
+            f"--label-columns is for manifests ({', '.join(_MANIFESTS)}); {source} is not one"
+        )
+    _check_kind(options, name)
     # Each kind needs its own libraries; only those of the one that is used are imported.
     if source.startswith(_TOPIC):
         from labelmill.sources.kafka.source import KafkaSource
@@ -66,15 +72,38 @@ def open_source(spark: SparkSession, settings: Settings, options: SourceOptions)
     )
 
 
+def _check_kind(options: SourceOptions, name: str) -> None:
+    """Raises InputError when an option is for another kind of source, or names no encoding."""
+    if options.zip_encoding:
+        if not name.endswith(".zip"):
+            raise InputError(f"--zip-encoding is for .zip archives; {options.source} is not one")
+        try:
+            "a".encode(options.zip_encoding)
+        except (LookupError, ValueError):
+            raise InputError(
+                f"--zip-encoding {options.zip_encoding!r} is no encoding that Python knows; expected gbk, "
+                "shift_jis, cp1251, cp866, big5 or another one"
+            ) from None
+    if (options.transpose or options.mapping) and ("://" in name or name.endswith(_NOT_IDX)):
+        raise InputError(
+            f"--transpose and --mapping are for IDX files; {options.source} is not one"
+        )
+
+
 def _open_folder(options: SourceOptions) -> ImageSource:
     from labelmill.sources.folder import FolderSource
 
+    for_idx = options.transpose or bool(options.mapping)
     source = FolderSource(options)
-    if not source.total:
+    if not source.total or for_idx:
         from labelmill.sources.idx import IdxSource, find_idx
 
         if find_idx(options.source):
             return IdxSource(options)
+        if for_idx:
+            raise InputError(
+                f"--transpose and --mapping are for IDX files; {options.source} holds none"
+            )
     return source
 
 

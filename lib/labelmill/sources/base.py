@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from labelmill.domain.images.folders import FolderLayout
+
 WAVE_FILES = 65_536
 """Most files of a wave: what the driver holds per file is small but not nothing."""
 
@@ -30,6 +32,13 @@ a task of 128 MiB (spark.rpc.message.maxSize). A wave of more than one file hold
 
 FILE_CAP = 512 << 20
 """Largest file that a worker opens; no image within the default pixel cap needs more."""
+
+LATE_FOLDERS = (
+    "folders that came after the first files change what the folders before them mean (which are splits, "
+    "which all files share); classes and splits follow the first files: look at them above, or unpack "
+    "the source and ingest the folder"
+)
+"""Note of a source whose names are known only as it is read."""
 
 FILES = pa.schema(
     [
@@ -93,11 +102,20 @@ class SourceOptions:
         limit: At most this many files, the first in order; None: all.
         uri: For a manifest without a column of paths: how a path is built from a row's columns, for
             example ``train/{id}.png``.
+        label_columns: For a manifest with a column a class: the columns; the one that holds 1 is the
+            class.
+        transpose: For IDX: exchange rows and columns of each image, as EMNIST needs.
+        mapping: For IDX: a file of lines ``LABEL CODE …``; the character of the first code is the class.
+        zip_encoding: For zip: how names are encoded that the archive does not say to be UTF-8.
     """
 
     source: str
     limit: int | None = None
     uri: str = ""
+    label_columns: tuple[str, ...] = ()
+    transpose: bool = False
+    mapping: str = ""
+    zip_encoding: str = ""
 
 
 class ImageSource(Protocol):
@@ -108,12 +126,18 @@ class ImageSource(Protocol):
         root: Folder or URI below which workers open files; empty where the bytes travel along.
         total: Number of files, when known before reading.
         skipped: Files left out so far: reason → number.
+        default_labels: The rule for classes where the user gives none: ``folder`` or ``none``.
+        layout: What the folders mean, from the first wave on.
+        notes: What people should know about how the source was read, complete after the last wave.
     """
 
     name: str
     root: str
     total: int | None
     skipped: Counter[str]
+    default_labels: str
+    layout: FolderLayout
+    notes: list[str]
 
     def waves(self) -> Iterator[Wave]:
         """The files, in order; call it once.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from pyarrow import fs
 
-from labelmill.domain.images.paths import path_of
+from labelmill.domain.images.paths import path_of, uri_of
 from labelmill.errors import ImageError, InputError
 from labelmill.sources.base import FILE_CAP
 
@@ -70,6 +70,11 @@ class _FolderReader:
         except OSError as error:
             if self._is_linked(uri):
                 raise ImageError("linked", f"{LINKED}: {uri[:200]}") from None
+            if isinstance(error, FileNotFoundError) and (near := self._near(path_of(uri))):
+                raise ImageError(
+                    "unreadable",
+                    f"no such file; {uri_of(os.fsdecode(near))[:200]} is there: is it meant?",
+                ) from None
             raise error
         try:
             status = os.fstat(file)
@@ -111,6 +116,19 @@ class _FolderReader:
                 if stat.S_ISLNK(found.st_mode):
                     return True
         return False
+
+    def _near(self, path: bytes) -> bytes | None:
+        """A file that a missing path may mean: below fewer folders, or with other case in its ending."""
+        names = [name for name in path.split(b"/") if name not in (b"", b".")]
+        for start in range(len(names)):
+            whole = b"/".join(names[start:])
+            stem, dot, ending = whole.rpartition(b".")
+            for candidate in (whole, stem + dot + ending.lower(), stem + dot + ending.upper()):
+                with contextlib.suppress(OSError):
+                    found = os.stat(candidate, dir_fd=self._root, follow_symlinks=False)
+                    if stat.S_ISREG(found.st_mode):
+                        return candidate
+        return None
 
     def __del__(self) -> None:
         for folder in {self._root, self._folder}:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 from labelmill.domain.codecs import IMAGE_ENDINGS
+from labelmill.domain.images.folders import FolderScan
 from labelmill.domain.images.paths import path_of, uri_of
 from labelmill.sources.base import WAVE_FILES, SourceOptions, Wave, WaveBuilder
 from labelmill.sources.file_filter import (
@@ -34,6 +35,8 @@ _NAMES_AT_ONCE, _SIZES_SAMPLED = 4096, 16
 class FolderSource:
     """A folder; see `labelmill.sources.base.ImageSource`. Workers look up the sizes themselves."""
 
+    default_labels = "folder"
+
     def __init__(self, options: SourceOptions) -> None:
         self.name = uri_of(options.source)
         self.root = os.path.abspath(options.source)
@@ -41,10 +44,13 @@ class FolderSource:
         self._paths = islice(_walk(self.root, self.skipped), options.limit)
         # A folder that fits in one wave need not be listed twice to be counted.
         self._first = list(islice(self._paths, WAVE_FILES))
-        found = len(self._first)
+        found, scan = len(self._first), FolderScan()
+        for path in self._first:
+            scan.add(uri_of(path))
         if found == WAVE_FILES:
-            found = min(_count(self.root), options.limit or sys.maxsize)
+            found = min(_count(self.root, scan), options.limit or sys.maxsize)
         self.total: int | None = found
+        self.layout, self.notes = scan.layout(), list[str]()
 
     def waves(self) -> Iterator[Wave]:
         """See `ImageSource.waves`."""
@@ -115,20 +121,24 @@ def _is_folder(link: os.DirEntry[str]) -> bool:
         return False
 
 
-def _count(root: str) -> int:
-    """Number of images of the tree, for estimates."""
-    number, waiting = 0, [root]
+def _count(root: str, scan: FolderScan) -> int:
+    """Number of images of the tree, for estimates; shows `scan` the folders that have one."""
+    number, waiting = 0, [""]
     while waiting:
+        below = waiting.pop()
         try:
-            found = os.scandir(waiting.pop())
+            found = os.scandir(os.path.join(root, below))
         except OSError:
             continue  # reported when it is listed
+        before = number
         with found:
             for entry in found:
                 if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FOLDERS:
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
+                    waiting.append(f"{below}{entry.name}/")
                 elif entry.name.lower().endswith(IMAGE_ENDINGS):
                     number += not (entry.is_symlink() and _is_folder(entry))
+        if number > before:
+            scan.add(uri_of(below))
     return number

@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from labelmill.domain.codecs import idx
+from labelmill.domain.images.folders import ALONE
 from labelmill.domain.images.paths import uri_of
 from labelmill.errors import InputError
 from labelmill.sources.base import (
@@ -27,6 +28,12 @@ from labelmill.sources.base import (
     WaveBuilder,
 )
 from labelmill.sources.decompress import ByteStream
+from labelmill.sources.idx_labels import (
+    attributes_of_rows,
+    class_named,
+    hints,
+    read_mapping,
+)
 from labelmill.sources.idx_names import find_idx, images_of, is_idx, labels_of, split_of
 
 __all__ = ["IdxSource", "find_idx", "is_idx"]
@@ -46,6 +53,8 @@ class _Pair:
 class IdxSource:
     """IDX files; see `labelmill.sources.base.ImageSource`."""
 
+    default_labels = "folder"
+
     def __init__(self, options: SourceOptions) -> None:
         """Reads the headers.
 
@@ -57,6 +66,7 @@ class IdxSource:
         """
         self.name, self.root = options.source, ""
         self.skipped: Counter[str] = Counter()
+        self.layout, self.notes = ALONE, list[str]()
         files = [self.name]
         if os.path.isdir(self.name):
             files, copies = images_of(self.name)
@@ -66,7 +76,9 @@ class IdxSource:
                 raise InputError(
                     f"{self.name} has no IDX files of images (…-images-idx3-ubyte[.gz])"
                 )
-        self._pairs = [_pair(path) for path in files]
+        self._turn, self._names = options.transpose, read_mapping(options.mapping)
+        self._pairs = [_pair(path, options.transpose) for path in files]
+        self.notes += hints(files, options)
         found = sum(pair.header.count for pair in self._pairs)
         self._left = found if options.limit is None else min(found, options.limit)
         self.total: int | None = self._left
@@ -77,12 +89,12 @@ class IdxSource:
             number = min(self._left, pair.header.count)
             self._left -= number
             if number:
-                yield from _waves(pair, number)
+                yield from _waves(pair, number, self._turn, self._names)
 
 
-def _pair(path: str) -> _Pair:
+def _pair(path: str, turn: bool) -> _Pair:
     header = _header(path)
-    begin = idx.image_header(header, path)
+    begin = idx.image_header(idx.turned(header) if turn and len(header.shape) > 2 else header, path)
     if len(begin) + header.item > ARCHIVED_FILE_CAP:
         raise InputError(
             f"{path} holds images of {header.item:,} bytes; up to {ARCHIVED_FILE_CAP:,} are read"
@@ -111,7 +123,7 @@ def _header(path: str) -> idx.IdxHeader:
     return idx.read_header(data, path)
 
 
-def _waves(pair: _Pair, number: int) -> Iterator[Wave]:
+def _waves(pair: _Pair, number: int, turn: bool, names: Mapping[str, str]) -> Iterator[Wave]:
     """The first `number` items of one pair.
 
     Raises:
@@ -130,17 +142,26 @@ def _waves(pair: _Pair, number: int) -> Iterator[Wave]:
             label_stream.skip(labels.length)
         for at in range(0, number, step):
             requested = min(step, number - at)
-            data = idx.image_files(images.read(requested * header.item), header, pair.begin)
+            samples = images.read(requested * header.item)
+            if turn:
+                whole = samples[: len(samples) // header.item * header.item]
+                samples = idx.transposed(whole, header) + samples[len(whole) :]
+            data = idx.image_files(samples, header, pair.begin)
             if data and len(data[-1]) < size:
                 del data[-1]
             count = len(data)
-            classes = None
+            classes = attributes = None
             if label_stream is not None and labels is not None:
                 values = label_stream.read(requested * labels.item)
-                classes = idx.classes(values[: len(values) // labels.item * labels.item], labels)
+                values = values[: len(values) // labels.item * labels.item]
+                classes = [
+                    class_named(one, names, str(pair.labels)) for one in idx.classes(values, labels)
+                ]
+                if len(labels.shape) == 2:
+                    attributes = attributes_of_rows(idx.rows(values, labels))
                 count = min(count, len(classes))
             if count:
-                yield _wave(file, at, data[:count], classes)
+                yield _wave(file, at, data[:count], classes, attributes)
             if count < requested:
                 short, path = (
                     (images, pair.images) if len(data) == count else (label_stream, pair.labels)
@@ -156,7 +177,13 @@ def _waves(pair: _Pair, number: int) -> Iterator[Wave]:
                 _check_end(label_stream, str(pair.labels))
 
 
-def _wave(file: str, at: int, data: list[bytes], classes: list[str] | None) -> Wave:
+def _wave(
+    file: str,
+    at: int,
+    data: list[bytes],
+    classes: list[str] | None,
+    attributes: list[str | None] | None,
+) -> Wave:
     number, size = len(data), len(data[0])
     wave = WaveBuilder(count=number, bytes=number * size, pixels=number * size)
     wave.rows = {
@@ -167,6 +194,8 @@ def _wave(file: str, at: int, data: list[bytes], classes: list[str] | None) -> W
         "split": [split_of(file)] * number,
         "origin": ["idx"] * number,
     }
+    if attributes is not None:
+        wave.rows["attributes"] = attributes[:number]
     return wave.take()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from labelmill.domain.images.paths import split_of_path
+from labelmill.domain.images.folders import split_named
 
 _NAME = re.compile(r"(|.*[-_.])idx([1-4])([-_.]?[a-z0-9]+)?(\.gz)?", re.IGNORECASE | re.DOTALL)
 _WORD = re.compile(r"(?<![^-_.])(images?|labels?)(?![^-_.])", re.IGNORECASE)
@@ -48,7 +48,9 @@ def labels_of(images: str) -> str | None:
     found = []
     for other in os.listdir(folder or "."):
         labels = _NAME.fullmatch(other)
-        if labels and labels[2] == "1" and _stem(labels) in (stem, ""):
+        # A row of numbers an item: QMNIST. Only its name tells it from images of one dimension.
+        is_labels = labels and (labels[2] == "1" or (labels[2] == "2" and "label" in other.lower()))
+        if labels and is_labels and _stem(labels) in (stem, ""):
             packed = other.lower().endswith(".gz") != name.lower().endswith(".gz")
             found.append((_stem(labels) != stem, packed, other))
     return os.path.join(folder, min(found)[2]) if found else None
@@ -59,6 +61,6 @@ def split_of(name: str) -> str | None:
     for word in _BETWEEN.split(name.lower()):
         if word == _TEST:
             return "test"
-        if split := split_of_path(f"{word}/"):
+        if split := split_named(word):
             return split
     return None

@@ -216,7 +216,7 @@ def test_a_zip_of_windows_and_folders_of_systems(
     assert report.results["skipped"] == {"folder of the operating system": 1}
     found = {str(row["uri"]): row["split"] for row in client.scan(IMAGES)}
     assert found == {"heap/cat/0.png": None, "heap/dog/train/1.png": "train"}
-    assert {row["class"] for row in client.scan(ANNOTATIONS)} == {"cat"}
+    assert {row["class"] for row in client.scan(ANNOTATIONS)} == {"cat", "dog"}
 
 
 def test_large_images_are_chunked_and_come_back_whole(

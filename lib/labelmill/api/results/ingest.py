@@ -26,6 +26,12 @@ class SourceRead:
         quarantined_by_reason: Reason → files.
         first_quarantined: Some of them: ``uri``, ``reason``, ``message``.
         skipped: Reason why other files were left out → number.
+        classes: Number of classes.
+        files_by_class: The most frequent classes → good files.
+        classes_from: Where classes came from (``folder``, ``name``, ``manifest``, ``idx``, ``message``) →
+            good files.
+        splits: Split that the source gave, or ``none`` → good files.
+        in_several_splits: Images that files of several splits hold; the held-out one keeps them.
         images_per_second: Rate, including Spark's start-up work.
         slowest_part: Where the workers spent most of their time.
         notes: Remarks of the run.
@@ -40,6 +46,11 @@ class SourceRead:
     quarantined_by_reason: Mapping[str, int]
     first_quarantined: Sequence[Mapping[str, str]] = field(repr=False)
     skipped: Mapping[str, int]
+    classes: int
+    files_by_class: Mapping[str, int]
+    classes_from: Mapping[str, int]
+    splits: Mapping[str, int]
+    in_several_splits: int
     images_per_second: float
     slowest_part: str
     notes: tuple[str, ...]
@@ -51,6 +62,8 @@ class SourceRead:
     def _repr_html_(self) -> str:
         reasons, more = shares(self.quarantined_by_reason, REASONS)
         skipped, more_skipped = shares(self.skipped, REASONS)
+        by_class, _ = shares(self.files_by_class, REASONS)
+        splits, _ = shares(self.splits, REASONS)
         return render(
             "ingestion.html.j2",
             result=self,
@@ -59,6 +72,9 @@ class SourceRead:
             more=more,
             skipped=skipped,
             more_skipped=more_skipped,
+            by_class=by_class,
+            more_classes=self.classes - len(by_class),
+            splits=splits,
         )
 
 
@@ -68,6 +84,7 @@ class IngestResult(SourceRead):
 
     Also has what was read: ``source``, ``collection``, ``files``, ``bytes`` (of good files),
     ``quarantined``, ``quarantined_by_reason``, ``first_quarantined``, ``skipped``,
+    ``classes``, ``files_by_class``, ``classes_from``, ``splits``, ``in_several_splits``,
     ``images_per_second``, ``slowest_part``, ``notes``, ``seconds``.
 
     Attributes:
@@ -109,6 +126,7 @@ class IngestDryRun(SourceRead):
 
     Also has what was read: ``source``, ``collection``, ``files``, ``bytes`` (of good files),
     ``quarantined``, ``quarantined_by_reason``, ``first_quarantined``, ``skipped``,
+    ``classes``, ``files_by_class``, ``classes_from``, ``splits``, ``in_several_splits``,
     ``images_per_second``, ``slowest_part``, ``notes``, ``seconds``.
 
     Attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labelmill.domain.codecs.magic import kind_of, netpbm_begins
 from labelmill.domain.codecs.netpbm.codec import decode_netpbm
+from labelmill.domain.codecs.netpbm.header import guesses_colours
 from labelmill.domain.codecs.pixels import PIXEL_CAP, Pixels
 from labelmill.domain.codecs.png.batched import FilteredRows, unfilter_all
 from labelmill.domain.codecs.png.chunks import SIGNATURE
@@ -16,6 +17,7 @@ __all__ = [
     "FilteredRows",
     "Pixels",
     "decode_image",
+    "guesses_colours",
     "read_image",
     "unfilter_all",
 ]

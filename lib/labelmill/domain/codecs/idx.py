@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from labelmill.errors import InputError
 
@@ -96,26 +97,57 @@ def image_header(header: IdxHeader, name: str) -> bytes:
 
 
 def check_labels(header: IdxHeader, name: str) -> None:
-    """Raises InputError unless the file holds one whole number an item."""
-    if len(header.shape) != 1 or "f" in header.dtype:
+    """Raises InputError unless the file holds whole numbers, one an item or a row of them."""
+    shape = header.shape
+    if not 1 <= len(shape) <= 2 or "f" in header.dtype or (len(shape) == 2 and not shape[1]):
         raise InputError(
             f"{name} holds {header.dtype} of shape {header.shape}; expected labels: whole numbers (type "
-            "08, 09, 0b or 0c) of 1 dimension"
+            "08, 09, 0b or 0c) of 1 dimension, or of 2, whose first column is the class"
         )
 
 
+def rows(data: bytes, header: IdxHeader) -> npt.NDArray[np.int64]:
+    """All columns of a file of label rows (QMNIST): ``(N, columns)``.
+
+    Args:
+        data: Whole items of a labels file.
+        header: The file's; of 2 dimensions.
+    """
+    values = np.frombuffer(data, header.dtype).astype(np.int64)
+    return values.reshape(-1, header.shape[1])
+
+
 def classes(data: bytes, header: IdxHeader) -> list[str]:
-    """Labels as classes: ``7`` for 7.
+    """Labels as classes: ``7`` for 7; of a row of numbers the first.
 
     Args:
         data: Whole items of a labels file.
         header: The file's.
     """
+    if len(header.shape) == 2:
+        return [str(value) for value in rows(data, header)[:, 0].tolist()]
     values = np.frombuffer(data, header.dtype)
     if values.dtype.itemsize == 1:
         names = [str(value) for value in np.arange(256).astype(np.uint8).view(values.dtype)]
         return [names[value] for value in data]
     return [str(value) for value in values.tolist()]
+
+
+def transposed(samples: bytes, header: IdxHeader) -> bytes:
+    """The same samples with rows and columns of each item exchanged (EMNIST stores them so).
+
+    Args:
+        samples: Whole items of an images file.
+        header: The file's.
+    """
+    items = np.frombuffer(samples, np.uint8).reshape(-1, *header.shape[1:])
+    return np.ascontiguousarray(items.swapaxes(1, 2)).tobytes()
+
+
+def turned(header: IdxHeader) -> IdxHeader:
+    """The header after `transposed`."""
+    number, height, width, *rest = header.shape
+    return IdxHeader(header.dtype, (number, width, height, *rest), header.length)
 
 
 def image_files(samples: bytes, header: IdxHeader, begin: bytes) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 Rules, as text:
 
-``folder``      the parent folder's name (`labelmill.domain.images.paths.class_of`)
+``folder``      the parent folder's name (`labelmill.domain.images.folders`)
 ``none``        no class
 a pattern       matched against the whole file name, or against the end of the path where the pattern
                 has ``/``: ``{class}`` is the class, other names in braces become attributes, ``*`` is
@@ -15,7 +15,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from labelmill.domain.images.paths import class_of
+from labelmill.domain.images.folders import ALONE, FolderLayout
 from labelmill.errors import InputError
 
 _PART = re.compile(r"\{([^{}]*)\}|(\*)|([^{}*]+)|([{}])")
@@ -35,14 +35,15 @@ class LabelRule:
     origin: str
     parts: tuple[str, ...] = ()
 
-    def read(self, uri: str) -> tuple[str | None, str | None]:
+    def read(self, uri: str, layout: FolderLayout = ALONE) -> tuple[str | None, str | None]:
         """Class and attributes (a JSON object) that the path gives, each None when there is none.
 
         Args:
             uri: Path below the root, POSIX.
+            layout: What the source's folders mean.
         """
         if not self.parts:
-            return (class_of(uri) if self.origin else None), None
+            return (layout.read(uri)[0] if self.origin else None), None
         found = _matched(self.parts, uri)
         if found is None:
             return None, None

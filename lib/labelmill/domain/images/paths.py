@@ -1,26 +1,13 @@
-"""The class and the split that the path of a source file names.
+"""Paths of source files as text.
 
 Paths are data here: split at ``/`` and compared, never resolved, opened or joined to a folder.
 """
 
 from __future__ import annotations
 
-import functools
 import posixpath
 import re
 from urllib.parse import unquote
-
-_SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "eval": "validation",
-}
-
 
 _ESCAPED = re.compile(r"(\\+)udc([89a-f][0-9a-f])")
 _TO_ESCAPE = re.compile(r"(\\*)([\udc80-\udcff])|(\\+)(?=udc[89a-f][0-9a-f])")
@@ -50,52 +37,6 @@ def _escaped(found: re.Match[str]) -> str:
 def _unescaped(found: re.Match[str]) -> str:
     half = "\\" * (len(found[1]) // 2)
     return half + (chr(int(f"dc{found[2]}", 16)) if len(found[1]) % 2 else f"udc{found[2]}")
-
-
-def _parts(path: str) -> list[str]:
-    # Names that are not UTF-8 reach Python with lone surrogates, which no store takes: they are
-    # written out (\udcff), so that two such names stay two names.
-    clean = path.encode("utf-8", "backslashreplace").decode("utf-8")
-    return [part for part in clean.split("/") if part not in ("", ".")]
-
-
-def class_of(path: str) -> str | None:
-    """The class that a file's folder names.
-
-    Args:
-        path: Relative POSIX path of the file below the ingested root.
-
-    Returns:
-        The parent folder's name (``train/5/1.png`` and ``5/1.png`` → ``5``), or of ``5/train/1.png``
-        the one before; None when there is no parent folder, when it is the split's (``train/1.png``,
-        ``a/b/train/1.png``), or ``..``.
-    """
-    return _read_folder(path.rpartition("/")[0])[0]
-
-
-def split_of_path(path: str) -> str | None:
-    """The split that the first or the last folder names: ``train``, ``validation`` or ``test``, else None.
-
-    ``training``, ``testing``, ``val``, ``valid`` and ``eval`` are understood; case does not matter.
-    """
-    return _read_folder(path.rpartition("/")[0])[1]
-
-
-# The files of a folder come together: what it says is found once.
-@functools.lru_cache(maxsize=64)
-def _read_folder(folder: str) -> tuple[str | None, str | None]:
-    """The class and the split that a folder's path names."""
-    parts = _parts(folder)
-    if not parts:
-        return None, None
-    split = _SPLIT_FOLDERS.get(parts[0].lower())
-    if parts[-1] == ".." or (len(parts) == 1 and split):
-        return None, split
-    last = _SPLIT_FOLDERS.get(parts[-1].lower())
-    if last and not split:
-        # CLASS/train/1.png. Deeper, nothing says which of the folders is the class.
-        return (parts[0] if len(parts) == 2 else None), last
-    return parts[-1], split
 
 
 def path_inside(root: str, path: str) -> str | None:

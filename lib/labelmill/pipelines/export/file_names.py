@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from labelmill.domain.codecs import IMAGE_ENDINGS
-from labelmill.domain.images.paths import split_of_path
+from labelmill.domain.images.folders import split_named
 
 Format = Literal["png", "netpbm", "npy"]
 Layout = Literal["class", "uri", "id"]
@@ -145,7 +145,7 @@ def _class_folder(row: NameParts, clash: bool) -> str:
     if not row.label:
         return split
     folder = escape(row.label, is_folder=True, strict=clash)
-    if not split and split_of_path(f"{folder}/"):
+    if not split and split_named(folder):
         folder = _percent(folder[0]) + folder[1:]
     return f"{split}{folder}/"
 

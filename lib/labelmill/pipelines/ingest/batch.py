@@ -13,11 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from labelmill.domain.codecs import read_image
+from labelmill.domain.codecs import guesses_colours, read_image
+from labelmill.domain.images.class_names import normal_class
+from labelmill.domain.images.folders import FolderLayout
 from labelmill.domain.images.image import image_id_of
 from labelmill.domain.images.label_rules import LabelRule
-from labelmill.domain.images.paths import split_of_path
 from labelmill.errors import ImageError
+from labelmill.pipelines.ingest.held_out import ORDER
 from labelmill.pipelines.ingest.row_builder import ImageRows
 from labelmill.pipelines.ingest.task import IngestTask
 from labelmill.sources.base import ARCHIVED_FILE_CAP
@@ -43,18 +45,24 @@ SUMMARY = pa.schema(
     [
         ("files", pa.int64()),
         ("ids", pa.binary()),
+        ("split_codes", pa.binary()),
         ("bytes", pa.int64()),
         ("annotations", pa.int64()),
         ("reasons", pa.map_(pa.string(), pa.int64())),
         ("samples", pa.list_(pa.list_(pa.string()))),
+        ("classes", pa.map_(pa.string(), pa.int64())),
+        ("splits", pa.map_(pa.string(), pa.int64())),
+        ("origins", pa.map_(pa.string(), pa.int64())),
+        ("guessed_colours", pa.int64()),
         ("read", pa.float64()),
         ("decode", pa.float64()),
         ("write", pa.float64()),
     ]
 )
-"""One row per batch: files, their ids (32 bytes each, in order, `NO_ID` for a bad file), bytes of the good
-files, annotations sent, bad files by reason, the first of them (uri, reason, message), and seconds by
-kind of work."""
+"""One row per batch: files, their ids (32 bytes each, in order, `NO_ID` for a bad file) and splits (a byte
+each, see `labelmill.pipelines.ingest.held_out.SplitIds`), bytes of the good files, annotations sent, bad files by reason, the first of them (uri, reason, message), good files by
+class, by split (empty: none) and by origin of the class, files whose order of colours nobody names, and seconds
+by kind of work."""
 
 
 class Batch:
@@ -68,9 +76,14 @@ class Batch:
         self._task = task
         self._rows = ImageRows(task.collection, task.now)
         self._ids: list[bytes] = []
+        self._codes = bytearray()
         self._good: list[str] = []
         self._reasons: Counter[str] = Counter()
         self._samples: list[list[str]] = []
+        self._classes: Counter[str] = Counter()
+        self._splits: Counter[str] = Counter()
+        self._origins: Counter[str] = Counter()
+        self._guessed_colours = 0
         self.files = self._bytes = self._annotations = 0
         self._read = self._decode = self._write = 0.0
 
@@ -88,6 +101,7 @@ class Batch:
         uri, size, data, label, split, origin, attributes, source_time, fault = row
         self.files += 1
         self._ids.append(NO_ID)
+        self._codes.append(0)
         image_id = None
         began = read_at = time.perf_counter()
         try:
@@ -110,7 +124,11 @@ class Batch:
             pixels = read_image(data, self._task.settings.pixel_cap, uri)
             rule = self._task.label_rule
             try:
-                label, split, attributes = metadata_of(rule, uri, label, split, attributes, origin)
+                label, split, attributes = metadata_of(
+                    rule, self._task.layout, uri, label, split, attributes, origin
+                )
+                if label is not None and self._task.normalise_classes:
+                    label = normal_class(label)
                 _check_cells(label, attributes)
             except (ValueError, RecursionError) as error:
                 if isinstance(error, ImageError):
@@ -119,9 +137,14 @@ class Batch:
             self._rows.image(image_id, pixels, uri, size, split, attributes, source_time)
             self._ids[-1] = bytes.fromhex(image_id)
             self._bytes += size
+            self._guessed_colours += guesses_colours(data)
+            self._splits[split or ""] += 1
+            self._codes[-1] = ORDER.index(split) + 1 if split else 0
             if label is not None:
                 self._rows.annotation(image_id, origin or rule.origin, label, uri)
                 self._annotations += 1
+                self._classes[label] += 1
+                self._origins[origin or rule.origin] += 1
             if self._task.retry_quarantined:
                 self._good.append(uri)
         except ImageError as error:
@@ -149,10 +172,15 @@ class Batch:
         summary = {
             "files": self.files,
             "ids": b"".join(self._ids),
+            "split_codes": bytes(self._codes),
             "bytes": self._bytes,
             "annotations": self._annotations,
             "reasons": list(self._reasons.items()),
             "samples": self._samples,
+            "classes": list(self._classes.items()),
+            "splits": list(self._splits.items()),
+            "origins": list(self._origins.items()),
+            "guessed_colours": self._guessed_colours,
             "read": self._read,
             "decode": self._decode,
             "write": self._write,
@@ -201,6 +229,7 @@ class Batch:
 
 def metadata_of(
     rule: LabelRule,
+    layout: FolderLayout,
     uri: str,
     label: str | None,
     split: str | None,
@@ -209,9 +238,9 @@ def metadata_of(
 ) -> tuple[str | None, str | None, str | None]:
     """Class, split and attributes of a file: from the source where it names them, else from the path."""
     if origin is None:
-        label, from_path = rule.read(uri)
+        label, from_path = rule.read(uri, layout)
         attributes = merge_attributes(from_path, attributes)
-    return label, split or split_of_path(uri), attributes
+    return label, split or layout.read(uri)[1], attributes
 
 
 def _fitting_name(uri: str) -> str:

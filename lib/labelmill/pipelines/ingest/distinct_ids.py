@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import IO
@@ -72,6 +73,17 @@ class DistinctIds:
             OSError: The temporary folder cannot be read.
         """
         total = 0
+        for packed in self.parts():
+            unclear = packed[with_shared_prefix(packed["a"])]
+            total += len(packed) - len(unclear) + len(np.unique(unclear))
+        return total
+
+    def parts(self) -> Iterator[npt.NDArray[np.void]]:
+        """The ids, a part at a time: ``(N,)`` of 32 bytes, repeated ones too.
+
+        Raises:
+            OSError: The temporary folder cannot be read.
+        """
         for part in range(_PARTS):
             data = b"".join(self._held[part])
             if self._files:
@@ -79,10 +91,7 @@ class DistinctIds:
                 data = self._files[part].read() + data
                 self._files[part].seek(0, 2)
             # As four numbers: sorting them is much faster than sorting 32-byte strings.
-            packed = np.frombuffer(data, [("a", "<u8"), ("b", "<u8"), ("c", "<u8"), ("d", "<u8")])
-            unclear = packed[with_shared_prefix(packed["a"])]
-            total += len(packed) - len(unclear) + len(np.unique(unclear))
-        return total
+            yield np.frombuffer(data, [("a", "<u8"), ("b", "<u8"), ("c", "<u8"), ("d", "<u8")])
 
     def __enter__(self) -> DistinctIds:
         return self

@@ -21,6 +21,7 @@ from labelmill.domain.images.label_rules import parse_label_rule
 from labelmill.errors import InputError, LabelmillError
 from labelmill.pipelines.ingest.distinct_ids import DistinctIds
 from labelmill.pipelines.ingest.equal_files import fix_equal_files
+from labelmill.pipelines.ingest.held_out import SplitIds, hold_out
 from labelmill.pipelines.ingest.report import IngestTotals, finish_report, no_images
 from labelmill.pipelines.ingest.task import IngestTask
 from labelmill.pipelines.ingest.wave_retry import retry_in_parts
@@ -51,15 +52,39 @@ class IngestOptions:
         fail_over: Per cent of files (0..100) above which quarantined files make the job fail, at
             its end. Whatever the value, all files quarantined is a failure.
         labels: Where classes come from when the source names none; `labelmill.domain.images.label_rules`.
+            Empty: ``folder``, for a manifest ``none``.
         dry_run: Read and decode everything, write nothing.
         uri: For a manifest without a column of paths; `SourceOptions.uri`.
+        label_columns: For a manifest with a column a class; `SourceOptions.label_columns`.
+        transpose: For IDX; `SourceOptions.transpose`.
+        mapping: For IDX; `SourceOptions.mapping`.
+        zip_encoding: For zip; `SourceOptions.zip_encoding`.
+        normalise_classes: Make classes one that differ only in how letters are composed, or in white
+            space around them.
     """
 
     limit: int | None = None
     fail_over: float | None = None
-    labels: str = "folder"
+    labels: str = ""
     dry_run: bool = False
     uri: str = ""
+    label_columns: tuple[str, ...] = ()
+    normalise_classes: bool = False
+    transpose: bool = False
+    mapping: str = ""
+    zip_encoding: str = ""
+
+    def of_source(self, source: str) -> SourceOptions:
+        """What concerns reading the source."""
+        return SourceOptions(
+            source,
+            self.limit,
+            self.uri,
+            self.label_columns,
+            self.transpose,
+            self.mapping,
+            self.zip_encoding,
+        )
 
 
 def ingest(
@@ -95,29 +120,43 @@ def ingest(
         raise InputError(
             f"collection {collection!r}: expected letters, digits, '_', '.', '-', at most 100"
         )
-    label_rule = parse_label_rule(options.labels)
+    if options.labels:
+        parse_label_rule(options.labels)
     report = Report("ingest_images")  # its clock runs from here: listing is part of the work
-    images = open_source(spark, settings, SourceOptions(source, options.limit, options.uri))
+    images = open_source(spark, settings, options.of_source(source))
+    label_rule = parse_label_rule(options.labels or images.default_labels)
     if images.total == 0:
         list(images.waves())  # counts what is left out, for the message
         raise no_images(images)
     now = datetime.now(timezone.utc)
-    task = IngestTask(settings, collection, images.root, label_rule, now, dry_run=options.dry_run)
+    task = IngestTask(
+        settings,
+        collection,
+        images.root,
+        label_rule,
+        now,
+        normalise_classes=options.normalise_classes,
+        dry_run=options.dry_run,
+    )
     report.put("source", images.name)
     report.put("collection", collection)
     if options.dry_run:
-        with DistinctIds() as ids:
-            totals = _ingest_waves(spark, images, task, ids)
+        with DistinctIds() as ids, SplitIds() as split_ids:
+            totals = _ingest_waves(spark, images, task, ids, split_ids)
+            totals.in_several_splits = split_ids.shared()
             report.note("dry run: nothing was written")
             changes: dict[str, object] = {"would_take": ids.count()}
             return finish_report(report, images, totals, changes, options.fail_over)
     client = open_client(settings)
     try:
         frames.ensure_all(settings, client, _TABLES)
-        with DistinctIds() as ids:
+        with DistinctIds() as ids, SplitIds() as split_ids:
             task = _look_up_collection(task, client)
-            totals = _ingest_waves(spark, images, task, ids, client)
+            totals = _ingest_waves(spark, images, task, ids, split_ids, client)
+            totals.in_several_splits = split_ids.shared()
             changes = _count_changes(spark, task, totals, ids, client)
+            if totals.in_several_splits or changes["already_there"]:
+                hold_out(client, collection, split_ids)
             return finish_report(report, images, totals, changes, options.fail_over)
     finally:
         client.close()
@@ -142,6 +181,7 @@ def _ingest_waves(
     images: ImageSource,
     task: IngestTask,
     ids: DistinctIds,
+    split_ids: SplitIds,
     client: RowClient | None = None,
 ) -> IngestTotals:
     totals = IngestTotals()
@@ -152,14 +192,16 @@ def _ingest_waves(
 
     with SparkProgress(spark, f"ingest {task.collection}", unit="files") as progress:
         for wave in _read_waves(images, totals):
+            task = replace(task, layout=images.layout)
             progress.advance(totals.files, images.total, part=wave.count)
             for part, summaries in retry_in_parts(wave, run):
                 for summary in summaries:
                     totals.add(summary)
                     ids.add(summary["ids"])
+                    split_ids.add(summary["ids"], summary["split_codes"])
                 if client is not None and isinstance(part.files, pa.Table):
                     wave_ids = b"".join(summary["ids"] for summary in summaries)
-                    fix_equal_files(client, task.collection, part.files, wave_ids, task.label_rule)
+                    fix_equal_files(client, task, part.files, wave_ids)
     if not totals.files:
         raise no_images(images)
     return totals

@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from labelmill.domain.images.class_names import alike_note
 from labelmill.errors import AllFailed, LabelmillError, NoData, NotAccepted
 from labelmill.pipelines.ingest.batch import SAMPLES
 from labelmill.sources.base import ImageSource
 from labelmill.sources.file_filter import NOT_LISTED
 from labelmill.spark.report import Report
+
+SHOWN = 20
+"""Classes that the report shows, the most frequent first."""
 
 
 def no_images(source: ImageSource) -> NoData:
@@ -45,6 +49,11 @@ def finish_report(
     report.put("quarantined", totals.quarantined)
     report.put("quarantined_by_reason", dict(totals.reasons.most_common()))
     report.put("skipped", dict(source.skipped.most_common(20)))
+    report.put("classes", len(totals.classes))
+    report.put("files_by_class", dict(totals.classes.most_common(SHOWN)))
+    report.put("classes_from", dict(totals.origins.most_common()))
+    report.put("splits", {split or "none": n for split, n in sorted(totals.splits.items())})
+    report.put("in_several_splits", totals.in_several_splits)
     report.put("images_per_second", round(totals.files / max(report.seconds, 1e-3), 1))
     report.put("slowest_part", totals.slowest_part())
     report.table("first_quarantined", totals.samples)
@@ -52,6 +61,20 @@ def finish_report(
         report.note(
             "no annotations: with --labels folder a class is the parent folder's name (CLASS/1.png, "
             "train/CLASS/1.png); --labels '{class}.{number}.png' reads it from file names"
+        )
+    for note in source.notes:
+        report.note(note)
+    if (alike := alike_note(totals.classes)) is not None:
+        report.note(alike)
+    if totals.in_several_splits:
+        report.note(
+            f"{totals.in_several_splits:,} images are in several splits of the source (files with the same "
+            "bytes); test keeps them before validation, validation before train"
+        )
+    if totals.guessed_colours:
+        report.note(
+            f"{totals.guessed_colours:,} PAM files of 3 or 4 channels name no TUPLTYPE and are taken as RGB or "
+            "RGB_ALPHA; OpenCV writes such files with blue first: look at one of them"
         )
     unseen = sum(n for why, n in source.skipped.items() if why.startswith(NOT_LISTED))
     if unseen:
@@ -96,14 +119,24 @@ class IngestTotals:
         annotations: Annotations that were sent.
         reasons: Bad files by reason.
         samples: Some bad files: ``uri``, ``reason``, ``message``.
+        classes: Good files by class.
+        splits: Good files by split; empty: none.
+        origins: Good files with a class, by where it came from: ``folder``, ``name``, ``manifest``,
+            ``idx``, ``message``.
+        in_several_splits: Images that files of several splits hold.
+        guessed_colours: PAM files of 3 or 4 channels without TUPLTYPE.
         cut: Why the source could not be read to its end.
     """
 
     def __init__(self) -> None:
-        self.files = self.bytes = self.annotations = 0
+        self.files = self.bytes = self.annotations = self.guessed_colours = 0
         self.reasons: Counter[str] = Counter()
         self.samples: list[dict[str, str]] = []
+        self.classes: Counter[str] = Counter()
+        self.splits: Counter[str] = Counter()
+        self.origins: Counter[str] = Counter()
         self.cut: LabelmillError | None = None
+        self.in_several_splits = 0
         self._seconds: Counter[str] = Counter()
 
     @property
@@ -126,7 +159,11 @@ class IngestTotals:
         self.files += summary["files"]
         self.bytes += summary["bytes"]
         self.annotations += summary["annotations"]
+        self.guessed_colours += summary["guessed_colours"]
         self.reasons.update(dict(summary["reasons"]))
+        self.classes.update(dict(summary["classes"]))
+        self.splits.update(dict(summary["splits"]))
+        self.origins.update(dict(summary["origins"]))
         for sample in summary["samples"][: SAMPLES - len(self.samples)]:
             self.samples.append(dict(zip(("uri", "reason", "message"), sample, strict=True)))
         for part in _PARTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labelmill.domain.images.class_names import alike_note
 from labelmill.pipelines.profile.counts import MOST_CLASSES
 from labelmill.pipelines.profile.plan import ProfilePlan, ProfileResult
 from labelmill.spark.report import Report
@@ -57,6 +58,8 @@ def fill_report(
         report.note(
             f"more than {MOST_CLASSES:,} classes; {profile.other_classes:,} rare ones are not listed"
         )
+    if (alike := alike_note(profile.classes)) is not None:
+        report.note(alike)
     if not profile.near.complete:
         report.note(
             "near duplicates are a lower bound: too many images hash alike to compare them all"

@@ -11,8 +11,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from labelmill.bus.envelope import Envelope
+from labelmill.domain.images.folders import layout_of
 from labelmill.domain.images.image import image_id_of
-from labelmill.domain.images.paths import class_of, uri_of
+from labelmill.domain.images.paths import uri_of
 from labelmill.pipelines.publish.worker import ROWS_AT_ONCE, envelope_of
 from labelmill.spark.progress import SparkProgress
 
@@ -37,10 +38,11 @@ def file_envelopes(
     folder: Path, paths: list[str], collection: str, with_labels: bool, progress: SparkProgress
 ) -> Iterator[Envelope]:
     """Files as messages, in the given order."""
+    layout = layout_of(sorted(map(uri_of, paths))) if with_labels else None
     for number, path in enumerate(paths):
         data = (folder / path).read_bytes()
         header = {"collection": collection, "image_id": image_id_of(data)}
-        truth = class_of(uri_of(path)) if with_labels else None
+        truth = layout.read(uri_of(path))[0] if layout else None
         if with_labels:  # a path often names the class
             header["uri"] = uri_of(path)
         if truth is not None:

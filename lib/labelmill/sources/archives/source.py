@@ -14,11 +14,12 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 
+from labelmill.domain.images.folders import ALONE, FolderScan
 from labelmill.domain.images.paths import uri_of
 from labelmill.errors import InputError
 from labelmill.sources.archives import tar, zip_members
 from labelmill.sources.archives.zip_directory import Directory
-from labelmill.sources.base import ARCHIVED_FILE_CAP, SourceOptions, Wave, WaveBuilder
+from labelmill.sources.base import ARCHIVED_FILE_CAP, LATE_FOLDERS, SourceOptions, Wave, WaveBuilder
 from labelmill.sources.decompress import ByteStream, Damaged
 from labelmill.sources.file_filter import SYSTEM_FOLDERS, leave_out, why_left_out
 
@@ -30,6 +31,8 @@ _ORDINARY_NAME = 512
 
 class ArchiveSource:
     """An archive; see `labelmill.sources.base.ImageSource`."""
+
+    default_labels = "folder"
 
     def __init__(self, options: SourceOptions, endings: tuple[str, ...]) -> None:
         """Opens the archive; counts the members of a zip archive.
@@ -44,14 +47,25 @@ class ArchiveSource:
         self.name, self.root = options.source, ""
         self.skipped: Counter[str] = Counter()
         self.total: int | None = None
+        self.layout, self.notes = ALONE, list[str]()
+        self._scan = FolderScan()
         self._limit = options.limit
         self._endings = endings
         self._directory: Directory | None = None
         try:
             if self.name.lower().endswith(".zip"):
-                self._directory = Directory(self.name)
+                self._directory = Directory(self.name, options.zip_encoding)
                 choose = _Chooser(self._endings, Counter())
-                number = sum(1 for _ in zip_members.images(self._directory, choose, Counter()))
+                number = 0
+                for uri, _ in zip_members.images(self._directory, choose, Counter()):
+                    number += 1
+                    self._scan.add(uri)
+                if self._directory.guessed:
+                    self.notes.append(
+                        f"names such as {self._directory.guessed[:60]!r} are not UTF-8, and the archive does "
+                        "not say what they are: they are read as code page 437. --zip-encoding gbk (or "
+                        "shift_jis, cp1251, …) reads them as that"
+                    )
                 self.total = number if self._limit is None else min(number, self._limit)
             else:
                 with ByteStream(self.name):
@@ -60,7 +74,16 @@ class ArchiveSource:
             raise InputError(f"cannot read {self.name}: {error}") from error
 
     def waves(self) -> Iterator[Wave]:
-        """See `ImageSource.waves`."""
+        """See `ImageSource.waves`. Of a tar archive, the folders are those of its first wave."""
+        first = True
+        for wave in self._waves():
+            if first:
+                self.layout, first = self._scan.layout(), False
+            yield wave
+        if self._scan.layout() != self.layout:
+            self.notes.append(LATE_FOLDERS)
+
+    def _waves(self) -> Iterator[Wave]:
         wave, seen = WaveBuilder(), 0
         try:
             for uri, size, data, fault in self._members():
@@ -68,6 +91,7 @@ class ArchiveSource:
                 if not wave.has_room(length):
                     yield wave.take()
                 wave.add(uri, size, pixel_bytes(data or b"", length), data=data, fault=fault)
+                self._scan.add(uri)
                 seen += 1
                 if seen == self._limit:
                     break

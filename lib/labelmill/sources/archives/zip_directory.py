@@ -56,16 +56,21 @@ class Directory:
     Attributes:
         path: The archive.
         length: Bytes of the archive.
+        guessed: A name that is not UTF-8, though nothing says how it is encoded; the first one read.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, encoding: str = "") -> None:
         """Opens `path`.
+
+        Args:
+            encoding: Of names that the archive does not say to be UTF-8, and that are not.
 
         Raises:
             OSError: It cannot be opened.
             Damaged: It is not a zip archive, is part of a split one, or its end is missing.
         """
-        self.path = path
+        self.path, self._encoding = path, encoding
+        self.guessed: str | None = None
         with open(path, "rb", buffering=0) as file:
             descriptor = file.fileno()
             self.length = os.fstat(descriptor).st_size
@@ -129,7 +134,7 @@ class Directory:
         elif host in _UNIX and stat.S_IFMT(attributes >> 16) not in (0, stat.S_IFREG):
             kind = "other"
         return Entry(
-            _decode(raw if host in _UNIX else _with_slashes(raw), flags),
+            self._decode(raw, flags, host),
             kind,
             flags,
             method,
@@ -138,6 +143,22 @@ class Directory:
             size,
             offset + self._shift,
         )
+
+    def _decode(self, raw: bytes, flags: int, host: int) -> str:
+        if host not in _UNIX:
+            raw = _with_slashes(raw)
+        if flags & _UTF8:
+            return raw.decode("utf-8", "surrogateescape")
+        # Many archivers write UTF-8 without the flag; text in a code page is hardly ever valid UTF-8.
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            pass
+        if not self._encoding:
+            self.guessed = self.guessed or raw.decode("cp437")
+            return raw.decode("cp437")
+        name = raw.decode(self._encoding, "surrogateescape")
+        return name if host in _UNIX or "/" in name else name.replace("\\", "/")
 
 
 _SPLIT = "it is part of a split archive; join the parts first (zip -s 0 IN.zip --out OUT.zip)"
@@ -214,13 +235,3 @@ def _with_slashes(raw: bytes) -> bytes:
         return raw.decode().replace("\\", "/").encode()
     except UnicodeDecodeError:
         return raw
-
-
-def _decode(raw: bytes, flags: int) -> str:
-    if not flags & _UTF8:
-        # Many archivers write UTF-8 without the flag; text in code page 437 is hardly ever valid UTF-8.
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            return raw.decode("cp437")
-    return raw.decode("utf-8", "surrogateescape")

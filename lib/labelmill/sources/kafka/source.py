@@ -13,6 +13,7 @@ from pyspark.accumulators import AccumulatorParam
 from pyspark.sql import SparkSession
 
 from labelmill.bus.topics import message_cap, offset_ranges
+from labelmill.domain.images.folders import ALONE
 from labelmill.errors import InputError
 from labelmill.settings import Settings
 from labelmill.sources.base import WAVE_FILES, SourceOptions, Wave
@@ -36,6 +37,8 @@ class KafkaSource:
         total: Number of offsets, which includes messages without a value and compacted ones.
     """
 
+    default_labels = "folder"
+
     def __init__(self, spark: SparkSession, settings: Settings, options: SourceOptions) -> None:
         """Looks up the first and the last offsets.
 
@@ -46,6 +49,7 @@ class KafkaSource:
         """
         self.name, self.root = options.source, ""
         self.skipped: Counter[str] = Counter()
+        self.layout, self.notes = ALONE, list[str]()
         self._topic = options.source.removeprefix(PREFIX)
         if not self._topic:
             raise InputError(f"{options.source!r} names no topic; expected {PREFIX}TOPIC")

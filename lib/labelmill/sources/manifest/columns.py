@@ -20,6 +20,14 @@ from labelmill.sources.metadata import (
     parse_split,
 )
 
+NO_CLASS = -1
+"""Number that Hugging Face's datasets write where there is no class."""
+
+_TRUTHS = {
+    **dict.fromkeys(("1", "1.0", "true"), True),
+    **dict.fromkeys(("0", "0.0", "false", "none"), False),
+}
+
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 """A column's name in a pattern of paths."""
 
@@ -35,6 +43,8 @@ class Columns:
         time: When the image was made.
         rest: Columns that become attributes.
         attributes: Column of JSON objects, whose keys become attributes; those of `rest` win.
+        one_hot: Columns named like classes; the one that holds 1 is the class. In place of `label`.
+        names: Classes by number, for a column of numbers; empty: a number is the class's name.
         is_export: The manifest of an export, whose classes are exact: spaces around one belong to it.
     """
 
@@ -44,6 +54,8 @@ class Columns:
     time: str | None
     rest: tuple[str, ...]
     attributes: str | None = None
+    one_hot: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     is_export: bool = False
 
 
@@ -77,7 +89,7 @@ class RowParser:
         """
         try:
             path, columns = self._path_of(row), self.columns
-            label = parse_class(_cell(row, columns.label, strip=not columns.is_export))
+            label = _class_of(row, columns)
             attributes = attributes_of(
                 {name: row[name] for name in columns.rest if row.get(name) is not None},
                 texts=self.texts,
@@ -101,7 +113,7 @@ class RowParser:
             "size": 0,
             "class": label,
             "split": split,
-            "origin": "manifest" if columns.label else None,
+            "origin": "manifest" if columns.label or columns.one_hot else None,
             "attributes": attributes,
             "source_time": time,
             "fault": fault,
@@ -112,6 +124,41 @@ class RowParser:
             return PLACEHOLDER.sub(lambda found: _text(found[1], row.get(found[1])), self.pattern)
         assert self.columns.uri is not None
         return _text(self.columns.uri, row.get(self.columns.uri))
+
+
+def _class_of(row: dict[str, Any], columns: Columns) -> str | None:
+    if columns.one_hot:
+        return _hot(row, columns.one_hot)
+    value = _cell(row, columns.label, strip=not columns.is_export)
+    if not columns.names or not isinstance(value, int) or isinstance(value, bool):
+        return parse_class(value)
+    if value == NO_CLASS:
+        return None
+    if not 0 <= value < len(columns.names):
+        raise ValueError(
+            f"{columns.label} is {value}; the file names {len(columns.names):,} classes, 0 to "
+            f"{len(columns.names) - 1}"
+        )
+    return parse_class(columns.names[value])
+
+
+def _hot(row: dict[str, Any], columns: tuple[str, ...]) -> str | None:
+    hot = []
+    for name in columns:
+        value = _cell(row, name)
+        truth = _TRUTHS.get(str(value).lower())
+        if truth is None:
+            raise ValueError(
+                f"{name} is {repr(value)[:40]}; expected 0 or 1 in a column of --label-columns"
+            )
+        if truth:
+            hot.append(name)
+    if len(hot) > 1:
+        raise ValueError(
+            f"{', '.join(hot[:5])} are 1 in one row; an image has one class. Columns that do not exclude "
+            "each other become attributes without --label-columns"
+        )
+    return parse_class(hot[0]) if hot else None
 
 
 def _cell(row: dict[str, Any], column: str | None, strip: bool = True) -> Any:

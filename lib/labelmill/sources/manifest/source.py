@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from labelmill.domain.images.folders import FolderScan
 from labelmill.errors import InputError, UnknownName
 from labelmill.sources.base import SourceOptions, Wave, WaveBuilder
+from labelmill.sources.manifest.class_names import class_names
 from labelmill.sources.manifest.columns import EXPORT_COLUMNS, PLACEHOLDER, Columns, RowParser
 from labelmill.sources.manifest.rows import columns_of, is_parquet, rows
 
@@ -24,6 +26,8 @@ LABEL_COLUMNS = ("label", "class")
 
 class ManifestSource:
     """A manifest; see `labelmill.sources.base.ImageSource`. Workers look up the sizes themselves."""
+
+    default_labels = "none"
 
     def __init__(self, options: SourceOptions) -> None:
         """Checks the whole manifest.
@@ -35,15 +39,33 @@ class ManifestSource:
         self.root = os.path.dirname(os.path.abspath(options.source))
         self.skipped: Counter[str] = Counter()
         self._limit = options.limit
+        self.notes: list[str] = []
+        columns = _columns(options)
         self._parser = RowParser(
-            _columns(options),
+            columns,
             options.uri,
             options.source,
             # Paths may name the folder itself or the target of a link to it.
             (self.root, os.path.realpath(self.root)),
             texts=not is_parquet(options.source),
         )
-        self.total: int | None = sum(1 for _ in self._files())
+        scan, number = FolderScan(), 0
+        for file in self._files():
+            scan.add(file["uri"])
+            number += 1
+        self.total: int | None = number
+        self.layout = scan.layout()
+        if columns.names:
+            self.notes.append(
+                f"{columns.label} holds numbers; classes are the names that the file gives them: "
+                f"{', '.join(columns.names[:5])}{' …' if len(columns.names) > 5 else ''}"
+            )
+        if not columns.label and not columns.one_hot:
+            self.notes.append(
+                f"no column of classes ({' or '.join(LABEL_COLUMNS)}), so there are none; columns that are "
+                f"attributes now: {', '.join(columns.rest[:12]) or 'none'}. --label-columns A,B makes classes "
+                "of columns that hold 0 and 1, --labels folder takes the folder's name"
+            )
 
     def waves(self) -> Iterator[Wave]:
         """See `ImageSource.waves`."""
@@ -80,11 +102,16 @@ def _columns(options: SourceOptions) -> Columns:
             f"{options.source} has no path column; it has {', '.join(names)}. Name one "
             f"{near[0] if near else 'uri'!r}, or say how a path is built: --uri 'train/{{{names[0]}}}.png'"
         )
-    label, split, time = first(*LABEL_COLUMNS), first("split"), first("source_time")
-    used = {uri, label, split, time, json := first("attributes")}
+    for name in options.label_columns:
+        if name not in names:
+            raise UnknownName("column in --label-columns", name, names)
+    label = None if options.label_columns else first(*LABEL_COLUMNS)
+    split, time = first("split"), first("source_time")
+    used = {uri, label, split, time, json := first("attributes"), *options.label_columns}
     is_export = set(EXPORT_COLUMNS) <= set(names)
     if is_export:
         # They describe the exported files, and would become attributes with every export.
         used |= set(EXPORT_COLUMNS)
     rest = tuple(name for name in names if name not in used)
-    return Columns(uri, label, split, time, rest, json, is_export)
+    numbered = class_names(options.source).get(label or "", ())
+    return Columns(uri, label, split, time, rest, json, options.label_columns, numbered, is_export)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from pyspark.sql import SparkSession
 
+from labelmill.domain.images.folders import ALONE, FolderScan
 from labelmill.domain.images.paths import uri_of
 from labelmill.errors import InputError
-from labelmill.sources.base import SourceOptions, Wave, WaveBuilder
+from labelmill.sources.base import LATE_FOLDERS, WAVE_FILES, SourceOptions, Wave, WaveBuilder
 from labelmill.sources.file_filter import leave_out, why_left_out
 from labelmill.sources.remote.arrow import ArrowFiles
 from labelmill.sources.remote.hadoop import HadoopFiles, NoSuchFileSystem
@@ -27,6 +28,8 @@ Listing = Callable[[str], Iterator[tuple[str, int | None]]]
 class UriSource:
     """A URI; see `labelmill.sources.base.ImageSource`."""
 
+    default_labels = "folder"
+
     def __init__(self, spark: SparkSession, options: SourceOptions) -> None:
         """Looks the folder up.
 
@@ -37,6 +40,7 @@ class UriSource:
         self.root = ""
         self.total: int | None = None
         self.skipped: Counter[str] = Counter()
+        self.layout, self.notes = ALONE, list[str]()
         self._limit = options.limit
         self._hadoop: HadoopWaves | None = None
         self._list_folder: Listing
@@ -54,9 +58,21 @@ class UriSource:
             self.root, self._list_folder = others.root, others.list_folder
 
     def waves(self) -> Iterator[Wave]:
-        """See `ImageSource.waves`."""
-        files = islice(walk(self._list_folder, self.skipped), self._limit)
-        return self._hadoop.waves(files) if self._hadoop else _named_waves(files)
+        """See `ImageSource.waves`. The folders are those of the first files."""
+        scan = FolderScan()
+        files = self._scanned(scan)
+        first = list(islice(files, WAVE_FILES))
+        self.layout = scan.layout()
+        named = chain(first, files)
+        del first
+        yield from self._hadoop.waves(named) if self._hadoop else _named_waves(named)
+        if scan.layout() != self.layout:
+            self.notes.append(LATE_FOLDERS)
+
+    def _scanned(self, scan: FolderScan) -> Iterator[File]:
+        for file in islice(walk(self._list_folder, self.skipped), self._limit):
+            scan.add(uri_of(file[0]))
+            yield file
 
 
 def walk(list_folder: Listing, skipped: Counter[str]) -> Iterator[File]:

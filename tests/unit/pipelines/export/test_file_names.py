@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from labelmill.domain.images.paths import class_of, split_of_path
+from labelmill.domain.images.folders import layout_of
 from labelmill.pipelines.export.file_names import (
     FORMATS,
     LAYOUTS,
@@ -140,8 +140,8 @@ def test_two_images_of_one_uri_get_their_ids_in_their_names() -> None:
 @given(st.sampled_from(["train", "Test", "val", "eval"]), st.sampled_from([None, "test"]))
 def test_a_class_named_like_a_split_is_still_a_class(label: str, split: str | None) -> None:
     path = path_of("class", "png", NameParts(ID, 1, label, split))
-    assert unquote(class_of(path) or "") == label
-    assert split_of_path(path) == split
+    assert unquote(layout_of([path]).read(path)[0] or "") == label
+    assert layout_of([path]).read(path)[1] == split
 
 
 def test_a_real_file_system_takes_the_longest_names(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from labelmill.domain.images.folders import ALONE
 from labelmill.errors import AllFailed, InputError, NotAccepted
 from labelmill.pipelines.ingest.batch import SAMPLES
 from labelmill.pipelines.ingest.report import IngestTotals, finish_report, no_images
@@ -21,9 +22,11 @@ class Source:
 
     name, root = "images/", "/images"
     total: int | None = None
+    layout = ALONE
 
     def __init__(self, **skipped: int) -> None:
         self.skipped = Counter(skipped)
+        self.notes: list[str] = []
 
     def waves(self) -> Iterator[Wave]:
         return iter(())
@@ -36,6 +39,10 @@ def summary(files: int = 10, bad: int = 0, **changed: Any) -> dict[str, Any]:
         "bytes": 100 * (files - bad),
         "annotations": files - bad,
         "reasons": [("not_png", bad)] if bad else [],
+        "classes": [("cat", files - bad)] if files > bad else [],
+        "splits": [("train", files - bad)],
+        "origins": [("folder", files - bad)],
+        "guessed_colours": 0,
         "samples": [[f"{n}.png", "not_png", "no PNG"] for n in range(bad)],
         "read": 1.0,
         "decode": 2.0,

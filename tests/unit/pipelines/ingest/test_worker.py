@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from labelmill.domain.codecs.png.codec import encode_png
+from labelmill.domain.images.folders import ALONE
 from labelmill.domain.images.image import image_id_of
 from labelmill.domain.images.label_rules import parse_label_rule
 from labelmill.errors import InputError
@@ -119,12 +120,16 @@ def test_a_stream_gives_a_stream_of_summaries() -> None:
 def test_what_the_source_says_wins_over_the_path() -> None:
     rule = parse_label_rule("folder")
     path = "train/cat/1.png"
-    assert metadata_of(rule, path, None, None, None, None) == ("cat", "train", None)
-    assert metadata_of(rule, path, "dog", "test", '{"a": 1}', "idx") == ("dog", "test", '{"a": 1}')
+    assert metadata_of(rule, ALONE, path, None, None, None, None) == ("cat", "train", None)
+    assert metadata_of(rule, ALONE, path, "dog", "test", '{"a": 1}', "idx") == (
+        "dog",
+        "test",
+        '{"a": 1}',
+    )
     # A manifest with an empty cell says that there is no class.
-    assert metadata_of(rule, path, None, None, None, "manifest") == (None, "train", None)
+    assert metadata_of(rule, ALONE, path, None, None, None, "manifest") == (None, "train", None)
     pattern = parse_label_rule("{class}.{number}.png")
-    assert metadata_of(pattern, "cat.7.png", None, None, '{"number": 8, "a": 1}', None) == (
+    assert metadata_of(pattern, ALONE, "cat.7.png", None, None, '{"number": 8, "a": 1}', None) == (
         "cat",
         None,
         '{"a": 1, "number": 8}',

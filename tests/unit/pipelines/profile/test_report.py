@@ -59,6 +59,7 @@ def test_an_ordinary_profile_has_results_and_no_notes() -> None:
 @pytest.mark.parametrize(
     ("changed", "note"),
     [
+        ({"classes": {"cat": 3, "cat ": 1}}, "'cat', 'cat '"),
         ({"exact": Duplicates(1, 3, 0, {"test in train": 2})}, "leak: 2 images, same pixels: test in train"),
         ({"near": Duplicates(1, 3, 0, {"test in train": 2})}, "leak: 2 images, same look: test in train"),
         ({"exact": Duplicates(4, 9, 3)}, "3 groups with the same pixels have different classes"),

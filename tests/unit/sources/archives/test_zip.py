@@ -40,6 +40,10 @@ def rows(path: Path) -> list[dict[str, object]]:
     return [row for wave in opened(path).waves() for row in wave.files.to_pylist()]
 
 
+def _has_no_mark(comment: bytes) -> bool:
+    return b"PK\x05\x06" not in comment
+
+
 def packed(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
     """An archive of these files."""
     with zipfile.ZipFile(path, "w", method) as file:
@@ -49,7 +53,8 @@ def packed(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLAT
 
 
 @settings(deadline=None)
-@given(_FILES, st.booleans(), st.binary(max_size=40), st.binary(max_size=40))
+# zipfile takes a comment that holds the mark of the directory's end for that end.
+@given(_FILES, st.booleans(), st.binary(max_size=40), st.binary(max_size=40).filter(_has_no_mark))
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_the_members_are_those_of_zipfile(
     tmp_path_factory: pytest.TempPathFactory,

@@ -168,6 +168,20 @@ def _pam(head: bytes, whole: bool) -> NetpbmHeader:
     return NetpbmHeader(7, width, height, depth, maxval, position)
 
 
+_DEPTH = re.compile(rb"\nDEPTH[ \t]+0*[34]\s")
+
+
+def guesses_colours(data: bytes) -> bool:
+    """Whether this is a PAM of 3 or 4 channels that names none (no TUPLTYPE): it is read as RGB or RGBA.
+
+    OpenCV writes such files with blue first.
+    """
+    if data[:2] != b"P7":
+        return False
+    head = data[:_LONGEST].partition(b"\nENDHDR")[0]
+    return b"\nTUPLTYPE" not in head and _DEPTH.search(head + b"\n") is not None
+
+
 def _number(values: dict[str, str], key: str) -> int:
     text = values.get(key, "")
     if not _NUMBER.fullmatch(text.encode()):

@@ -1,0 +1,28 @@
+"""Which split keeps an image that files of several splits hold."""
+
+from __future__ import annotations
+
+import hashlib
+
+from labelmill.pipelines.ingest.held_out import ORDER, SplitIds, held_out_of
+
+
+def packed(*names: str) -> bytes:
+    return b"".join(hashlib.sha256(name.encode()).digest() for name in names)
+
+
+def test_the_order_of_splits() -> None:
+    assert held_out_of(None, "train") == "train"
+    assert held_out_of("validation", "train", None) == "validation"
+    assert held_out_of("test", "validation") == "test"
+    assert held_out_of(None) is None
+
+
+def test_images_in_several_splits_are_counted_and_listed() -> None:
+    codes = bytes([0, *range(1, len(ORDER) + 1)])
+    with SplitIds() as ids:
+        ids.add(packed("a", "a", "b", "c"), codes)
+        ids.add(packed("c", "d", "d", "b"), bytes([1, 1, 1, 3]))
+        assert ids.shared() == 2
+        test = [one for part in ids.of("test") for one in part]
+        assert sorted(test) == sorted(packed(name).hex() for name in "cb")
