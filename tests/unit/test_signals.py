@@ -28,6 +28,8 @@ def test_a_signal_within_a_finalizer_still_stops_the_work(
 ) -> None:
     before = sys.unraisablehook
     python = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Under nohup it is ignored, and stays so.
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     restore = raise_when_stopped()
     try:
         kept = [Kept()]
@@ -39,6 +41,7 @@ def test_a_signal_within_a_finalizer_still_stops_the_work(
     finally:
         restore()
         signal.signal(signal.SIGINT, python)
+        signal.signal(signal.SIGHUP, hang_up)
     assert sys.unraisablehook is before
 
 
