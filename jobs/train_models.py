@@ -31,7 +31,12 @@ def train_models(
         ),
     ] = False,
     trial_timeout: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds after which a trial counts as failed.")
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Seconds of its own work after which a trial counts as failed: not waiting for a slot, "
+            "nor importing TensorFlow.",
+        ),
     ] = None,
 ) -> Report:
     """Train one model per setting of a sweep file, each in one executor task.

@@ -25,25 +25,37 @@ settings:
 """
 
 
-def two_bars(folder: Path) -> str:
-    """Freezes 240 images of 4×4: class ``left`` is bright on the left, ``right`` on the right."""
+def two_bars(
+    folder: Path, names: tuple[str, str] = ("left", "right"), unseen: str = "", alpha: bool = False
+) -> str:
+    """Freezes 240 images of 4×4: class ``left`` is bright on the left, ``right`` on the right.
+
+    Args:
+        names: The two classes; equal ones make one.
+        unseen: A class that half of the test images get, and no others.
+        alpha: Black pictures whose shape is in their alpha channel.
+    """
     rng, rows = np.random.default_rng(0), []
     for split, count in (("test", 20), ("train", 180), ("validation", 40)):
         for number in range(count):
             side = number % 2
             pixels = rng.integers(0, 120, (4, 4), dtype=np.uint8)
             pixels[:, 2 * side : 2 * side + 2] += 100
+            name = unseen if unseen and split == "test" and side else names[side]
+            if alpha:
+                pixels = np.stack([np.zeros_like(pixels), pixels], axis=2)
             rows.append({
                 "collection": "bars", "image_id": f"{split}{number:05d}", "split": split,
-                "class": ("left", "right")[side], "height": 4, "width": 4, "channels": 1,
+                "class": name, "height": 4, "width": 4, "channels": 1 + alpha,
                 "dtype": "uint8", "pixels": pixels.tobytes(),
             })  # fmt: skip
     described = {
         "name": "bars", "sql": "drawn", "parameters": {}, "snapshot_ms": 0, "splitting": {},
         "created_at": "",
     }  # fmt: skip
+    classes = sorted({*names, *([unseen] if unseen else [])})
     table = pa.Table.from_pylist(rows, schema=columns_of("images", "class"))
-    content = Rows.from_table(table, About("images", "class", ["left", "right"]))
+    content = Rows.from_table(table, About("images", "class", classes))
     _, location, _ = write_training_set(content, str(folder), described)
     return location
 

@@ -135,3 +135,86 @@ def test_a_split_that_the_objective_needs(
     del frozen.manifest.histogram["validation"]
     with pytest.raises(NoData, match="'validation'"):
         sweep(spark, settings, read_plan(plan_of(tmp_path)), frozen)
+
+
+def one(**changed: object) -> SweepPlan:
+    """A plan of one setting that learns the bars in three epochs."""
+    setting: dict[str, object] = {"learning_rate": 0.05, "epochs": 3, "batch_size": 16, **changed}
+    preparation = setting.pop("preparation", [])
+    return SweepPlan.parse(
+        {
+            "name": "one",
+            "model": "tiny",
+            "fixed": {"family": "softmax", "seed": 1},
+            "preparation": preparation,
+            "settings": [setting],
+        }
+    )
+
+
+@pytest.mark.train
+def test_a_trial_that_diverges_keeps_the_epochs_before(
+    spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
+) -> None:
+    frozen = TrainingSet.open(two_bars(tmp_path / "sets"))
+    # One step an epoch: the loss grows for some epochs before it is no number.
+    plan = one(learning_rate=1e8, batch_size=180, epochs=20, l2=0.01)
+    assert sweep(spark, settings, plan, frozen).exit_code == 10
+    (row,) = client.scan(TRIALS)
+    assert (row["state"], row["metric"], row["version"]) == ("failed", None, None)
+    ended = int(str(row["error"]).split("the loss of epoch ")[1].split()[0]) - 1
+    assert ended >= 1
+    steps = {(row["step"], row["metric"]) for row in client.scan(TRIAL_METRICS)}
+    assert steps == {
+        (step, f"{split}_{what}")
+        for step in range(1, ended + 1)
+        for split in ("train", "validation")
+        for what in ("loss", "accuracy")
+    }
+
+
+@pytest.mark.train
+def test_a_trial_that_takes_too_long_keeps_its_epochs(
+    spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
+) -> None:
+    frozen = TrainingSet.open(two_bars(tmp_path / "sets"))
+    report = sweep(spark, settings, one(epochs=1_000_000), frozen, trial_timeout=1.0)
+    assert report.exit_code == 10
+    (row,) = client.scan(TRIALS)
+    ended = max(int(str(row["step"])) for row in client.scan(TRIAL_METRICS))
+    assert row["error"] == f"took longer than 1 s; {ended} epochs ended"
+
+
+@pytest.mark.train
+def test_classes_that_are_never_trained_on_are_told(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    frozen = TrainingSet.open(two_bars(tmp_path / "sets", unseen="third"))
+    report = sweep(spark, settings, one(), frozen)
+    assert any("never trained on: third (10 in test)" in note for note in report.notes)
+
+
+@pytest.mark.train
+def test_a_preparation_that_makes_all_images_alike_is_told(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    frozen = TrainingSet.open(two_bars(tmp_path / "sets", alpha=True))
+    report = sweep(spark, settings, one(preparation=["grey"]), frozen)
+    assert "makes all 180 training images alike" in str(report.error)
+    light = sweep(spark, settings, one(preparation=[{"background": 1}, "grey"]), frozen)
+    assert light.results["best_metric"] == 1.0
+
+
+def test_what_no_family_learns_is_refused_before_any_trial(
+    spark: SparkSession, settings: Settings, client: RowClient, tmp_path: Path
+) -> None:
+    frozen = TrainingSet.open(two_bars(tmp_path / "sets"))
+    for kind, target in (("images", "mask"), ("images", "classes"), ("records", "class")):
+        frozen.manifest = frozen.manifest.model_copy(update={"kind": kind, "target": target})
+        with pytest.raises(InputError, match=f"holds {kind} with target '{target}'"):
+            sweep(spark, settings, one(), frozen)
+    single = TrainingSet.open(two_bars(tmp_path / "single", names=("left", "left")))
+    with pytest.raises(InputError, match=r"has one class \(left\) with training images"):
+        sweep(spark, settings, one(), single)
+    client.ensure(SWEEPS)
+    assert not list(client.scan(SWEEPS))

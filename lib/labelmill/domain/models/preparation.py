@@ -7,8 +7,11 @@ Steps run in the order given. Pixels become float32 first, divided by their dtyp
 or by ``scale``:
 
 ================================  ==============================================================
+``background: b``                 lays alpha on this brightness, 0..1, and drops it; before ``grey``,
+                                  ``invert``, ``threshold``, ``standardise``
 ``grey``                          one channel: ITU-R BT.601 luma (0.299 R + 0.587 G + 0.114 B, the
-                                  weights of Pillow's ``L``); alpha is laid on black
+                                  weights of Pillow's ``L``); alpha that is still there is laid on
+                                  black
 ``resize: [height, width]``       bilinear; shrinking averages over all source pixels (Pillow)
 ``invert``                        1 − x
 ``threshold: t``                  1 where x ≥ t, else 0
@@ -24,9 +27,10 @@ image gets the same bits alone and in any batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +40,11 @@ from labelmill.domain.codecs.pixels import Pixels
 from labelmill.domain.models import preparation_steps as steps_of
 from labelmill.domain.models.preparation_steps import STEPS, Step
 from labelmill.errors import InputError, UnknownName
+
+PIECE_BYTES = 4 << 20
+"""About how many bytes of float32 pixels are prepared at once; some steps take a few times as much."""
+
+_FLOAT = 4
 
 Prepared: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, int, int]
@@ -70,6 +79,10 @@ class Preparation:
                 raise InputError(
                     f"preparation step {name!r} is given {names.count(name)} times; give it once"
                 )
+        if "background" in names:
+            late = [n for n in names[: names.index("background")] if n in steps_of.AFTER_ALPHA]
+            if late:
+                raise InputError(f"preparation step 'background' must come before {late[0]!r}")
         if "scale" in names:
             late = [n for n in names[: names.index("scale")] if n in steps_of.ON_SCALED]
             if late:
@@ -108,6 +121,8 @@ class Preparation:
         for step in self.steps:
             if step.name == "grey":
                 channels = 1
+            elif step.name == "background":
+                channels -= channels in (2, 4)
             elif step.name == "resize":
                 height, width = (int(n) for n in steps_of.pair(step))
         return height, width, channels
@@ -127,24 +142,52 @@ class Preparation:
         """
         if isinstance(images, np.ndarray) and images.ndim == 4:
             _check(images.dtype, images.shape[1:])
-            return self._apply(images)
-        if len(images) == 0:
+            if images.size * _FLOAT <= PIECE_BYTES:
+                return self._apply(images)
+        elif len(images) == 0:
             return np.zeros((0, *self.output_shape((1, 1, 1))), np.float32)
-        for image in images:
-            _check(image.dtype, image.shape)
-        kinds = {(image.dtype, image.shape) for image in images}
-        if len(kinds) == 1:
-            return self._apply(np.stack(list(images)))
-        shapes = {self.output_shape(shape) for _, shape in kinds}
-        if len(shapes) > 1:
-            raise InputError(
-                f"images of mixed shapes {_some(shapes)} cannot go into one model; add the preparation "
-                "steps `resize: [height, width]` and `grey`"
-            )
-        out = np.empty((len(images), *shapes.pop()), np.float32)
-        for kind in kinds:
-            positions = [i for i, image in enumerate(images) if (image.dtype, image.shape) == kind]
-            out[positions] = self._apply(np.stack([images[i] for i in positions]))
+        return self.apply_parts([images], len(images))
+
+    def apply_parts(self, parts: Iterable[Sequence[Pixels] | Pixels], count: int) -> Prepared:
+        """Prepares images that come in parts, with no more memory than their result and one piece.
+
+        Args:
+            parts: As `apply` takes them, none empty.
+            count: How many images they have together; at least one.
+
+        Returns:
+            ``(count, H, W, C)`` float32, in the order of the parts.
+
+        Raises:
+            InputError: As `apply`.
+        """
+        out: Prepared | None = None
+        shapes: set[Shape] = set()
+        at = 0
+        for part in parts:
+            kinds = _kinds(part)
+            for dtype, shape in kinds:
+                _check(dtype, shape)
+            shapes |= {self.output_shape(shape) for _, shape in kinds}
+            if len(shapes) > 1:
+                raise InputError(
+                    f"images of mixed shapes {_some(shapes)} cannot go into one model; add the preparation "
+                    "steps `resize: [height, width]` and `grey`"
+                )
+            if out is None:
+                out = np.empty((count, *next(iter(shapes))), np.float32)
+            for (_, shape), positions in kinds.items():
+                step = max(1, PIECE_BYTES // (math.prod(shape) * _FLOAT))
+                for start in range(0, len(positions), step):
+                    chosen = positions[start : start + step]
+                    if isinstance(part, np.ndarray):
+                        piece: Pixels = part[start : start + step]  # type: ignore[assignment]
+                        out[at + start : at + start + len(piece)] = self._apply(piece)
+                    else:
+                        stacked = np.stack([part[i] for i in chosen])
+                        out[[at + i for i in chosen]] = self._apply(stacked)
+            at += len(part)
+        assert out is not None
         return out
 
     def _apply(self, batch: Pixels) -> Prepared:
@@ -158,6 +201,18 @@ class Preparation:
         for step in self.steps:
             prepared = STEPS[step.name](prepared, step, full)
         return np.ascontiguousarray(prepared)
+
+
+def _kinds(
+    part: Sequence[Pixels] | Pixels,
+) -> Mapping[tuple[np.dtype[Any], tuple[int, ...]], Sequence[int]]:
+    """Positions of the images by dtype and shape, in one pass."""
+    if isinstance(part, np.ndarray):
+        return {(part.dtype, part.shape[1:]): range(len(part))}
+    kinds: dict[tuple[np.dtype[Any], tuple[int, ...]], list[int]] = {}
+    for position, image in enumerate(part):
+        kinds.setdefault((image.dtype, image.shape), []).append(position)
+    return kinds
 
 
 def _step(item: object) -> Step:

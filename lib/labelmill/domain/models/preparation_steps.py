@@ -23,6 +23,9 @@ LARGEST_SIDE = 4096
 ON_SCALED = ("invert", "threshold", "standardise")
 """Steps whose arguments refer to scaled samples."""
 
+AFTER_ALPHA = ("grey", *ON_SCALED)
+"""Steps that change colours, so that alpha no longer belongs to them."""
+
 _LUMA = tuple(np.float32(weight) for weight in (0.299, 0.587, 0.114))
 
 
@@ -67,9 +70,10 @@ def check_step(name: str, argument: object) -> Step:
                 "resize: [height, width]", f"whole numbers of 1 to {LARGEST_SIDE}", argument
             )
         return Step(name, (sides[0], sides[1]))
-    if name == "threshold":
+    if name in ("threshold", "background"):
         if not _is_number(argument) or not 0 <= float(argument) <= 1:  # type: ignore[arg-type]
-            raise _invalid_argument("threshold: t", "0 to 1", argument)
+            form = "threshold: t" if name == "threshold" else "background: b"
+            raise _invalid_argument(form, "0 to 1", argument)
         return Step(name, float(argument))  # type: ignore[arg-type]
     if name == "scale":
         if not _is_number(argument) or float(argument) <= 0:  # type: ignore[arg-type]
@@ -87,6 +91,15 @@ def _is_number(value: object) -> bool:
 
 def _invalid_argument(form: str, expected: str, argument: object) -> InputError:
     return InputError(f"expected preparation step `{form}` with {expected}, received {argument!r}")
+
+
+def _background(batch: Batch, step: Step, full: np.float32) -> Batch:
+    channels = batch.shape[3]
+    if channels not in (2, 4):
+        return batch
+    alpha = batch[..., -1:] / full
+    behind = np.float32(number(step)) * full
+    return np.asarray(batch[..., :-1] * alpha + behind * (np.float32(1) - alpha))
 
 
 def _grey(batch: Batch, step: Step, full: np.float32) -> Batch:
@@ -133,6 +146,7 @@ def _standardise(batch: Batch, step: Step, full: np.float32) -> Batch:
 
 
 STEPS: dict[str, Callable[[Batch, Step, np.float32], Batch]] = {
+    "background": _background,
     "grey": _grey,
     "resize": _resize,
     "invert": _invert,

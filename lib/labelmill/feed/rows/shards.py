@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,25 @@ class ShardReader:
         own = self._own(name)
         some = images[own] if isinstance(images, np.ndarray) else [images[n] for n in own]
         return [ids[n] for n in own], some, classes[own]
+
+    def has(self, name: str) -> bool:
+        """Whether a split has rows.
+
+        Raises:
+            InputError: No such name.
+        """
+        return bool(self._of(name))
+
+    def image_parts(self, name: str) -> Iterator[Images]:
+        """The images of `split`, a part at a time: views of the memory map where possible.
+
+        Raises:
+            InputError: No such name, or rows that are not images.
+        """
+        for table in self._of(name):
+            for batch in table.to_batches():
+                if len(batch):
+                    yield images_of(batch)
 
     def rows(self, name: str) -> pa.Table:
         """The rows of one split as they were frozen: views of the memory map.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from labelmill.domain.models.learnable import require_images_of_one_class
 from labelmill.errors import NoData
 from labelmill.pipelines.predict.worker import IMAGE_COLUMNS
 from labelmill.settings import Settings
@@ -44,6 +45,8 @@ def slice_rows(
     """The slice as a DataFrame for `confuse_batches`, its digest and its text."""
     if on.training_set is not None:
         frozen = find(settings, on.training_set)
+        manifest = frozen.manifest
+        require_images_of_one_class(frozen.digest[:12], manifest.kind, manifest.target)
         split = on.split or "test"
         shards = [s for s in frozen.manifest.shards if s.split == split]
         if not shards:

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from labelmill.domain.models.learnable import unseen_note
 from labelmill.domain.splits.hashing import SPLITS, SPLITS_SHOWN
 from labelmill.errors import InputError
 from labelmill.feed.files.columns import About
@@ -225,6 +226,8 @@ def _fill_report(
     if how.get("grouped_by"):
         groups = ", ".join(f"{split} {count:,}" for split, count in how["groups"].items())
         report.note(f"grouped by {how['grouped_by']}: {groups} groups, none in two splits")
+    if manifest.target == "class" and (unseen := unseen_note(manifest.histogram)) is not None:
+        report.note(unseen)
     missing = [split for split in SPLITS if split not in manifest.histogram]
     if missing:
         report.note(f"no rows in: {', '.join(missing)}")

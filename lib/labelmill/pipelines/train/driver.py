@@ -14,13 +14,18 @@ import yaml
 from pyspark.sql import SparkSession
 from rich.console import Console
 
+from labelmill.domain.models.learnable import (
+    require_classes,
+    require_images_of_one_class,
+    unseen_note,
+)
 from labelmill.domain.models.sweep_plan import SweepPlan
 from labelmill.errors import InputError, NoData
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.train.record import SweepRecord
 from labelmill.pipelines.train.report import sweep_report, trial_line
 from labelmill.pipelines.train.scheduler import LOST, run_trials
-from labelmill.pipelines.train.worker import TrialTask
+from labelmill.pipelines.train.worker import LEARNED, TrialTask
 from labelmill.settings import Settings
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
@@ -66,17 +71,22 @@ def sweep(
             there, ``validation``.
         parallel: Trials to run at a time; default: the number of executor slots.
         retry_failed: Also run trials that failed before, or whose stored model is damaged.
-        trial_timeout: Seconds after which a trial counts as failed.
+        trial_timeout: Seconds of its own work after which a trial counts as failed; it does not count
+            waiting for a slot, nor importing TensorFlow.
 
     Returns:
         The report; marked as failed (exit code 10) when no trial of the sweep succeeded.
 
     Raises:
         NoData: A split is missing.
-        InputError: The executors lack TensorFlow.
+        InputError: The training set holds other rows than images of one class, or a single class; the
+            executors lack TensorFlow.
     """
     report = Report("train_models")  # its clock runs from here
+    manifest = training_set.manifest
+    require_images_of_one_class(training_set.digest[:12], manifest.kind, manifest.target)
     _require_splits(training_set, plan)
+    require_classes(training_set.digest[:12], manifest.histogram)
     context = spark.sparkContext
     client = open_client(settings)
     try:
@@ -91,14 +101,22 @@ def sweep(
                 f"{title}: {len(plan.settings())} trials on {training_set.digest[:12]}, "
                 f"{len(skip)} done before, {len(todo)} to run, {slots} at a time"
             )
-            shards = shared_shards(context, training_set.files(), training_set.digest)
+            # Trials see no test image: what they don't get they can't learn from.
+            learned = [
+                path
+                for path, shard in zip(training_set.files(), manifest.shards, strict=True)
+                if shard.split in LEARNED
+            ]
+            shards = shared_shards(context, learned, training_set.digest)
+            classes = tuple(training_set.classes)
             tasks = [
-                TrialTask(s, training_set.digest, shards, tuple(training_set.classes)) for s in todo
+                TrialTask(s, record.sweep_id, training_set.digest, shards, classes, trial_timeout)
+                for s in todo
             ]
             by_number = {s.number: s for s in todo}
             failed = 0
             executors: set[tuple[str, int]] = set()
-            for number, outcome in enumerate(run_trials(context, tasks, slots, trial_timeout), 1):
+            for number, outcome in enumerate(run_trials(context, tasks, slots), 1):
                 if outcome.missing_software:
                     raise InputError(outcome.error)
                 setting = by_number[outcome.number]
@@ -109,6 +127,8 @@ def sweep(
                 progress.advance(number, len(todo), f"({failed} failed)")
                 progress.line(trial_line(plan, row))
         record.write_state("done")
+        if (unseen := unseen_note(manifest.histogram)) is not None:
+            report.note(unseen)
         return sweep_report(report, plan, record, ended, len(todo), executors)
     finally:
         client.close()

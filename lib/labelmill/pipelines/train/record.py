@@ -124,7 +124,7 @@ class SweepRecord:
             "number": setting.number,
             "setting": setting.to_json(),
             "state": "done" if done else "failed",
-            "metric": outcome.history[-1].get(self.plan.metric) if outcome.history else None,
+            "metric": outcome.history[-1].get(self.plan.metric) if done else None,
             "model": self.plan.model,
             "version": version if done else None,
             "error": error or None,

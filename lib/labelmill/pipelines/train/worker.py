@@ -6,16 +6,21 @@ import importlib.util
 import os
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from labelmill.domain.models.artifact import pack
 from labelmill.domain.models.sweep_plan import Setting
-from labelmill.errors import LabelmillError
-from labelmill.feed.rows.shards import open_files
+from labelmill.errors import InputError, LabelmillError
+from labelmill.feed.rows.shards import ShardReader, open_files
 from labelmill.spark.shared_files import shard_path
+
+LEARNED = ("train", "validation")
+"""Splits that a trial gets."""
 
 CANARIES = 8
 """Prepared images stored in the artifact together with the model's answers to them."""
@@ -27,15 +32,19 @@ class TrialTask:
 
     Attributes:
         setting: Family, parameters, preparation.
+        sweep_id: The sweep that it belongs to.
         digest: Of the training set.
-        shards: Names from `shared_shards`.
+        shards: Names from `shared_shards`, of the splits `LEARNED`.
         classes: In the order of class indices.
+        timeout: Seconds that preparation and training may take; None: any.
     """
 
     setting: Setting
+    sweep_id: str
     digest: str
     shards: tuple[str, ...]
     classes: tuple[str, ...]
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Outcome:
     Attributes:
         number: Of the setting.
         artifact: The artifact's bytes; None when the trial failed.
-        history: Metrics per epoch.
+        history: Metrics of each epoch that ended, also of a trial that failed later.
         error: Why the trial failed; empty when it did not.
         missing_software: The executor lacks software that training needs, so no trial can succeed.
         host: Where it ran.
@@ -63,6 +72,10 @@ class Outcome:
     seconds: float = 0.0
 
 
+Examples: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
+"""Prepared images and class indices."""
+
+
 @dataclass
 class PreparedData:
     """A training set as input of a model.
@@ -72,8 +85,8 @@ class PreparedData:
         validation: The same of the validation split; None when it is empty.
     """
 
-    train: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
-    validation: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]] | None
+    train: Examples
+    validation: Examples | None
 
 
 # A worker process trains many settings on the same images.
@@ -91,33 +104,55 @@ def run_trial(task: TrialTask) -> Outcome:
             missing_software=True,
             **where,  # type: ignore[arg-type]
         )
+    history: list[dict[str, float]] = []
     try:
-        artifact, history = _train(task)
+        artifact = _train(task, history)
     except Exception as error:  # a setting's failure is its result, not the sweep's
         text = (
             str(error) if isinstance(error, LabelmillError) else f"{type(error).__name__}: {error}"
         )
-        return Outcome(error=text[:4000], seconds=time.monotonic() - started, **where)  # type: ignore[arg-type]
+        return Outcome(
+            error=text[:4000],
+            history=tuple(history),
+            seconds=time.monotonic() - started,
+            **where,  # type: ignore[arg-type]
+        )
     return Outcome(
         artifact=artifact,
-        history=history,
+        history=tuple(history),
         seconds=time.monotonic() - started,
         **where,  # type: ignore[arg-type]
     )
 
 
-def _train(task: TrialTask) -> tuple[bytes, tuple[dict[str, float], ...]]:
+def _train(task: TrialTask, history: list[dict[str, float]]) -> bytes:
+    """Trains and exports; adds to `history` epoch by epoch, so that a failure keeps what was before it."""
     from labelmill.learning.export import export
     from labelmill.learning.fit import fit
 
+    # TensorFlow is imported now: a trial's time is its own work.
+    began = time.monotonic()
+
+    def on_epoch(number: int, metrics: Mapping[str, float]) -> None:
+        history.append(dict(metrics))
+        if task.timeout is not None and time.monotonic() - began > task.timeout:
+            raise LabelmillError(f"took longer than {task.timeout:g} s; {number} epochs ended")
+
     setting, data = task.setting, prepared_data(task)
-    fitted = fit(setting.family, setting.parameters, data.train, data.validation, len(task.classes))
+    fitted = fit(
+        setting.family,
+        setting.parameters,
+        data.train,
+        data.validation,
+        len(task.classes),
+        on_epoch,
+    )
     # The canary: the first prepared images of the train split.
     canaries = data.train[0][:CANARIES]
     artifact = export(
         fitted, setting.family, setting.parameters, setting.preparation, task.classes, canaries
     )
-    return pack(artifact), tuple(fitted.history)
+    return pack(artifact)
 
 
 def prepared_data(task: TrialTask) -> PreparedData:
@@ -135,10 +170,26 @@ def prepared_data(task: TrialTask) -> PreparedData:
 
 def _prepare(task: TrialTask) -> PreparedData:
     frozen = open_files([shard_path(name) for name in task.shards])
-    apply = task.setting.preparation.apply
-    _, images, classes = frozen.split("train")
-    _, held_images, held_classes = frozen.split("validation")
-    held = None
-    if len(held_images):
-        held = apply(held_images), np.asarray(held_classes, np.int64)
-    return PreparedData((apply(images), np.asarray(classes, np.int64)), held)
+    train = _prepared_split(frozen, task, "train")
+    assert train is not None
+    _require_different(train[0], task)
+    return PreparedData(train, _prepared_split(frozen, task, "validation"))
+
+
+def _prepared_split(frozen: ShardReader, task: TrialTask, split: str) -> Examples | None:
+    if not frozen.has(split):
+        return None
+    classes = np.asarray(frozen.split_rows(split).take_targets(), np.int64)
+    parts = frozen.image_parts(split)
+    return task.setting.preparation.apply_parts(parts, len(classes)), classes
+
+
+def _require_different(images: npt.NDArray[np.float32], task: TrialTask) -> None:
+    """Raises InputError when the preparation makes all images one, of which nothing can be learned."""
+    # Two images that differ end the search, so it costs nothing where all is well.
+    if len(images) > 1 and all(np.array_equal(images[0], image) for image in images[1:]):
+        raise InputError(
+            f"the preparation {task.setting.preparation.to_json()} makes all {len(images):,} training images "
+            "alike, so nothing can be learned. Of images whose shape is in their alpha channel, `grey` "
+            "lays alpha on black; `background: 1` before it lays it on white"
+        )

@@ -211,3 +211,33 @@ def test_invalid_steps_are_refused(steps: object) -> None:
 def test_text_that_is_no_preparation(text: str) -> None:
     with pytest.raises(InputError):
         Preparation.from_json(text)
+
+
+def test_images_in_parts_get_the_bits_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    shapes = [(9, 7, 1), (12, 5, 3), (9, 7, 4), (6, 6, 2)]
+    images = [rng.integers(0, 256, shapes[n % 4], dtype=np.uint8) for n in range(50)]
+    prepare = Preparation.parse([{"background": 0.5}, "grey", {"resize": [5, 6]}])
+    expected = np.concatenate([prepare.apply([image]) for image in images])
+    monkeypatch.setattr("labelmill.domain.models.preparation.PIECE_BYTES", 1000)
+    assert prepare.apply(images).tobytes() == expected.tobytes()
+    parts = [images[:1], images[1:30], np.stack(images[30:50:4]), images[31:32]]
+    found = prepare.apply_parts(parts, 36)
+    assert found[:30].tobytes() == expected[:30].tobytes()
+    assert found[30:35].tobytes() == expected[30:50:4].tobytes()
+
+
+def test_alpha_is_laid_on_the_background_that_is_chosen() -> None:
+    ink = np.zeros((1, 1, 2, 2), np.uint8)
+    ink[0, 0, 0, 1] = 255
+    on = {b: Preparation.parse([{"background": b}]).apply(ink)[0, 0, :, 0].tolist() for b in (0, 1)}
+    assert on == {0: [0.0, 0.0], 1: [0.0, 1.0]}
+    colour = np.full((1, 1, 1, 4), 51, np.uint8)
+    assert Preparation.parse([{"background": 1}]).apply(colour)[0, 0, 0] == pytest.approx(
+        [0.84] * 3
+    )
+    raw = Preparation.parse([{"background": 1}, {"scale": 1}]).apply(ink)
+    assert raw[0, 0, :, 0].tolist() == [0.0, 255.0]
+    with pytest.raises(InputError, match="'background' must come before 'grey'"):
+        Preparation.parse(["grey", {"background": 1}])
+    assert Preparation.parse([{"background": 1}]).output_shape((2, 2, 4)) == (2, 2, 3)
