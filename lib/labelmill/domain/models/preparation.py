@@ -30,7 +30,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -181,10 +181,10 @@ class Preparation:
                 for start in range(0, len(positions), step):
                     chosen = positions[start : start + step]
                     if isinstance(part, np.ndarray):
-                        piece: Pixels = part[start : start + step]  # type: ignore[assignment]
-                        out[at + start : at + start + len(piece)] = self._apply(piece)
+                        stop = start + len(chosen)
+                        out[at + start : at + stop] = self._apply(part[start:stop])
                     else:
-                        stacked = np.stack([part[i] for i in chosen])
+                        stacked = cast(Pixels, np.stack([part[i] for i in chosen]))
                         out[[at + i for i in chosen]] = self._apply(stacked)
             at += len(part)
         assert out is not None
