@@ -8,7 +8,7 @@ import typer
 
 from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.pipelines.label import driver
-from labelmill.pipelines.label.plan import StreamPlan
+from labelmill.pipelines.label.plan import IMAGE_MEMORY, StreamPlan
 from labelmill.spark.job import Job, run_job
 from labelmill.spark.report import Report
 
@@ -51,6 +51,14 @@ def label_stream(
             help="Labels below this probability get the decision `review`.",
         ),
     ] = DEFAULT_THRESHOLD,
+    image_memory: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="MiB that decoding and preparing one image may take. An image that needs more becomes a "
+            "dead letter. An executor needs as much per task at a time, beside its own memory.",
+        ),
+    ] = IMAGE_MEMORY >> 20,
     max_per_batch: Annotated[
         int,
         typer.Option(
@@ -92,6 +100,7 @@ def label_stream(
         checkpoint=checkpoint or (job.settings.home.absolute() / "checkpoints" / name).as_uri(),
         collection=collection,
         threshold=threshold,
+        image_memory=image_memory << 20,
         max_per_batch=max_per_batch,
         until_drained=until_drained,
         idle_seconds=idle,

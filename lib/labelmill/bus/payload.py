@@ -19,7 +19,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,23 +105,37 @@ def pixels_of(envelope: Envelope, pixel_cap: int = 64_000_000) -> np.ndarray:
     return decode_png(envelope.payload, pixel_cap)
 
 
-def decoded_bytes(envelope: Envelope, pixel_cap: int = 64_000_000) -> int:
-    """About how much memory `pixels_of` would take, read from the headers: nothing is decoded.
+class ArrayNeeds(NamedTuple):
+    """What an image takes in memory, as far as its header tells; nothing is decoded.
 
-    Never less than the array's own bytes, and at most twice as much (a PNG may turn out to have no
-    transparency). 0 for what `pixels_of` refuses before it takes memory.
+    Attributes:
+        shape: Height, width, channels; a palette and possible transparency count.
+        array: Bytes of the array that `pixels_of` makes, at most; 0 for a view of the message. While it
+            decodes a file, it holds the samples once more.
     """
+
+    shape: tuple[int, int, int]
+    array: int
+
+
+def array_needs(envelope: Envelope, pixel_cap: int = 64_000_000) -> ArrayNeeds | None:
+    """What `pixels_of` would take; None for what it refuses before it takes memory."""
     if envelope.header.get("encoding") == "raw":
-        return 0  # the array is a view of the payload
+        try:
+            array = _array(envelope.header, envelope.payload, pixel_cap)
+        except EnvelopeError:
+            return None
+        return ArrayNeeds(array.shape, 0)  # a view of the payload
     data = envelope.payload
     if not data.startswith(SIGNATURE) or len(data) < 16 + _PNG_SIZE.size:
-        return 0
+        return None
     width, height, depth, colour = _PNG_SIZE.unpack_from(data, 16)
     if width * height > pixel_cap:
-        return 0
+        return None
     samples = SAMPLES.get(colour, 0)
     channels = 4 if colour == _PALETTE else samples + samples % 2  # room for transparency
-    return int(width * height * channels * (2 if depth == 16 else 1))
+    array_bytes = int(width * height * channels * (2 if depth == 16 else 1))
+    return ArrayNeeds((height, width, channels), array_bytes)
 
 
 def _encoding(header: Mapping[str, Any]) -> str:

@@ -6,7 +6,13 @@ import difflib
 import logging
 from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
@@ -109,6 +115,41 @@ def offset_ranges(
         raise unreachable(brokers, timeout, _text(error)) from None
     finally:
         consumer.close()
+
+
+class TopicIdentity:
+    """Tells a topic from another of the same name that was made after it was deleted.
+
+    Args:
+        brokers: ``HOST:PORT[,HOST:PORT…]``.
+        topic: Its name.
+        timeout: Seconds.
+    """
+
+    def __init__(self, brokers: str, topic: str, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self._brokers, self._topic, self._timeout = brokers, topic, timeout
+        self._client = _admin(brokers)
+
+    def read(self) -> str:
+        """The id that the brokers gave the topic; empty where they give none (before Kafka 2.8).
+
+        Raises:
+            UnknownTopic: It does not exist.
+            BusUnreachable: No broker answered.
+        """
+        names = TopicCollection([self._topic])
+        try:
+            found = self._client.describe_topics(names, request_timeout=self._timeout)[self._topic]
+            described = found.result(self._timeout)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise UnknownTopic(
+                    f"topic {self._topic!r} does not exist on {self._brokers}"
+                ) from None
+            raise unreachable(self._brokers, self._timeout, _text(error)) from None
+        except TimeoutError:
+            raise unreachable(self._brokers, self._timeout, "no answer about the topic") from None
+        return str(described.topic_id or "")
 
 
 def message_cap(brokers: str, topic: str, timeout: float = DEFAULT_TIMEOUT) -> int:

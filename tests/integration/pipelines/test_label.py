@@ -9,19 +9,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from labelmill.bus.envelope import Envelope, encode
 from labelmill.bus.payload import of_array
-from labelmill.errors import ArtifactError, InputError, MissingRow, UnknownTopic
+from labelmill.errors import ArtifactError, BusError, InputError, MissingRow, UnknownTopic
 from labelmill.inference.predictor import Predictor
+from labelmill.live.kafka.batches import StreamBatches
+from labelmill.pipelines.ingest.driver import ingest
 from labelmill.pipelines.label import checkpoint, control
 from labelmill.pipelines.label.driver import label_stream
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.records import aliases, models
 from labelmill.store.schema.tables import ALIASES, MODEL_CHUNKS
+from labelmill.testing.png.files import header, png
 from tests.helpers.small_models import CLASSES, small_artifact
 from tests.helpers.streams import StreamFixture, drawn_images, offline, until
 
@@ -220,7 +226,7 @@ def test_what_cannot_start_says_so_before_it_starts(
         label_stream(spark, stream.settings, dataclasses.replace(plan, query="other"))
     assert caught.value.exit_code == 2
     there = (stream.folder / "prefix").as_uri()
-    new = {"query": "new", "table_prefix": "mine_", "topic": "t", "model": "m"}
+    new = {"query": "new", "table_prefix": "mine_", "topic": "t", "model": "m", "topic_id": "1"}
     for _ in range(2):
         checkpoint.claim(spark, stream.client, there, new, DECIDING)
     for name, value in (("table_prefix", "yours_"), ("topic", "u"), ("model", "n")):
@@ -251,3 +257,76 @@ def test_a_stop_that_meets_a_batch_lets_it_finish(
     assert report.exit_code == 0
     assert {row["state"] for row in stream.batches()} == {"done"}
     assert len(stream.labels()) == report.results["labelled"] > 0
+
+
+def _topic(brokers: str, name: str, recreate: bool = False) -> None:
+    admin = AdminClient({"bootstrap.servers": brokers})
+    if recreate:
+        admin.delete_topics([name])[name].result()
+        until(lambda: name not in admin.list_topics(timeout=10).topics)
+    # A topic of a name that was just deleted may be refused for a moment.
+    until(lambda: _created(admin, name))
+
+
+def _created(admin: AdminClient, name: str) -> bool:
+    try:
+        admin.create_topics([NewTopic(name, 1, 1)])[name].result()
+    except KafkaException:
+        return False
+    return True
+
+
+def test_a_topic_that_was_made_again_is_another_topic(
+    spark: SparkSession, stream: StreamFixture
+) -> None:
+    stream.send_images(drawn_images(5))
+    plan = stream.plan()
+    assert label_stream(spark, stream.settings, plan).results["labelled"] == 5
+    _topic(stream.settings.brokers(), stream.topic, recreate=True)
+    # More messages than before, so that the offsets alone look right.
+    stream.send_images(drawn_images(30, seed=9))
+    with pytest.raises(BusError, match="was deleted and made again") as raised:
+        label_stream(spark, stream.settings, plan)
+    assert raised.value.exit_code == 5
+    assert "another --query and --checkpoint" in str(raised.value)
+    assert len(stream.labels()) == 5
+
+
+def test_only_committed_messages_are_read_and_those_without_a_value_are_counted(
+    spark: SparkSession, stream: StreamFixture, settings: Settings
+) -> None:
+    brokers = settings.brokers()
+    images = [file for file, _ in drawn_images(15).values()]
+    _topic(brokers, stream.topic, recreate=True)
+    producer = Producer({"bootstrap.servers": brokers, "transactional.id": stream.topic})
+    producer.init_transactions()
+    for numbers, commit in (((0, 5), True), ((5, 12), False), ((12, 15), True)):
+        producer.begin_transaction()
+        for file in images[slice(*numbers)]:
+            envelope = Envelope({"class": "a", "collection": "c"}, file)
+            producer.produce(stream.topic, encode(envelope), key=b"k")
+        if commit:
+            producer.produce(stream.topic, None, key=b"gone")
+        producer.flush()
+        (producer.commit_transaction if commit else producer.abort_transaction)()
+
+    report = label_stream(spark, settings, stream.plan())
+    assert (report.results["labelled"], report.results["without_value"]) == (8, 2)
+    assert (report.results["dead_letters"], stream.dead()) == (0, [])
+    assert len(stream.labelled()) == 8
+    ingested = ingest(spark, settings, f"kafka:{stream.topic}", "c").results
+    assert (ingested["files"], ingested["skipped"]) == (8, {"message without a value": 2})
+    live = StreamBatches(stream.topic, settings, ["a"])
+    assert sum(len(classes) for _, classes in live.numpy(4)) == 8
+
+
+def test_an_image_that_needs_too_much_memory_becomes_a_dead_letter(
+    spark: SparkSession, stream: StreamFixture
+) -> None:
+    line = b"\0" + bytes(8 * 7999)
+    blank = png(header(7999, 7999, 16, 6), line * 7999)
+    images = drawn_images(20)
+    stream.send([blank, blank])
+    stream.send_images(images)
+    assert label_stream(spark, stream.settings, stream.plan()).results["labelled"] == 20
+    assert [e.header["error"]["reason"] for e in stream.dead()] == ["too_much_memory"] * 2

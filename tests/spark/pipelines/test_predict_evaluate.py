@@ -92,6 +92,21 @@ def test_labels_are_what_the_model_says(
     assert {(row["query"], row["batch_id"]) for row in again} == {("", None)}
 
 
+def test_a_model_of_twenty_thousand_classes_labels(
+    spark: SparkSession, settings: Settings, client: RowClient, versions: list[int]
+) -> None:
+    classes = tuple(f"c{n}" for n in range(20_000))
+    weights = np.random.default_rng(5).normal(size=(16, len(classes))).astype(np.float32)
+    artifact = linear_artifact(weights, classes)
+    models.publish(client, "wide", 1, artifact, "digest", None)
+    results = predict_images(spark, settings, IMAGES_OF_C, "wide", version=1).results
+    assert (results["rows"], results["failed"]) == (40, 0)
+    for row in client.scan(LABELS, where={"model": "wide"}):
+        assert row["probabilities"] == b"", "80,000 bytes fit no cell"
+        assert row["class"] in classes
+        assert 0 < float(str(row["probability"])) <= 1
+
+
 def test_an_image_the_model_cannot_take_stops_nothing(
     spark: SparkSession, settings: Settings, client: RowClient, versions: list[int], tmp_path: Path
 ) -> None:

@@ -46,6 +46,9 @@ PIECE_BYTES = 4 << 20
 
 _FLOAT = 4
 
+_TEMPORARIES = 4
+"""Arrays of the size of a piece that steps have at a time, measured: 2 to 4."""
+
 Prepared: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, int, int]
 
@@ -190,17 +193,52 @@ class Preparation:
         assert out is not None
         return out
 
+    def memory(self, shape: Sequence[int]) -> int:
+        """About how many bytes `apply` takes for one image ``(H, W, C)``, beside its pixels.
+
+        Of a large image it prepares strips up to the first ``resize``, which needs a few planes more.
+        """
+        height, width, channels = (int(n) for n in shape)
+        before = self._before_resize()
+        floats = height * width * channels * _FLOAT
+        if before is None:
+            return _TEMPORARIES * floats
+        kept = Preparation(before).output_shape(shape)[2]
+        return height * width * (kept + 3) * _FLOAT + _TEMPORARIES * min(floats, PIECE_BYTES)
+
+    def _before_resize(self) -> tuple[Step, ...] | None:
+        """The steps before the first ``resize``; None: there is none."""
+        at = next((i for i, step in enumerate(self.steps) if step.name == "resize"), None)
+        return None if at is None else self.steps[:at]
+
     def _apply(self, batch: Pixels) -> Prepared:
         divisor = next(
             (float(steps_of.number(s)) for s in self.steps if s.name == "scale"),
             float(np.iinfo(batch.dtype).max),
         )
         full = np.float32(np.iinfo(batch.dtype).max / divisor)
-        prepared: Prepared = empty(batch.shape, np.float32)
-        np.divide(batch, np.float32(divisor), out=prepared)
-        for step in self.steps:
-            prepared = STEPS[step.name](prepared, step, full)
-        return np.ascontiguousarray(prepared)
+
+        def scaled(part: Pixels, steps: Sequence[Step]) -> Prepared:
+            prepared: Prepared = empty(part.shape, np.float32)
+            np.divide(part, np.float32(divisor), out=prepared)
+            return run(prepared, steps)
+
+        def run(prepared: Prepared, steps: Sequence[Step]) -> Prepared:
+            for step in steps:
+                prepared = STEPS[step.name](prepared, step, full)
+            return prepared
+
+        first = self._before_resize()
+        if first is None or batch.size * _FLOAT <= PIECE_BYTES:
+            return np.ascontiguousarray(scaled(batch, self.steps))
+        # What comes before works on each pixel by itself: strips give the same bits.
+        count, height, width, channels = batch.shape
+        kept = Preparation(first).output_shape((height, width, channels))[2]
+        whole = np.empty((count, height, width, kept), np.float32)
+        rows = max(1, PIECE_BYTES // (count * width * channels * _FLOAT))
+        for start in range(0, height, rows):
+            whole[:, start : start + rows] = scaled(batch[:, start : start + rows], first)
+        return np.ascontiguousarray(run(whole, self.steps[len(first) :]))
 
 
 def _kinds(

@@ -12,6 +12,7 @@ from typing import Any
 from labelmill.bus.envelope import decode
 from labelmill.bus.payload import pixels_of
 from labelmill.bus.reader import Offsets, Read, bounds, read
+from labelmill.bus.topics import TopicIdentity
 from labelmill.errors import EnvelopeError, ImageError, InputError
 from labelmill.feed.batches.blocks import Block
 from labelmill.feed.batches.options import Feeding, Map, in_numpy, in_tensorflow
@@ -80,6 +81,7 @@ class StreamBatches:
         self._index = {name: number for number, name in enumerate(self.classes)}
         self._settings = settings
         self._brokers, self._timeout = settings.brokers(), settings.timeout_seconds
+        self.topic_id = TopicIdentity(self._brokers, topic, self._timeout).read()
         self.start, last = bounds(self._brokers, topic, start, end, self._timeout)
         self.end = None if endless else last
 

@@ -43,6 +43,7 @@ class LabelledStream(Protocol):
     """A stream of labelled messages; see `labelmill.live.kafka.batches.StreamBatches`."""
 
     topic: str
+    topic_id: str
     classes: list[str]
     bad: Counter[str]
     samples: list[str]
@@ -69,7 +70,11 @@ class StreamBlocks:
 
     def __init__(self, stream: LabelledStream, feeding: Feeding, maps: Sequence[ArrayMap]) -> None:
         self._stream, self._feeding, self._maps = stream, feeding, maps
-        identity = {"topic": stream.topic, "classes": stream.classes}
+        identity = {
+            "topic": stream.topic,
+            "topic_id": stream.topic_id,
+            "classes": stream.classes,
+        }
         self.progress = StreamProgress(identity, stream.start, stream.end is None)
         self._shape: tuple[Any, ...] | None = None
 

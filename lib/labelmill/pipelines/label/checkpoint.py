@@ -14,7 +14,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from labelmill.errors import InputError
+from labelmill.errors import BusError, InputError
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import STREAM_BATCHES
 
@@ -29,8 +29,16 @@ IDENTITY = {
 }
 """What a stream is, and the flags that say it: none of it changes while a checkpoint lives."""
 
-DECIDING = {"collection": "--collection", "threshold": "--threshold", "pixel_cap": "pixel_cap"}
+DECIDING = {
+    "collection": "--collection",
+    "threshold": "--threshold",
+    "pixel_cap": "pixel_cap",
+    "image_memory": "--image-memory",
+}
 """What else decides a label. It may change between two micro-batches, not within one."""
+
+TOPIC_ID = "topic_id"
+"""What tells the topic from another of its name; offsets of one mean nothing in the other."""
 
 Value = str | int | float
 
@@ -48,12 +56,13 @@ def claim(
         spark: The session; the checkpoint may be on any file system that Hadoop supports.
         client: Open client.
         checkpoint: Folder or URI.
-        identity: Values of `IDENTITY`.
+        identity: Values of `IDENTITY`, and `TOPIC_ID`.
         deciding: Values of `DECIDING`.
 
     Raises:
         InputError: It belongs to another stream, the stream has another checkpoint, or a micro-batch
             that is not finished would be labelled otherwise than it was begun.
+        BusError: The topic was deleted and made again.
     """
     folder = _Folder(spark, checkpoint)
     query = identity["query"]
@@ -74,6 +83,8 @@ def claim(
                 f"{found[name]!r}, received {owner[name]!r}: give {flag} {found[name]} to go on with "
                 "it, or another --query and --checkpoint to begin a new stream"
             )
+    if found.get(TOPIC_ID, owner[TOPIC_ID]) != owner[TOPIC_ID]:
+        raise another_topic(str(identity["topic"]), str(query), checkpoint)
     changed = {n: found[n] for n in DECIDING if n in found and found[n] != owner[n]}
     if changed:
         open_batch = folder.unfinished()
@@ -87,6 +98,15 @@ def claim(
             )
     if found != owner:
         folder.write(OWNER, owner)
+
+
+def another_topic(topic: str, query: str, checkpoint: str) -> BusError:
+    """The error of a topic that was deleted and made again, whatever number of messages it holds."""
+    return BusError(
+        f"topic {topic} is not the one that stream {query!r} has read: it was deleted and made again, and "
+        f"the offsets in {checkpoint} mean nothing in it. Existing labels stay. To label the new topic's "
+        "messages, start over with another --query and --checkpoint"
+    )
 
 
 def _refuse_used(folder: _Folder, client: RowClient, checkpoint: str, query: str) -> None:

@@ -8,10 +8,13 @@ is replayed after a crash leaves the same labels, and its messages may be sent t
 
 from __future__ import annotations
 
+from functools import partial
+
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from labelmill.errors import ArtifactError, BusError, LabelmillError
+from labelmill.bus.topics import TopicIdentity, require_topic
+from labelmill.errors import ArtifactError, BusError, BusUnreachable, LabelmillError
 from labelmill.pipelines.label import checkpoint
 from labelmill.pipelines.label.control import follow, stop_on_sigterm
 from labelmill.pipelines.label.micro_batch import MicroBatch
@@ -39,25 +42,32 @@ def label_stream(
         MissingRow: The model has no such alias.
         ArtifactError: There is no version that can be served.
         InputError: The query's name or the checkpoint belongs to another stream, or another model.
-        BusError: Messages that the checkpoint needs are gone from Kafka.
+        BusError: Messages that the checkpoint needs are gone from Kafka, or the topic was made again.
         StoreError: Kudu refused the labels.
     """
     console = console or Console(stderr=True)
     limits = message_caps(settings, plan, create_topics)
+    topic = TopicIdentity(settings.brokers(), plan.topic, settings.timeout_seconds)
     client = open_client(settings)
     try:
         for table in (MODELS, MODEL_CHUNKS, ALIASES, LABELS, STREAM_BATCHES):
             client.ensure(table)
         identity: dict[str, checkpoint.Value] = {
             "query": plan.query, "table_prefix": settings.table_prefix, "topic": plan.topic,
-            "model": plan.model,
+            "model": plan.model, checkpoint.TOPIC_ID: topic.read(),
         }  # fmt: skip
         deciding: dict[str, checkpoint.Value] = {
             "collection": plan.collection, "threshold": plan.threshold,
-            "pixel_cap": settings.pixel_cap,
+            "pixel_cap": settings.pixel_cap, "image_memory": plan.image_memory >> 20,
         }  # fmt: skip
         checkpoint.claim(spark, client, plan.checkpoint, identity, deciding)
         totals = StreamTotals(plan.query, console)
+        partitions = require_topic(settings.brokers(), plan.topic, settings.timeout_seconds)
+        if plan.max_per_batch < partitions:
+            totals.warn(
+                f"--max-per-batch {plan.max_per_batch} is below the {partitions} partitions of {plan.topic}: "
+                f"Spark takes at least one message of each, so micro-batches have up to {partitions}"
+            )
         pins = VersionPins(
             client, spark.sparkContext, plan.query, plan.model, plan.alias, totals.warn
         )
@@ -67,7 +77,8 @@ def label_stream(
             highlight=False,
         )
         with stop_on_sigterm(spark) as stop:
-            batch = MicroBatch(settings, client, plan, pins, limits, totals, stop)
+            same_topic = partial(_require_same_topic, topic, topic.read(), plan)
+            batch = MicroBatch(settings, client, plan, pins, limits, totals, stop, same_topic)
             query = start_query(spark, settings, plan, batch)
             drained = (lambda: totals.seen >= plan.at_least) if plan.until_drained else None
             stopped = follow(query, stop, drained, plan.idle_seconds)
@@ -76,6 +87,16 @@ def label_stream(
             return totals.report("SIGTERM" if stop.asked else "drained")
     finally:
         client.close()
+
+
+def _require_same_topic(topic: TopicIdentity, known: str, plan: StreamPlan) -> None:
+    """Raises BusError when the topic was made again while the stream runs."""
+    try:
+        now = topic.read()
+    except BusUnreachable:
+        return  # reading the messages says so, or waits
+    if now != known:
+        raise checkpoint.another_topic(plan.topic, plan.query, plan.checkpoint)
 
 
 def raise_failure(failure: BaseException | None, plan: StreamPlan) -> None:

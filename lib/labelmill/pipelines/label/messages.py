@@ -23,7 +23,8 @@ class LabelTask:
         batch_id: Micro-batch; part of every outgoing message, so that consumers can drop repeats.
         collection: For messages that name none.
         threshold: Lowest probability that is accepted, 0..1.
-        pixel_cap: Larger images are refused before decoding.
+        pixel_cap: Images of more pixels are refused before decoding.
+        memory_cap: Images that need more bytes to be decoded and prepared are refused before.
         output_cap: Largest enriched message, in bytes of key and value.
         dead_cap: Largest dead letter.
         labelled_at: When the micro-batch began (UTC).
@@ -37,6 +38,7 @@ class LabelTask:
     collection: str
     threshold: float
     pixel_cap: int
+    memory_cap: int
     output_cap: int
     dead_cap: int
     labelled_at: datetime

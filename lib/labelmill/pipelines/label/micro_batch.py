@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
 
@@ -19,6 +20,7 @@ from labelmill.pipelines.label.report import StreamTotals
 from labelmill.pipelines.label.version_pins import ServedVersion, VersionPins
 from labelmill.pipelines.label.worker import (
     LABEL_COLUMNS,
+    NO_VALUE,
     ROW_SCHEMA,
     label_batches,
     records_at_once,
@@ -50,6 +52,7 @@ class MicroBatch:
         limits: From `message_caps`.
         totals: Counts what is done.
         stop: The request to stop.
+        same_topic: Raises when the topic is no longer the one whose offsets are known.
 
     Attributes:
         error: The exception that ended the stream, when a micro-batch raised it.
@@ -64,10 +67,11 @@ class MicroBatch:
         limits: tuple[int, int, int],
         totals: StreamTotals,
         stop: Stop,
+        same_topic: Callable[[], None],
     ) -> None:
         self._settings, self._client, self._plan, self._pins = settings, client, plan, pins
         self._input_cap, self._output_cap, self._dead_cap = limits
-        self._totals, self._stop = totals, stop
+        self._totals, self._stop, self._same_topic = totals, stop, same_topic
         self.error: BaseException | None = None
 
     def __call__(self, messages: DataFrame, batch_id: int) -> None:
@@ -88,11 +92,12 @@ class MicroBatch:
 
     def _label(self, messages: DataFrame, batch_id: int) -> None:
         started = time.monotonic()
+        self._same_topic()
         served, replay = self._pins.pin(batch_id)
         task = LabelTask(
             self._plan.model, served.version, served.sha256, self._plan.query, batch_id,
             self._plan.collection, self._plan.threshold, self._settings.pixel_cap,
-            self._output_cap, self._dead_cap, datetime.now(timezone.utc),
+            self._plan.image_memory, self._output_cap, self._dead_cap, datetime.now(timezone.utc),
         )  # fmt: skip
         labelling = partial(
             label_batches, task=task, artifact=partial(broadcast_bytes, served.artifact)
@@ -112,18 +117,24 @@ class MicroBatch:
             repeated = total - len(reasons) - int(counted[2])
             kept = first_messages(rows) if repeated else rows
             labelled = total - len(reasons) - repeated
+            dead = [reason for reason in reasons if reason != NO_VALUE]
             if labelled:
                 self._write_labels(kept, served)
-            if total:
-                self._send(kept)
+            if labelled or dead:
+                self._send(kept.where(f"reason is null or reason <> '{NO_VALUE}'"))
         finally:
             rows.unpersist()
         milliseconds = round(1000 * (time.monotonic() - started))
-        batches.finish(
-            self._client, self._plan.query, batch_id, labelled, len(reasons), milliseconds
-        )
+        batches.finish(self._client, self._plan.query, batch_id, labelled, len(dead), milliseconds)
         self._totals.add(
-            batch_id, served.version, labelled, reasons, milliseconds, replay, repeated
+            batch_id,
+            served.version,
+            labelled,
+            dead,
+            milliseconds,
+            replay,
+            repeated,
+            len(reasons) - len(dead),
         )
 
     def _write_labels(self, rows: DataFrame, served: ServedVersion) -> None:

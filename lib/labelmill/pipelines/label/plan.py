@@ -14,6 +14,9 @@ from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
 from labelmill.errors import InputError
 from labelmill.settings import Settings
 
+IMAGE_MEMORY = 64 << 20
+"""Default of `StreamPlan.image_memory`: two tasks at a time leave a small executor its room."""
+
 
 @dataclass(frozen=True)
 class StreamPlan:
@@ -29,6 +32,8 @@ class StreamPlan:
         checkpoint: Folder or URI of Spark's offsets; belongs to `query`.
         collection: For messages that name none.
         threshold: Lowest probability that is accepted without review, 0..1.
+        image_memory: Bytes that decoding and preparing one image may take; other messages become dead
+            letters.
         max_per_batch: Most messages per micro-batch.
         until_drained: End once the topic is empty, instead of running until stopped.
         idle_seconds: Seconds without a new message after which the topic counts as drained.
@@ -44,6 +49,7 @@ class StreamPlan:
     checkpoint: str
     collection: str = "stream"
     threshold: float = DEFAULT_THRESHOLD
+    image_memory: int = IMAGE_MEMORY
     max_per_batch: int = 4096
     until_drained: bool = False
     idle_seconds: float = 2.0
@@ -84,6 +90,7 @@ def start_query(
         .option("subscribe", plan.topic)
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", str(plan.max_per_batch))
+        .option("kafka.isolation.level", "read_committed")
         .option("failOnDataLoss", "true")
         .load()
         .select("key", "value", "topic", "partition", "offset")

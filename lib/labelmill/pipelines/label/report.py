@@ -34,7 +34,7 @@ class StreamTotals:
         console: Where the lines go.
 
     Attributes:
-        seen: Messages labelled, refused or repeated.
+        seen: Messages labelled, refused, repeated, or without a value.
     """
 
     def __init__(self, query: str, console: Console) -> None:
@@ -44,7 +44,7 @@ class StreamTotals:
         self._spans: list[Span] = []
         self._milliseconds: deque[int] = deque(maxlen=_LATENCIES)
         self._warnings: dict[str, int] = {}
-        self._replayed = self._repeated = 0
+        self._replayed = self._repeated = self._empty = 0
         self._rows = 0
         self.seen = 0
 
@@ -57,6 +57,7 @@ class StreamTotals:
         milliseconds: int,
         replay: bool,
         repeated: int = 0,
+        empty: int = 0,
     ) -> None:
         """Adds a finished micro-batch.
 
@@ -65,10 +66,12 @@ class StreamTotals:
             reasons: Of each dead letter.
             replay: An earlier run had pinned it.
             repeated: Further messages with an image that the micro-batch has labelled.
+            empty: Messages without a value.
         """
         self._rows += rows
         self._repeated += repeated
-        self.seen += rows + len(reasons) + repeated
+        self._empty += empty
+        self.seen += rows + len(reasons) + repeated + empty
         self._reasons.update(reasons)
         self._milliseconds.append(milliseconds)
         self._replayed += replay
@@ -79,6 +82,7 @@ class StreamTotals:
         speed = 1000 * (rows + len(reasons)) / max(milliseconds, 1)
         dead = f", {len(reasons):,} dead" if reasons else ""
         dead += f", {repeated:,} repeated" if repeated else ""
+        dead += f", {empty:,} without a value" if empty else ""
         self._line(
             f"batch {batch_id}: version {version}, {rows:,} labelled{dead}, "
             f"{milliseconds:,} ms, {speed:,.0f}/s{' (replay)' if replay else ''}"
@@ -100,6 +104,7 @@ class StreamTotals:
         report.put("dead_letters", sum(self._reasons.values()))
         report.put("dead_letters_by_reason", dict(sorted(self._reasons.items())))
         report.put("repeated", self._repeated)
+        report.put("without_value", self._empty)
         report.put("replayed_batches", self._replayed)
         if self._milliseconds:
             ordered = sorted(self._milliseconds)

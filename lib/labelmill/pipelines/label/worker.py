@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from labelmill.bus.envelope import Envelope, decode
-from labelmill.bus.payload import decoded_bytes, image_id_in, pixels_of
+from labelmill.bus.payload import array_needs, image_id_in, pixels_of
 from labelmill.errors import EnvelopeError, ImageError
 from labelmill.inference.cache import predictor_of
 from labelmill.inference.predictor import Predictor
 from labelmill.pipelines.label.messages import LabelTask, dead_letter, enrich
-from labelmill.pipelines.predict.labels import label_columns
+from labelmill.pipelines.predict.labels import label_columns, storable
 
 COLLECTION_CAP = 256
 """Most bytes of a collection's name: it is part of Kudu's key, which is limited to 16 KiB."""
@@ -29,6 +29,10 @@ PIECE_BYTES = 64 << 20
 POOL_ROWS = 1024
 """Most messages labelled together; larger pools gain nothing."""
 
+NO_VALUE = "no_value"
+"""Reason of a message without a value, which a compacted topic has for what was deleted. It is counted,
+as ingest counts it, and nothing goes out for it."""
+
 LABEL_COLUMNS = (
     "collection", "image_id", "class", "probability", "probabilities", "entropy", "decision",
     "batch_id", "labelled_at",
@@ -37,7 +41,7 @@ LABEL_COLUMNS = (
 numbers and times would make Spark compile new classes for each micro-batch."""
 
 ROW_SCHEMA = pa.schema([
-    ("reason", pa.string()),  # null: labelled
+    ("reason", pa.string()),  # null: labelled; NO_VALUE: neither a label nor a dead letter
     ("collection", pa.string()),
     ("image_id", pa.string()),
     ("class", pa.string()),
@@ -109,19 +113,44 @@ def label_messages(
     piece: list[_Message] = []
     size = 0
     for raw in messages:
+        if raw["value"] is None:
+            place = {name: raw[name] for name in ("partition", "offset")}
+            rows.append({"reason": NO_VALUE, **place})
+            continue
         try:
             message = _read(raw, task)
+            # A PNG of 500 kB may hold 500 MB of pixels; its header gives the size before decoding.
+            more = array_bytes_within_cap(message.envelope, predictor, task)
         except _MESSAGE_FAULTS as error:
             rows.append(_dead_letter_row(raw, error, task))
             continue
-        # A PNG of 200 kB may hold 200 MB of pixels; its header gives the size before decoding.
-        more = decoded_bytes(message.envelope, task.pixel_cap)
         if piece and size + more > PIECE_BYTES:
             rows += _label_piece(piece, predictor, task)
             piece, size = [], 0
         piece.append(message)
         size += more
     return rows + _label_piece(piece, predictor, task)
+
+
+def array_bytes_within_cap(envelope: Envelope, predictor: Predictor, task: LabelTask) -> int:
+    """Bytes of the array that will be decoded; 0 for a view of the message, or what is refused anyway.
+
+    Raises:
+        ImageError: More than `LabelTask.memory_cap`.
+    """
+    needs = array_needs(envelope, task.pixel_cap)
+    if needs is None:
+        return 0
+    found = 2 * needs.array + predictor.artifact.preparation.memory(needs.shape)
+    if found > task.memory_cap:
+        height, width, channels = needs.shape
+        raise ImageError(
+            "too_much_memory",
+            f"an image of {height:,}×{width:,} with up to {channels} channels needs about {found >> 20:,} "
+            f"MiB to be decoded and prepared; this stream takes {task.memory_cap >> 20:,} "
+            "(--image-memory)",
+        )
+    return needs.array
 
 
 def _pool(batches: Iterator[pa.RecordBatch]) -> Iterator[list[dict[str, Any]]]:
@@ -191,7 +220,7 @@ def _labelled_row(message: _Message, answer: dict[str, Any], task: LabelTask) ->
         "reason": None,
         "collection": message.collection,
         "image_id": message.image_id,
-        **answer,
+        **storable(answer),
         "batch_id": task.batch_id,
         "labelled_at": task.labelled_at,
         "partition": message.raw["partition"],

@@ -9,6 +9,7 @@ import numpy as np
 from labelmill.domain.models.decisions import decide, entropy
 from labelmill.errors import ImageError, InputError
 from labelmill.inference.predictor import Predictor
+from labelmill.store.schema.tables import CELL_BYTES
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 def broadcast_bytes(broadcast: Broadcast[bytes]) -> bytes:
     """The broadcast's bytes; a function, so that ``functools.partial`` of it can be pickled."""
     return broadcast.value
+
+
+def storable(answer: dict[str, Any]) -> dict[str, Any]:
+    """The columns as a row of ``labels`` holds them: without probabilities that no cell takes.
+
+    Class, probability and entropy, which decide, are there whatever the number of classes.
+    """
+    if len(answer["probabilities"]) <= CELL_BYTES:
+        return answer
+    return {**answer, "probabilities": b""}
 
 
 def label_columns(

@@ -11,7 +11,7 @@ from labelmill.errors import InputError
 from labelmill.feed.files.columns import image_of
 from labelmill.inference.cache import predictor_of
 from labelmill.inference.predictor import Predictor
-from labelmill.pipelines.predict.labels import label_columns
+from labelmill.pipelines.predict.labels import label_columns, storable
 
 IMAGE_COLUMNS = ("collection", "image_id", "height", "width", "channels", "dtype", "pixels")
 """The columns of a slice that prediction needs."""
@@ -86,7 +86,7 @@ def label_rows(
     answers = label_columns(predictor, [image for _, image in images], threshold)
     for (position, _), answer in zip(images, answers, strict=True):
         if isinstance(answer, dict):
-            rows[position] |= answer
+            rows[position] |= storable(answer)
         else:
             rows[position]["error"] = str(answer)[:1000]
     return rows

@@ -75,6 +75,7 @@ class KafkaSource:
                 .option("assign", json.dumps({self._topic: list(wave)}))
                 .option("startingOffsets", self._offsets(wave, 0))
                 .option("endingOffsets", self._offsets(wave, 1))
+                .option("kafka.isolation.level", "read_committed")
                 .option("failOnDataLoss", "true")
                 .option("minPartitions", str(max(tasks, len(wave))))
                 .load()

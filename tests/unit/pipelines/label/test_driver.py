@@ -50,7 +50,7 @@ def test_a_models_failure_in_a_python_worker() -> None:
 def test_garbage_is_collected_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     collected: list[int] = []
     nothing: Any = None
-    batch = MicroBatch(nothing, nothing, nothing, nothing, (0, 0, 0), nothing, Stop())
+    batch = MicroBatch(nothing, nothing, nothing, nothing, (0, 0, 0), nothing, Stop(), lambda: None)
     monkeypatch.setattr(batch, "_label", lambda messages, number: None)
     monkeypatch.setattr(micro_batch.gc, "collect", lambda: collected.append(1))
     for number in range(1, 2 * micro_batch.COLLECT_EVERY + 1):

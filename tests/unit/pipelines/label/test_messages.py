@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from labelmill.bus.envelope import Envelope, decode, encode
-from labelmill.bus.payload import decoded_bytes, of_array, pixels_of
+from labelmill.bus.payload import array_needs, of_array, pixels_of
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.errors import ArtifactError
 from labelmill.inference.predictor import Predictor
@@ -26,7 +26,9 @@ from labelmill.testing.png.files import chunk, header, png
 from tests.helpers.small_models import small_artifact
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
-TASK = LabelTask("m", 1, "0" * 64, "q", 3, "drawn", 0.5, 64_000_000, 1_000_000, 1_000_000, NOW)
+TASK = LabelTask(
+    "m", 1, "0" * 64, "q", 3, "drawn", 0.5, 64_000_000, 64 << 20, 1_000_000, 1_000_000, NOW
+)
 GOOD = encode_png(np.arange(16, dtype=np.uint8).reshape(4, 4, 1))
 
 
@@ -79,7 +81,7 @@ def test_no_depth_of_nesting_raises(predictor: Predictor) -> None:
 def test_a_dead_letter_always_fits_its_topic(predictor: Predictor, key: bytes | None) -> None:
     task = dataclasses.replace(TASK, dead_cap=700)
     long = with_header(json.dumps({"collection": "x" * 5000}))
-    for value in (long, b"hello", None, GOOD[:40]):
+    for value in (long, b"hello", b"", GOOD[:40]):
         (row,) = label_messages([raw(value, key)], predictor, task)
         assert row["reason"]
         assert len(row["value"]) + len(row["key"] or b"") <= 700
@@ -87,6 +89,14 @@ def test_a_dead_letter_always_fits_its_topic(predictor: Predictor, key: bytes | 
         assert error["offset"] == 7
         assert error.get("key_left_out") == (3000 if key and len(key) > 1 else None)
     assert label_messages([raw(b"hello", b"k")], predictor, TASK)[0]["key"] == b"k"
+
+
+def test_a_message_without_a_value_is_neither_a_label_nor_a_dead_letter(
+    predictor: Predictor,
+) -> None:
+    rows = label_messages([raw(None), raw(GOOD)], predictor, TASK)
+    assert rows[0] == {"reason": worker.NO_VALUE, "partition": 0, "offset": 7}
+    assert rows[1]["reason"] is None
 
 
 def test_a_graph_that_does_not_run_is_not_the_images_fault() -> None:
@@ -133,6 +143,11 @@ def test_memory_is_bounded_by_decoded_size(
     assert peak < 12_000_000, "60 images are 15 MB as bytes, 60 MB as floats"
 
 
+def decoded_bytes(envelope: Envelope, pixel_cap: int = 64_000_000) -> int:
+    needs = array_needs(envelope, pixel_cap)
+    return 0 if needs is None else needs.array
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_decoded_size_is_known_before_decoding(channels: int, dtype: type) -> None:
@@ -159,6 +174,26 @@ def test_palette_and_cut_files() -> None:
     assert pixels_of(Envelope({}, palette)).nbytes <= decoded_bytes(Envelope({}, palette)) == 32
     assert decoded_bytes(decode(GOOD[:20])) == decoded_bytes(Envelope({}, b"x" * 99)) == 0
     assert decoded_bytes(decode(encode(Envelope({"encoding": "raw"}, GOOD)))) == 0
+
+
+def test_an_image_above_the_memory_cap_is_refused_before_decoding(predictor: Predictor) -> None:
+
+    # 64 million pixels of four 16-bit channels in a few hundred kB.
+    line = b"\0" + bytes(8 * 7999)
+    blank = png(header(7999, 7999, 16, 6), line * 7999)
+    assert len(blank) < 1_000_000
+    tracemalloc.start()
+    rows = label_messages([raw(blank), raw(GOOD)], predictor, TASK)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [row["reason"] for row in rows] == ["too_much_memory", None]
+    assert peak < 8_000_000
+    letter = decode(rows[0]["value"])
+    assert "needs about" in letter.header["error"]["message"]
+    assert "--image-memory" in letter.header["error"]["message"]
+    wide = of_array(bytes(5000 * 4000), (5000, 4000, 1), "uint8", image_id="0" * 64)
+    (row,) = label_messages([raw(encode(wide))], predictor, TASK)
+    assert row["reason"] == "too_much_memory", "a view of the message is prepared all the same"
 
 
 def test_records_at_once_follow_the_largest_image() -> None:

@@ -121,7 +121,9 @@ LABELS = Table(
         Column("class", "string", "most probable class"),
         Column("probability", "float", "of that class, 0..1"),
         Column(
-            "probabilities", "binary", "float32 little-endian, one per class in the model's order"
+            "probabilities",
+            "binary",
+            "float32 little-endian, one per class in the model's order; empty above 15,000 classes",
         ),
         Column("entropy", "float", "of the probabilities, in nats"),
         Column("decision", "string", "accepted, or review below the confidence bound"),
