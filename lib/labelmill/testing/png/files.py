@@ -98,13 +98,15 @@ def _row_widths(width: int, height: int, interlaced: bool) -> list[int]:
     return rows
 
 
-def promised_shape(data: bytes) -> tuple[int, int, int] | None:
-    """Height, width and channels that a file's header and ``tRNS`` promise; None without a header.
+def promised_shapes(data: bytes) -> set[tuple[int, int, int]]:
+    """Height, width and channels that a file's header promises; empty without a header.
+
+    With a ``tRNS`` chunk there are two: a damaged one is left out, and no alpha comes of it.
 
     Reads as little as can be and checks nothing: for holding a decoder's answer against.
     """
     if len(data) < 33 or data[12:16] != b"IHDR":
-        return None
+        return set()
     width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
     position, clear = 33, False
     while position + 8 <= len(data):
@@ -113,8 +115,8 @@ def promised_shape(data: bytes) -> tuple[int, int, int] | None:
             break
         clear = clear or kind == b"tRNS"
         position += length + 12
-    channels = (3 if colour == 3 else SAMPLES.get(colour, 0)) + clear
-    return height, width, channels
+    channels = 3 if colour == 3 else SAMPLES.get(colour, 0)
+    return {(height, width, channels), (height, width, channels + clear)}
 
 
 def noise(width: int, height: int, depth: int, colour: int, seed: int = 5) -> bytes:

@@ -45,6 +45,8 @@ _READ = frozenset((b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 # before memory is allocated.
 _DEFLATE_LIMIT = 1032
 # Real files have few; a flood of empty ones would take seconds to walk.
+_LONGEST_PALETTE = 3 * 256
+
 _MOST_CHUNKS = 1 << 19
 
 
@@ -84,7 +86,7 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
     """
     width, height, depth, colour, interlaced = _header(data, pixel_cap)
     if only := _only_data(data):
-        _check(width, height, depth, colour, None, None, len(only))
+        _check(width, height, depth, colour, None, len(only))
         return PngParts(width, height, depth, colour, interlaced, None, None, only)
     palette: bytes | None = None
     transparency: bytes | None = None
@@ -103,22 +105,25 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
                 size, f"chunk {kind!r} promises {length} bytes, {size - start} are left"
             )
         if kind in _READ:
-            if crc32(data[position + 4 : end]) != _CRC.unpack_from(data, end)[0]:
+            whole = crc32(data[position + 4 : end]) == _CRC.unpack_from(data, end)[0]
+            if kind == b"tRNS":
+                # As libpng: one that is damaged, out of place or of the wrong length is left out.
+                if whole and transparency is None and not begun:
+                    transparency = _transparency(data[start:end], colour, palette)
+            elif kind == b"PLTE" and (colour != PALETTE or begun):
+                pass  # it changes no pixel
+            elif not whole:
                 raise ImageError("bad_data", f"the checksum of chunk {kind.decode()} is wrong")
-            if kind == b"IDAT":
+            elif kind == b"IDAT":
                 if begun and last != b"IDAT":
                     raise ImageError("bad_data", "IDAT chunks must follow each other")
                 begun = True
                 # Nearly always there is one; many are appended to one buffer.
                 compressed = _joined(compressed, data[start:end])
             elif kind == b"PLTE":
-                if palette is not None or begun or colour in (GREY, GREY_ALPHA):
-                    raise ImageError("bad_data", "a PLTE chunk stands where none may be")
-                palette = data[start:end]
-            elif kind == b"tRNS":
-                if transparency is not None or begun or (colour == PALETTE and palette is None):
-                    raise ImageError("bad_data", "a tRNS chunk stands where none may be")
-                transparency = data[start:end]
+                if palette is not None:
+                    raise ImageError("bad_data", "there is a second PLTE chunk")
+                palette = _palette(data[start:end], depth)
         elif not kind.isalpha() or not kind.isascii():
             raise ImageError("bad_data", f"{kind!r} is not a chunk type")
         elif not kind[0] & 0x20:
@@ -128,8 +133,26 @@ def read_parts(data: bytes, pixel_cap: int) -> PngParts:
             break
     else:
         raise ImageError("bad_data", f"there are more than {_MOST_CHUNKS:,} chunks")
-    _check(width, height, depth, colour, palette, transparency, len(compressed))
+    _check(width, height, depth, colour, palette, len(compressed))
     return PngParts(width, height, depth, colour, interlaced, palette, transparency, compressed)
+
+
+def _palette(colours: bytes, depth: int) -> bytes:
+    if len(colours) % 3 or not 3 <= len(colours) <= _LONGEST_PALETTE:
+        raise ImageError(
+            "bad_data",
+            f"a palette image of {depth} bits needs a PLTE chunk of 1 to {1 << depth} colours, "
+            f"received {len(colours)} bytes",
+        )
+    return colours[: 3 << depth]  # no index reaches the others
+
+
+def _transparency(values: bytes, colour: int, palette: bytes | None) -> bytes | None:
+    if colour == PALETTE:
+        fits = palette is not None and 0 < len(values) <= len(palette) // 3
+    else:
+        fits = len(values) == {GREY: 2, RGB: 6}.get(colour)
+    return values if fits else None
 
 
 def _only_data(data: bytes) -> bytes | None:
@@ -201,7 +224,6 @@ def _check(
     depth: int,
     colour: int,
     palette: bytes | None,
-    transparency: bytes | None,
     compressed: int,
 ) -> None:
     if not compressed:
@@ -210,20 +232,10 @@ def _check(
         raise ImageError(
             "truncated", f"{compressed} bytes of image data cannot hold {width}×{height} pixels"
         )
-    if colour == PALETTE and (
-        palette is None or len(palette) % 3 or not 3 <= len(palette) <= 3 << depth
-    ):
+    if colour == PALETTE and palette is None:
         raise ImageError(
-            "bad_data",
-            f"a palette image of {depth} bits needs a PLTE chunk of 1 to {1 << depth} colours, "
-            f"received {'none' if palette is None else f'{len(palette)} bytes'}",
+            "bad_data", f"a palette image of {depth} bits needs a PLTE chunk; there is none"
         )
-    if transparency is not None:
-        expected = {GREY: (2, 2), RGB: (6, 6), PALETTE: (0, len(palette or b"") // 3)}.get(colour)
-        if expected is None or not expected[0] <= len(transparency) <= expected[1]:
-            raise ImageError(
-                "bad_data", f"a tRNS chunk of {len(transparency)} bytes is wrong for this image"
-            )
 
 
 def _truncated(size: int, why: str) -> ImageError:

@@ -145,14 +145,11 @@ REFUSED = {
     "filter 9": (png(header(2, 2), b"\x09\1\2\0\3\4"), "bad_data"),
     "palette without PLTE": (png(header(2, 2, 8, 3), bytes(6)), "bad_data"),
     "PLTE of 4 bytes": (png(header(2, 2, 8, 3), bytes(6), chunk(b"PLTE", b"1234")), "bad_data"),
-    "PLTE of 3 colours for 1 bit": (
-        png(header(2, 2, 1, 3), bytes(4), chunk(b"PLTE", bytes(9))),
+    "PLTE checksum": (
+        png(header(2, 2, 8, 3), bytes(6), chunk(b"PLTE", bytes(3), crc=5)),
         "bad_data",
     ),
-    "PLTE in grey": (png(header(2, 2), bytes(6), chunk(b"PLTE", bytes(3))), "bad_data"),
-    "tRNS of 1 byte": (png(header(2, 2), bytes(6), chunk(b"tRNS", b"1")), "bad_data"),
-    "tRNS with alpha": (png(header(1, 1, 8, 6), bytes(5), chunk(b"tRNS", bytes(6))), "bad_data"),
-    "tRNS checksum": (png(header(2, 2), bytes(6), chunk(b"tRNS", b"\0\1", crc=5)), "bad_data"),
+    "two PLTE": (png(header(2, 2, 8, 3), bytes(6), 2 * chunk(b"PLTE", bytes(3))), "bad_data"),
     "unknown critical chunk": (png(header(2, 2), bytes(6), chunk(b"HUGE", b"x")), "bad_data"),
     "no chunk type": (png(header(2, 2), bytes(6), chunk(b"\0\1\2\3", b"x")), "bad_data"),
     "chunk longer than the file": (
@@ -169,6 +166,38 @@ def test_refused_with_a_reason(name: str) -> None:
         decode_png(data)
     assert caught.value.reason == reason, str(caught.value)
     assert len(str(caught.value)) > 10
+
+
+PLTE = chunk(b"PLTE", bytes([10, 20, 30, 40, 50, 60]))
+LEFT_OUT = {
+    # Chunks that libpng leaves out: the pictures are there all the same.
+    "PLTE of 3 colours for 1 bit": (
+        png(header(2, 2, 1, 3), bytes(4), chunk(b"PLTE", bytes(range(9)))),
+        (2, 2, 3),
+    ),
+    "PLTE in grey": (png(header(2, 2), bytes(6), chunk(b"PLTE", bytes(3))), (2, 2, 1)),
+    "PLTE in RGB, damaged": (png(header(1, 1, 8, 2), bytes(4), chunk(b"PLTE", b"1", crc=5)), (1, 1, 3)),
+    "tRNS of 1 byte": (png(header(2, 2), bytes(6), chunk(b"tRNS", b"1")), (2, 2, 1)),
+    "tRNS with alpha": (png(header(1, 1, 8, 6), bytes(5), chunk(b"tRNS", bytes(6))), (1, 1, 4)),
+    "tRNS checksum": (png(header(2, 2), bytes(6), chunk(b"tRNS", b"\0\1", crc=5)), (2, 2, 1)),
+    "tRNS before PLTE": (png(header(2, 2, 8, 3), bytes(6), chunk(b"tRNS", b"\0") + PLTE), (2, 2, 3)),
+    "tRNS longer than PLTE": (png(header(2, 2, 8, 3), bytes(6), PLTE + chunk(b"tRNS", bytes(3))), (2, 2, 3)),
+    "tRNS after the data": (
+        png(header(2, 2, 8, 3), bytes(6), PLTE)[:-12] + chunk(b"tRNS", b"\0") + chunk(b"IEND"),
+        (2, 2, 3),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_changes_no_pixel_costs_no_picture(name: str) -> None:
+    data, shape = LEFT_OUT[name]
+    pixels = decode_png(data)
+    assert pixels.shape == shape
+    expected = [10, 20, 30] if PLTE in data else [0] * shape[2]
+    if name == "PLTE of 3 colours for 1 bit":
+        expected = [0, 1, 2]
+    assert pixels[0, 0].tolist() == expected
 
 
 def test_wrong_adler_sum_is_damage() -> None:
