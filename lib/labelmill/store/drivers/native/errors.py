@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,35 @@ from labelmill.store.errors import (
 
 _SILENT = ("Timed out", "Network error", "Service unavailable")
 """Beginnings of Kudu's statuses that mean no answer."""
+
+
+_LITERAL = re.compile(r"""\bb(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
+
+
+def text_of(error: object) -> str:
+    """What an exception or an error of a row says, as text: kudu-python keeps Kudu's words as bytes.
+
+    Example::
+
+        >>> text_of(ValueError(b"Not found: the table"))
+        'Not found: the table'
+    """
+    arguments: tuple[object, ...] = getattr(error, "args", ())
+    first = arguments[0] if len(arguments) == 1 else None
+    if isinstance(first, bytes):
+        return first.decode("utf-8", "replace")
+    text = str(error) if isinstance(error, (BaseException, str)) else repr(error)
+    return _LITERAL.sub(lambda found: found.group(1) or found.group(2) or "", text)
+
+
+def is_silent(text: str) -> bool:
+    """Whether Kudu's status means that nobody answered."""
+    return any(mark in text for mark in _SILENT)
+
+
+def is_table_gone(status: str) -> bool:
+    """Whether the status of a row that was not written speaks of the table, not of the row's key."""
+    return "Not found" in status and re.search(r"\b(table|tablet)\b", status, re.I) is not None
 
 
 @contextmanager
@@ -37,13 +67,13 @@ def kudu_errors(doing: str, masters: str, timeout_seconds: float) -> Iterator[No
     except LabelmillError:
         raise
     except kudu.KuduNotFound as error:
-        if is_expired(str(error)):
+        if is_expired(text_of(error)):
             raise expired(doing, masters) from None
-        raise missing(doing, masters, str(error)) from None
+        raise missing(doing, masters, text_of(error)) from None
     except kudu.KuduException as error:
-        text = str(error)
+        text = text_of(error)
         if is_forgotten(text):
             raise forgotten(doing, masters) from None
-        if any(mark in text for mark in _SILENT):
+        if is_silent(text):
             raise unreachable(doing, masters, timeout_seconds, text) from None
         raise StoreError(f"{doing} at {masters}: {short(text)}") from None

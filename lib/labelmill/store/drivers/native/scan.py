@@ -7,7 +7,9 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from labelmill.errors import InputError
+from labelmill.store.drivers.native.errors import is_silent, text_of
 from labelmill.store.drivers.native.timestamps import exact
+from labelmill.store.errors import short
 from labelmill.store.scans import Request
 from labelmill.store.schema.columns import schema_of
 from labelmill.store.schema.conditions import Between, Condition
@@ -44,9 +46,16 @@ def batches(client: Any, token: bytes, request: Request) -> Iterator[list[tuple[
 
     try:
         scanner = client.deserialize_token_into_scanner(token)
-    except kudu.KuduInvalidArgument as error:
+    except kudu.KuduNotFound:
+        raise
+    except (kudu.KuduException, ValueError) as error:
+        # Damage has several statuses: an invalid argument, corruption, an illegal state.
+        text = text_of(error)
+        if isinstance(error, kudu.KuduException) and is_silent(text):
+            raise
         raise InputError(
-            f"{len(token)} bytes that are not a scan token ({error}); expected a result of Scan.tokens()"
+            f"{len(token)} bytes that are not a scan token ({short(text)}); expected a result of "
+            "Scan.tokens()"
         ) from None
     request.check_token(scanner.get_projection_schema().names)
     try:

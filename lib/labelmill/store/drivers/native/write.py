@@ -7,6 +7,7 @@ from typing import Any
 
 from labelmill.store.client import Operation
 from labelmill.store.drivers.flushes import flushes
+from labelmill.store.drivers.native.errors import is_table_gone, text_of
 from labelmill.store.drivers.native.timestamps import exact
 from labelmill.store.errors import SAMPLES, refused
 from labelmill.store.schema.types import Table
@@ -26,6 +27,7 @@ def write(
 
     Raises:
         RowsRefused: Kudu refused rows; rows of other flushes may be written.
+        kudu.KuduNotFound: The table is gone.
         StoreUnreachable: Kudu did not take rows within the time.
     """
     import kudu
@@ -56,7 +58,9 @@ def write(
         if failure is not None and not pending:
             raise failure
         for error in pending:
-            status = repr(error)
+            status = text_of(error)
+            if is_table_gone(status):
+                raise kudu.KuduNotFound(status)
             if operation == "delete_ignore" and "Not found" in status:
                 continue
             count += 1
