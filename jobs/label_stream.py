@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
+from labelmill.errors import InputError
 from labelmill.pipelines.label import driver
 from labelmill.pipelines.label.plan import IMAGE_MEMORY, StreamPlan
 from labelmill.spark.job import Job, run_job
@@ -71,14 +72,19 @@ def label_stream(
         bool, typer.Option("--until-drained", help="End once the topic has no unread messages.")
     ] = False,
     idle: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0.0, help="Seconds without a new message after which the topic counts as drained."
+            min=0.0,
+            help="With --until-drained: seconds without a new message after which the topic counts as "
+            "drained. Default: 2.",
         ),
-    ] = 2.0,
+    ] = None,
     at_least: Annotated[
-        int, typer.Option(min=0, help="With --until-drained: read at least this many messages.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0, help="With --until-drained: read at least this many messages. Default: 0."
+        ),
+    ] = None,
     create_topics: Annotated[
         bool, typer.Option("--create-topics", help="Create topics that do not exist.")
     ] = False,
@@ -89,6 +95,8 @@ def label_stream(
     exit code 0. After a crash, start again with the same --query: labels stay the same, messages
     may be sent twice (each carries query and batch_id).
     """
+    if not until_drained and (idle is not None or at_least is not None):
+        raise InputError("--idle and --at-least are for --until-drained; a stream ends on SIGTERM")
     name = query or f"{topic}-{model}"
     plan = StreamPlan(
         topic=topic,
@@ -103,8 +111,8 @@ def label_stream(
         image_memory=image_memory << 20,
         max_per_batch=max_per_batch,
         until_drained=until_drained,
-        idle_seconds=idle,
-        at_least=at_least,
+        idle_seconds=2.0 if idle is None else idle,
+        at_least=at_least or 0,
     )
     return driver.label_stream(job.spark(), job.settings, plan, create_topics)
 

@@ -29,8 +29,8 @@ def predict_images(
         int | None, typer.Option(help="Model version. Default: the alias's.")
     ] = None,
     alias: Annotated[
-        str, typer.Option(help="Alias to resolve when --version is not given.")
-    ] = "production",
+        str | None, typer.Option(help="Alias whose version labels. Default: production.")
+    ] = None,
     threshold: Annotated[
         float,
         typer.Option(
@@ -52,9 +52,18 @@ def predict_images(
     """
     if (sql is None) == (collection is None):
         raise InputError("give either --sql or --collection")
+    if version is not None and alias is not None:
+        raise InputError(f"give either --version or --alias, received {version} and {alias}")
     query = sql if sql is not None else driver.collection_sql(collection or "")
     return driver.predict_images(
-        job.spark(), job.settings, query, model, version, alias, threshold, dry_run
+        job.spark(),
+        job.settings,
+        query,
+        model,
+        version,
+        alias or "production",
+        threshold,
+        dry_run,
     )
 
 

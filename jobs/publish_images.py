@@ -32,11 +32,13 @@ def publish_images(
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Split of --training-set: train, validation or test.")
-    ] = "test",
+        str | None,
+        typer.Option(help="Split of --training-set: train, validation or test. Default: test."),
+    ] = None,
     collection: Annotated[
-        str, typer.Option(help="Collection that the messages of a --folder name.")
-    ] = "stream",
+        str | None,
+        typer.Option(help="Collection that the messages of a --folder name. Default: stream."),
+    ] = None,
     with_labels: Annotated[
         bool,
         typer.Option(
@@ -61,12 +63,18 @@ def publish_images(
         raise InputError(
             "give what to publish, one of: --sql QUERY, --folder DIR, --training-set NAME"
         )
+    if split is not None and training_set is None:
+        raise InputError("--split is for --training-set; a query says itself what it selects")
+    if collection is not None and folder is None:
+        raise InputError("--collection is for --folder; other images keep their collection")
     require_or_create(job.settings, topic, create_topics)
     if folder is not None:
-        return publish_folder(job.settings, folder, topic, collection, with_labels, seed, rate)
+        return publish_folder(
+            job.settings, folder, topic, collection or "stream", with_labels, seed, rate
+        )
     if training_set is not None:
         frozen = find(job.settings, training_set)
-        return publish_split(job.settings, frozen, split, topic, with_labels, seed, rate)
+        return publish_split(job.settings, frozen, split or "test", topic, with_labels, seed, rate)
     return publish_slice(job.spark(), job.settings, str(sql), topic, with_labels, seed, rate)
 
 

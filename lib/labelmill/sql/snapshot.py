@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
@@ -12,6 +13,8 @@ SETTLE_SECONDS = 2.0
 """A snapshot is read only once it is this old: by then replicas and other servers' clocks agree."""
 
 _AHEAD_SECONDS = 60
+
+_log = logging.getLogger(__name__)
 
 
 def parse_snapshot(at: str | None, snapshot_ms: int | None) -> int | None:
@@ -67,7 +70,18 @@ def resolve_snapshot(snapshot_ms: int | None = None, *, wait: bool = False) -> i
 
 
 def wait_for_snapshot(snapshot_ms: int) -> None:
-    """Waits until a snapshot is `SETTLE_SECONDS` old: from then on it always reads the same."""
+    """Waits until a snapshot is `SETTLE_SECONDS` old: from then on it always reads the same.
+
+    Raises:
+        InputError: It is more than a minute ahead: this machine's clock was set back meanwhile.
+    """
     ahead = snapshot_ms / 1000 - time.time()
+    if ahead > _AHEAD_SECONDS:
+        raise InputError(
+            f"snapshot {snapshot_ms} is {ahead:,.0f} s ahead of this machine's clock now, which was set back "
+            "after the snapshot was chosen; run again"
+        )
+    if ahead > SETTLE_SECONDS:
+        _log.warning("waiting %.0f s for the snapshot: it is ahead of this machine's clock", ahead)
     # Nothing sets the event: wait() times out when the moment has come, and an interrupt ends it.
     threading.Event().wait(max(0.0, ahead + SETTLE_SECONDS))
