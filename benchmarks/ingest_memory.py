@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contestants.ingesting import last_lines, submit_command
+from benchmarks.contestants.commands import last_lines
+from benchmarks.contestants.ingesting import submit_command
 from benchmarks.data import sources
 from benchmarks.measure import resources
 from benchmarks.measure.machine import ROOT

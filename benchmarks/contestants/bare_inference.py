@@ -38,6 +38,11 @@ def confused(pool: Pool, images: npt.NDArray[np.uint8], classes: npt.NDArray[np.
     return int(counted[0].sum())
 
 
+def loaded() -> list[OnnxSession]:
+    """In a process of the pool: its models."""
+    return _HELD["models"]
+
+
 def _load(versions: int) -> None:
     _HELD["models"] = [OnnxSession(drawn_artifact(v).onnx) for v in range(1, versions + 1)]
 

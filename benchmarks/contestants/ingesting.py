@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Sequence
 from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.contestants import bare_loop
+from benchmarks.contestants.commands import job_command, run_command
 from benchmarks.data.sources import SourceFiles
 from benchmarks.measure import resources
-from benchmarks.measure.machine import ROOT
 from benchmarks.measure.options import Options
 from benchmarks.measure.processes import CpuWatch
 from benchmarks.measure.resources import Kudu
@@ -57,7 +56,9 @@ class Ingesting:
         )
 
         def run(repetition: int) -> int:
-            submit(self._kudu, self._source.path, f"command-{repetition}", self._cores, folder)
+            collection = f"command-{repetition}"
+            command = submit_command(self._source.path, collection, self._cores)
+            run_command(self._kudu, command, folder / f"{collection}.log")
             return self._source.files
 
         return Contestant(
@@ -123,33 +124,7 @@ def race_bare_loops(
     result.limit = ours.limit
 
 
-def submit(kudu: Kudu, source: Path, collection: str, cores: int, folder: Path) -> None:
-    """Runs the job as a user would, and waits for it.
-
-    Raises:
-        RuntimeError: It failed; with the end of its output.
-    """
-    log = folder / f"{collection}.log"
-    with log.open("wb") as output:
-        answer = subprocess.run(
-            submit_command(source, collection, cores),
-            env=kudu.environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-        )
-    if answer.returncode:
-        raise RuntimeError(f"bin/submit ended with {answer.returncode}:\n{last_lines(log)}")
-
-
 def submit_command(source: Path, collection: str, cores: int, *options: str) -> list[str]:
     """The command line; `options` are spark-submit's."""
-    return [
-        str(ROOT / "bin" / "submit"), "--master", f"local[{cores}]", *options,
-        "jobs/ingest_images.py", str(source), "--collection", collection,
-    ]  # fmt: skip
-
-
-def last_lines(log: Path, count: int = 15) -> str:
-    """End of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+    words = ("jobs/ingest_images.py", str(source), "--collection", collection)
+    return job_command(cores, *words, options=options)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.contestants.ingesting import last_lines
+from benchmarks.contestants.commands import last_lines
 from benchmarks.measure import jvm
 from benchmarks.measure.machine import ROOT
 from benchmarks.measure.processes import DRIVER, JVM, WORKERS, memory_of, own_bytes, parts_of, tree
