@@ -33,7 +33,7 @@ def evaluate_models(
     snapshot: Annotated[
         int | None,
         typer.Option(
-            help="Kudu snapshot that --sql reads, in milliseconds since 1970 UTC. Default: now."
+            help="Kudu snapshot that --sql reads, in milliseconds since 1970 UTC. Default: the start of the job."
         ),
     ] = None,
     training_set: Annotated[
@@ -80,6 +80,8 @@ def evaluate_models(
     points to is measured on the same images in the same pass; --promote-if says how the others must
     compare with it. What was measured before on the same slice is not measured again.
     """
+    if sql is not None and training_set is None and snapshot is None:
+        snapshot = job.started_ms
     on = Slice(sql, snapshot, training_set, split)
     return evaluate(
         job.spark(), job.settings, model, on, versions, max_error, promote, alias, promote_if

@@ -47,7 +47,9 @@ def freeze_training_set(
     ] = None,
     snapshot: Annotated[
         int | None,
-        typer.Option(help="Kudu snapshot, in milliseconds since 1970 UTC. Default: now."),
+        typer.Option(
+            help="Kudu snapshot, in milliseconds since 1970 UTC. Default: the start of the job."
+        ),
     ] = None,
     at: Annotated[
         str | None,
@@ -148,6 +150,7 @@ def freeze_training_set(
         source_splits=source_splits or query.source_splits,
     )
     at_ms = parse_snapshot(at, snapshot)
+    at_ms = job.started_ms if at_ms is None else at_ms
     return freeze(
         job.spark(), job.settings, query.sql, name, options, query.parameters, at_ms, location
     )

@@ -64,6 +64,7 @@ def predict_images(
         alias or "production",
         threshold,
         dry_run,
+        job.started_ms,
     )
 
 

@@ -43,7 +43,9 @@ def profile_collection(
     ] = None,
     snapshot: Annotated[
         int | None,
-        typer.Option(help="Kudu snapshot, in milliseconds since 1970 UTC. Default: now."),
+        typer.Option(
+            help="Kudu snapshot, in milliseconds since 1970 UTC. Default: the start of the job."
+        ),
     ] = None,
     distance: Annotated[
         int,
@@ -65,7 +67,8 @@ def profile_collection(
     for path, flag in ((out, "--out"), (schema, "--schema")):
         if path is not None:
             check_writable(path, flag)
-    plan = ProfilePlan(collection, against, accept, fail_on_deviation, snapshot, distance, likeness)
+    at = job.started_ms if snapshot is None else snapshot
+    plan = ProfilePlan(collection, against, accept, fail_on_deviation, at, distance, likeness)
     report, profiled = driver.profile_collection(job.spark(), job.settings, plan)
     if schema is not None:
         write_schema(profiled.schema, schema)

@@ -75,7 +75,16 @@ def publish_images(
     if training_set is not None:
         frozen = find(job.settings, training_set)
         return publish_split(job.settings, frozen, split or "test", topic, with_labels, seed, rate)
-    return publish_slice(job.spark(), job.settings, str(sql), topic, with_labels, seed, rate)
+    return publish_slice(
+        job.spark(),
+        job.settings,
+        str(sql),
+        topic,
+        with_labels,
+        seed,
+        rate,
+        snapshot_ms=job.started_ms,
+    )
 
 
 if __name__ == "__main__":

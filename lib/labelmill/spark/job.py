@@ -19,6 +19,7 @@ import contextlib
 import inspect
 import os
 import sys
+import time
 import traceback
 import typing
 from collections.abc import Callable, Mapping
@@ -76,10 +77,13 @@ class Job:
     Attributes:
         settings: Settings with the common flags applied.
         console: Console for results (stdout).
+        started_ms: When the job started, milliseconds since 1970 UTC: what a job reads "now" it reads at
+            this moment. Once Spark runs, the moment is old enough to be read without waiting.
     """
 
     def __init__(self, name: str, settings: Settings, master: str | None) -> None:
         self.name, self.settings, self._master = name, settings, master
+        self.started_ms = int(time.time() * 1000) + 1
         # A pipe or file has no width of its own; 80 would fold digests and reasons.
         self.console = Console(width=None if sys.stdout.isatty() else 120)
         self._spark: SparkSession | None = None

@@ -48,6 +48,7 @@ def predict_images(
     alias: str = "production",
     threshold: float = DEFAULT_THRESHOLD,
     dry_run: bool = False,
+    snapshot_ms: int | None = None,
 ) -> Report:
     """Labels every image of a slice and upserts ``labels``.
 
@@ -63,6 +64,7 @@ def predict_images(
         alias: Used when `version` is None.
         threshold: Lowest probability that is accepted, 0..1; below it the decision is ``review``.
         dry_run: Predict and report, but write nothing.
+        snapshot_ms: Moment at which images are read, milliseconds since 1970 UTC; None: now.
 
     Returns:
         The report: ``rows``, ``model``, ``version``, ``accepted``, ``review``, ``failed``,
@@ -79,7 +81,7 @@ def predict_images(
         raise InputError(f"--threshold {threshold}; expected 0 to 1")
     report = Report("predict_images")
     # Images and their chunks at one moment, whichever replica answers.
-    at = resolve_snapshot()
+    at = resolve_snapshot(snapshot_ms)
     client = open_client(settings)
     try:
         client.ensure(LABELS)
@@ -97,10 +99,10 @@ def predict_images(
     )
     chosen = loaded.version
     with SparkProgress(spark, f"predict with {model} {chosen}"):
-        # Read first: Kudu forgets a scan that waits 60 s for a slow model.
+        # Spark's cache takes a partition whole before its first row goes on: Kudu, which forgets a scan
+        # that waits 60 s, never waits for a slow model.
         read = with_pixels(images, settings, at).select(*IMAGE_COLUMNS)
         read = read.persist(StorageLevel.MEMORY_AND_DISK)
-        read.count()
         labelled = (
             read.mapInArrow(predicting, struct_type(LABELLED_SCHEMA))
             .dropDuplicates(["collection", "image_id"])

@@ -43,6 +43,7 @@ def publish_slice(
     seed: int = 0,
     rate: float | None = None,
     console: Console | None = None,
+    snapshot_ms: int | None = None,
 ) -> Report:
     """Sends the images of a query, with exactly the stored pixels.
 
@@ -52,6 +53,7 @@ def publish_slice(
         with_labels: Include the true class (column ``class``) and the path in the messages.
         seed: Of the order.
         rate: Most messages per second, over all executors.
+        snapshot_ms: Moment at which images are read, milliseconds since 1970 UTC; None: now.
 
     Raises:
         QueryRefused: The SQL does more than read the catalogue.
@@ -61,7 +63,7 @@ def publish_slice(
     """
     report = Report("publish_images")
     # Images and their chunks at one moment, whichever replica answers.
-    at = resolve_snapshot(wait=True)
+    at = resolve_snapshot(snapshot_ms, wait=True)
     rows = catalogue.query(spark, settings, sql, at)
     needed = (*COLUMNS, "class") if with_labels else COLUMNS
     for name in needed:
