@@ -13,8 +13,10 @@ from labelmill.spark.arrow import struct_type
 
 def test_nested_columns_keep_their_types() -> None:
     assert struct_type(SUMMARY).simpleString() == (
-        "struct<files:bigint,ids:binary,bytes:bigint,annotations:bigint,reasons:map<string,bigint>,"
-        "samples:array<array<string>>,read:double,decode:double,write:double>"
+        "struct<files:bigint,ids:binary,split_codes:binary,bytes:bigint,annotations:bigint,"
+        "reasons:map<string,bigint>,samples:array<array<string>>,classes:map<string,bigint>,"
+        "splits:map<string,bigint>,origins:map<string,bigint>,guessed_colours:bigint,"
+        "read:double,decode:double,write:double>"
     )
 
 
