@@ -69,7 +69,7 @@ def run(options: Options) -> Result:
             with CpuWatch(os.getpid(), {"Kudu's servers": kudu.servers}) as watch:
                 report = label_stream(spark, kudu.settings, plan, True, quiet)
             shares.append(str(watch.shares))
-            return int(report.results["labelled"]) + int(report.results["repeated"])
+            return int(report.results["labelled"]) + int(report.results.get("repeated", 0))
 
         def command(repetition: int) -> int:
             name = f"command-{repetition}"
