@@ -20,7 +20,7 @@ from labelmill.store.schema.tables import IMAGES
 ORDER = ("train", "validation", "test")
 """Later ones win."""
 
-_AT_ONCE = 500
+_AT_ONCE, _WHOLE_AT_ONCE = 500, 100
 
 
 def held_out_of(*splits: str | None) -> str | None:
@@ -95,11 +95,15 @@ def hold_out(client: RowClient, collection: str, ids: SplitIds) -> int:
     moved = 0
     for split in ORDER[1:]:
         for part in ids.of(split):
-            stored = client.scan(IMAGES, None, {"collection": collection, "image_id": part})
+            mine = {"collection": collection, "image_id": part}
+            # Nearly all are right: pixels are read of the others only.
             wrong = [
-                {**row, "split": split}
-                for row in stored
+                row["image_id"]
+                for row in client.scan(IMAGES, ["image_id", "split"], mine)
                 if held_out_of(stored_split(row), split) != row["split"]
             ]
-            moved += client.write(IMAGES, wrong) if wrong else 0
+            for start in range(0, len(wrong), _WHOLE_AT_ONCE):
+                some = wrong[start : start + _WHOLE_AT_ONCE]
+                rows = client.scan(IMAGES, None, {"collection": collection, "image_id": some})
+                moved += client.write(IMAGES, [{**row, "split": split} for row in rows])
     return moved

@@ -13,6 +13,9 @@ from labelmill.sources.base import ImageSource
 from labelmill.sources.file_filter import NOT_LISTED
 from labelmill.spark.report import Report
 
+CLASSES = 100_000
+"""Classes that the driver counts: with a folder for each image there would be as many as images."""
+
 SHOWN = 20
 """Classes that the report shows, the most frequent first."""
 
@@ -66,6 +69,11 @@ def finish_report(
         report.note(note)
     if (alike := alike_note(totals.classes)) is not None:
         report.note(alike)
+    if totals.more_classes:
+        report.note(
+            f"more than {CLASSES:,} classes; the others are not counted here. Is each image in a folder of its "
+            "own? --labels none takes no class from folders"
+        )
     if totals.in_several_splits:
         report.note(
             f"{totals.in_several_splits:,} images are in several splits of the source (files with the same "
@@ -119,7 +127,8 @@ class IngestTotals:
         annotations: Annotations that were sent.
         reasons: Bad files by reason.
         samples: Some bad files: ``uri``, ``reason``, ``message``.
-        classes: Good files by class.
+        classes: Good files by class, of the first `CLASSES` classes.
+        more_classes: There are more than `CLASSES`; the others are not counted.
         splits: Good files by split; empty: none.
         origins: Good files with a class, by where it came from: ``folder``, ``name``, ``manifest``,
             ``idx``, ``message``.
@@ -137,6 +146,7 @@ class IngestTotals:
         self.origins: Counter[str] = Counter()
         self.cut: LabelmillError | None = None
         self.in_several_splits = 0
+        self.more_classes = False
         self._seconds: Counter[str] = Counter()
 
     @property
@@ -161,13 +171,23 @@ class IngestTotals:
         self.annotations += summary["annotations"]
         self.guessed_colours += summary["guessed_colours"]
         self.reasons.update(dict(summary["reasons"]))
-        self.classes.update(dict(summary["classes"]))
+        self._count_classes(dict(summary["classes"]))
         self.splits.update(dict(summary["splits"]))
         self.origins.update(dict(summary["origins"]))
         for sample in summary["samples"][: SAMPLES - len(self.samples)]:
             self.samples.append(dict(zip(("uri", "reason", "message"), sample, strict=True)))
         for part in _PARTS:
             self._seconds[part] += summary[part]
+
+    def _count_classes(self, found: Mapping[str, int]) -> None:
+        room = CLASSES - len(self.classes)
+        for name, files in found.items():
+            if name not in self.classes:
+                if room <= 0:
+                    self.more_classes = True
+                    continue
+                room -= 1
+            self.classes[name] += files
 
     def slowest_part(self) -> str:
         """The kind of work that took most of the workers' time, in words."""

@@ -146,3 +146,11 @@ def test_no_images_says_what_was_found() -> None:
     found.skipped["not named like an image: .txt"] = 1_200
     message = str(no_images(found))
     assert "(found: 1,200 not named like an image: .txt, 1 hidden)" in message
+
+
+def test_the_driver_counts_a_bounded_number_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labelmill.pipelines.ingest.report.CLASSES", 3)
+    many = [(f"c{n}", 1) for n in range(5)]
+    totals = totals_of(summary(classes=many), summary(classes=many))
+    assert totals.classes == {"c0": 2, "c1": 2, "c2": 2}
+    assert any("more than 3 classes" in note for note in finish(totals).notes)
