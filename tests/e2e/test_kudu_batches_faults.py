@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -12,21 +11,16 @@ import pytest
 from pyspark.sql import SparkSession
 
 from labelmill.devcluster import DevCluster, addresses, ports
-from labelmill.domain.models.preparation import Preparation
 from labelmill.errors import ScannerExpired, StoreUnreachable
 from labelmill.live.kudu.batches import KuduBatches
 from labelmill.live.kudu.planner import make_plan
-from labelmill.pipelines.freeze.driver import default_sql
-from labelmill.pipelines.predict.driver import predict_images
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.drivers.java import scan as java_scan
-from labelmill.store.records import models
-from labelmill.store.schema.tables import ALIASES, IMAGES, MODEL_CHUNKS, MODELS
+from labelmill.store.schema.tables import IMAGES
 from labelmill.testing.faults import StallingClient
 from tests.helpers.live_images import noise_images, put, query, rows_of
-from tests.helpers.small_models import slow_artifact
 from tests.helpers.streams import until
 
 COUNT, EACH = 600, 40 * 40
@@ -83,9 +77,12 @@ def test_a_scanner_that_expired_is_started_again(
     for flag, value in (("scanner_ttl_ms", "100"), ("scanner_gc_check_interval_us", "100000")):
         answer = dev.kudu_tool("tserver", "set_flag", server, flag, value, "--force")
         assert answer.returncode == 0, answer.stderr
+    metrics = f"http://{ports.host(1)}:{found.tserver_web}/metrics?metrics=active_scanners"
 
     def expired() -> bool:
-        return _no_scanner(found)
+        metrics_page = urllib.request.urlopen(metrics).read().decode()
+        assert "active_scanners" in metrics_page
+        return all('"value": 0' in part for part in metrics_page.split("active_scanners")[1:])
 
     batches = client.scan(IMAGES).batches()
     next(batches)
@@ -108,44 +105,3 @@ def test_a_scanner_that_expired_is_started_again(
     assert stalled == [True]
     assert len(rows) == COUNT
     assert dict(rows) == truth
-
-
-def test_no_scan_waits_for_a_slow_model(
-    spark: SparkSession, own_store: tuple[DevCluster, Settings, RowClient]
-) -> None:
-    """Kudu forgets a scanner that waits for a minute, and a model may take longer than that."""
-    dev, settings, client = own_store
-    # More rows than one Arrow batch and more bytes than one batch of a scanner, for each task.
-    truth = put(client, noise_images(4_200, (70, 70, 1)))
-    small = Preparation.parse(["grey", {"resize": [4, 4]}])
-    artifact = dataclasses.replace(slow_artifact(turns=60_000), preparation=small)
-    for table in (MODELS, MODEL_CHUNKS, ALIASES):
-        client.ensure(table)
-    models.publish(client, "slow", 1, artifact, "digest", None)
-    found = addresses.load(dev.home)
-    assert found is not None
-    scanning: list[bool] = []
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.05):
-            scanning.append(not _no_scanner(found))
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        predicted = predict_images(spark, settings, default_sql("c"), "slow", version=1)
-    finally:
-        ended.set()
-        looking.join()
-    assert (predicted.results["rows"], predicted.results["failed"]) == (len(truth), 0)
-    assert any(scanning)
-    # Where a scan is read as the model asks for rows, it is open for nine tenths of the time.
-    assert sum(scanning) < len(scanning) / 2
-
-
-def _no_scanner(found: addresses.Addresses) -> bool:
-    page = f"http://{ports.host(1)}:{found.tserver_web}/metrics?metrics=active_scanners"
-    metrics = urllib.request.urlopen(page).read().decode()
-    assert "active_scanners" in metrics
-    return all('"value": 0' in part for part in metrics.split("active_scanners")[1:])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from labelmill.domain.models.artifact import Artifact
@@ -58,52 +56,3 @@ def linear_artifact(
         canary_outputs=OnnxSession(onnx).run(canary),
         input_shape=(side, side, 1),
     )
-
-
-def slow_artifact(turns: int, side: int = 4) -> Artifact:
-    """`small_artifact` whose graph multiplies a matrix `turns` times in each run, for nothing."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    made = onnx.load_from_string(small_artifact(1, side).onnx)
-    graph = made.graph
-    body = helper.make_graph(
-        [
-            helper.make_node("MatMul", ["before", "half"], ["after"]),
-            helper.make_node("Identity", ["go_on"], ["still"]),
-        ],
-        "turn",
-        [
-            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("before", TensorProto.FLOAT, [64, 64]),
-        ],
-        [
-            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("after", TensorProto.FLOAT, [64, 64]),
-        ],
-        [numpy_helper.from_array(np.eye(64, dtype=np.float32) / 2, "half")],
-    )
-    constants = {
-        "turns": np.array(turns, np.int64),
-        "yes": np.array(True),
-        "ones": np.ones((64, 64), np.float32),
-        "nothing": np.zeros((), np.float32),
-    }
-    graph.initializer.extend(numpy_helper.from_array(v, name) for name, v in constants.items())
-    nodes = [
-        # From the images: what depends on constants alone would be computed once, when it is loaded.
-        helper.make_node("ReduceMax", ["images"], ["most"], keepdims=0),
-        helper.make_node("Mul", ["ones", "most"], ["begin"]),
-        helper.make_node("Loop", ["turns", "yes", "begin"], ["end"], body=body),
-        helper.make_node("ReduceMax", ["end"], ["left"], keepdims=0),
-        helper.make_node("Mul", ["left", "nothing"], ["zero"]),
-    ]
-    kept = [node for node in graph.node if node.op_type != "Softmax"]
-    last = [
-        helper.make_node("Add", ["logits", "zero"], ["slow"]),
-        helper.make_node("Softmax", ["slow"], ["probabilities"], axis=1),
-    ]
-    del graph.node[:]
-    graph.node.extend([*nodes, *kept, *last])
-    return dataclasses.replace(small_artifact(1, side), onnx=made.SerializeToString())
