@@ -13,12 +13,13 @@ from types import TracebackType
 
 import numpy as np
 
+from labelmill.domain.splits.hashing import SPLITS_SHOWN
 from labelmill.pipelines.ingest.distinct_ids import DistinctIds
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGES
 
-ORDER = ("train", "validation", "test")
-"""Later ones win."""
+ORDER = SPLITS_SHOWN
+"""Later ones win: held out further."""
 
 _AT_ONCE, _WHOLE_AT_ONCE = 500, 100
 
@@ -31,7 +32,12 @@ def held_out_of(*splits: str | None) -> str | None:
         >>> held_out_of("train", None, "test", "validation")
         'test'
     """
-    return max(splits, key=lambda split: ORDER.index(split) + 1 if split in ORDER else 0)
+    return max(splits, key=_rank)
+
+
+def _rank(split: str | None) -> int:
+    names: tuple[str, ...] = ORDER
+    return names.index(split) + 1 if split in names else 0
 
 
 class SplitIds:
@@ -40,7 +46,7 @@ class SplitIds:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._all = DistinctIds()
-        self._by_split = {split: DistinctIds() for split in ORDER}
+        self._by_split: dict[str, DistinctIds] = {split: DistinctIds() for split in ORDER}
 
     def add(self, ids: bytes, codes: bytes) -> None:
         """Adds the files of a batch.
