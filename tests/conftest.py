@@ -98,9 +98,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         jars_of(home)
         yield Servers(home, masters, brokers)
         return
-    with DevCluster(home, ports="free") as dev, pytest.MonkeyPatch.context() as patch:
-        # One machine, one clock, one tablet server: nothing has to agree before a snapshot repeats.
-        patch.setattr("labelmill.sql.snapshot.SETTLE_SECONDS", 0.2)
+    with DevCluster(home, ports="free") as dev:
         yield Servers(home, dev.kudu_masters, dev.kafka_brokers, dev)
 
 

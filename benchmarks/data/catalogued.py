@@ -14,7 +14,7 @@ from benchmarks.measure.options import Options
 from benchmarks.measure.resources import Kudu
 from benchmarks.measure.timing import Race
 from labelmill.pipelines.ingest.driver import ingest
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -50,7 +50,7 @@ def mnist(options: Options) -> Iterator[Catalogued]:
         spark = stack.enter_context(resources.spark(options.cores, kudu.settings))
         options.say(f"ingesting {source.files:,} images")
         ingest(spark, kudu.settings, str(source.path), COLLECTION)
-        yield Catalogued(spark, kudu, source.images, resolve_snapshot(wait=True), folder)
+        yield Catalogued(spark, kudu, source.images, settled_snapshot(kudu.settings), folder)
 
 
 def require_whole(raced: Race, images: int) -> None:

@@ -59,7 +59,7 @@ def sql(
     settings.masters()  # fails before Spark starts when no Kudu is known
     spark = session("labelmill-sql", "local[2,4]", settings.home)
     try:
-        wait_for_snapshot(at)
+        wait_for_snapshot(at, settings)
         answer = catalogue.query(spark, settings, query, at, parameters=parameters)
         limit = limit or (TABLE_ROWS if format is Format.table else None)
         # One row more than is shown, to know whether there are more.

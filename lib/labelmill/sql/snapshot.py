@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import threading
 import time
 
 from labelmill.domain.timestamps import parse_timestamp
 from labelmill.errors import InputError
+from labelmill.settings import Settings
 
 SETTLE_SECONDS = 2.0
 """A snapshot is read only once it is this old: by then replicas and other servers' clocks agree."""
+
+ONE_CLOCK_SECONDS = 0.2
+"""The same where Kudu's masters are on this machine: its servers have this machine's clock."""
 
 _AHEAD_SECONDS = 60
 
@@ -44,13 +49,14 @@ def parse_snapshot(at: str | None, snapshot_ms: int | None) -> int | None:
         raise InputError(f"--at: {error}") from None
 
 
-def resolve_snapshot(snapshot_ms: int | None = None, *, wait: bool = False) -> int:
+def resolve_snapshot(snapshot_ms: int | None = None) -> int:
     """The snapshot to read at.
+
+    Reads at it are repeatable only once it has settled: a caller that has other work to do first calls
+    `wait_for_snapshot` before it reads; others ask for a `settled_snapshot`.
 
     Args:
         snapshot_ms: Milliseconds since 1970 UTC; now when None.
-        wait: Return only when reads at the snapshot are repeatable. A caller that has other work to
-            do first calls `wait_for_snapshot` itself before it reads.
 
     Returns:
         Milliseconds since 1970 UTC.
@@ -64,13 +70,49 @@ def resolve_snapshot(snapshot_ms: int | None = None, *, wait: bool = False) -> i
         raise InputError(
             f"snapshot {at} is {ahead:.0f} s in the future; expected milliseconds since 1970 UTC"
         )
-    if wait:
-        wait_for_snapshot(at)
     return at
 
 
-def wait_for_snapshot(snapshot_ms: int) -> None:
-    """Waits until a snapshot is `SETTLE_SECONDS` old: from then on it always reads the same.
+def settled_snapshot(settings: Settings, snapshot_ms: int | None = None) -> int:
+    """The snapshot to read at, once reads at it are repeatable.
+
+    Args:
+        settings: Where Kudu is.
+        snapshot_ms: Milliseconds since 1970 UTC; now when None.
+
+    Returns:
+        Milliseconds since 1970 UTC.
+
+    Raises:
+        InputError: The snapshot is more than a minute in the future.
+    """
+    at = resolve_snapshot(snapshot_ms)
+    wait_for_snapshot(at, settings)
+    return at
+
+
+def settle_seconds(settings: Settings) -> float:
+    """How old a snapshot must be before reads at it are repeatable.
+
+    Example:
+        >>> settle_seconds(Settings(kudu_masters="kudu-1:7051,kudu-2:7051,kudu-3:7051"))
+        2.0
+        >>> settle_seconds(Settings(kudu_masters="127.0.0.1:7051"))
+        0.2
+    """
+    hosts = [address.rpartition(":")[0].strip() for address in settings.masters().split(",")]
+    return ONE_CLOCK_SECONDS if all(map(_on_this_machine, hosts)) else SETTLE_SECONDS
+
+
+def _on_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def wait_for_snapshot(snapshot_ms: int, settings: Settings) -> None:
+    """Waits until a snapshot is `settle_seconds` old: from then on it always reads the same.
 
     Raises:
         InputError: It is more than a minute ahead: this machine's clock was set back meanwhile.
@@ -81,7 +123,8 @@ def wait_for_snapshot(snapshot_ms: int) -> None:
             f"snapshot {snapshot_ms} is {ahead:,.0f} s ahead of this machine's clock now, which was set back "
             "after the snapshot was chosen; run again"
         )
-    if ahead > SETTLE_SECONDS:
+    settle = settle_seconds(settings)
+    if ahead > settle:
         _log.warning("waiting %.0f s for the snapshot: it is ahead of this machine's clock", ahead)
     # Nothing sets the event: wait() times out when the moment has come, and an interrupt ends it.
-    threading.Event().wait(max(0.0, ahead + SETTLE_SECONDS))
+    threading.Event().wait(max(0.0, ahead + settle))

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.settings import Settings
+from labelmill.sql.snapshot import settled_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGE_CHUNKS, IMAGES
 from labelmill.training_sets.assembly import fetch_pixels
@@ -44,14 +45,19 @@ def asked(client: RowClient, monkeypatch: pytest.MonkeyPatch) -> list[Mapping[st
 
 @pytest.mark.parametrize(("every", "whole"), [(8, False), (3, True), (1, True)])
 def test_few_of_many_are_asked_for_by_id(
-    client: RowClient, asked: list[Mapping[str, object]], tmp_path: Path, every: int, whole: bool
+    client: RowClient,
+    settings: Settings,
+    asked: list[Mapping[str, object]],
+    tmp_path: Path,
+    every: int,
+    whole: bool,
 ) -> None:
     arrays = drawn(len(IDS))
     put_images(client, "c", dict(zip(IDS, arrays, strict=True)))
     with Spool(str(tmp_path)) as spool:
         keys = pa.table({"collection": ["c"] * len(IDS[::every]), "image_id": IDS[::every]})
         cells, places = PixelIndex(len(keys)), np.arange(len(keys))
-        fetch(client, keys, places, ["pixels"], resolve_snapshot(wait=True), cells, spool)
+        fetch(client, keys, places, ["pixels"], settled_snapshot(settings), cells, spool)
         view = spool.view()
         for place, array in enumerate(arrays[::every]):
             assert (
@@ -64,7 +70,7 @@ def test_few_of_many_are_asked_for_by_id(
 
 
 def test_chunks_of_few_of_many_large_images(
-    client: RowClient, asked: list[Mapping[str, object]], tmp_path: Path
+    client: RowClient, settings: Settings, asked: list[Mapping[str, object]], tmp_path: Path
 ) -> None:
     client.ensure(IMAGE_CHUNKS)
     client.ensure(IMAGES)
@@ -72,7 +78,7 @@ def test_chunks_of_few_of_many_large_images(
     put_images(client, "c", dict(zip(IDS, arrays, strict=False)), chunked=True)
     with Spool(str(tmp_path)) as spool:
         keys = pa.table({"collection": ["c"] * 24, "image_id": IDS[:96:4]})
-        cells, places, at = PixelIndex(len(keys)), np.arange(len(keys)), resolve_snapshot(wait=True)
+        cells, places, at = PixelIndex(len(keys)), np.arange(len(keys)), settled_snapshot(settings)
         fetch(client, keys, places, ["height", "width", "channels", "dtype"], at, cells, spool)
         fetch_chunks(client, keys, places, at, cells, spool)
         view = spool.view()

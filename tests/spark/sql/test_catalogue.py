@@ -14,7 +14,7 @@ from labelmill.errors import InputError, UnknownName
 from labelmill.pipelines.ingest.driver import ingest
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 from tests.helpers.image_folders import write_image_folder
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -80,7 +80,7 @@ def test_parameters_are_values_and_never_sql(ask: Ask) -> None:
 def test_a_sample_is_the_same_at_a_snapshot_while_rows_arrive(
     ask: Ask, spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
-    at = resolve_snapshot(wait=True)
+    at = settled_snapshot(settings)
     sql = "select image_id from images tablesample (30 percent) repeatable (7)"
     once = sorted(ask(sql, snapshot_ms=at, repeatable=True))
     assert 0 < len(once) < 40

@@ -19,7 +19,7 @@ from labelmill.sql import catalogue
 from labelmill.sql.plan.reader import read_selection
 from labelmill.sql.pushdown.match import match_query
 from labelmill.sql.pushdown.scan import ResultTooLargeError, scan_query
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.spark.frames import ensure_all
 from tests.helpers.catalogues import annotate, drawn, put_images, put_records
@@ -118,14 +118,14 @@ def at(settings: Settings, client: RowClient) -> int:
     annotate(client, "c", {"i004": "z"}, "person/zoe", 1)
     annotate(client, "c", {"i005": "b"}, "person/bob")
     put_records(client, "r", [("1", "train", "a", "{}"), ("2", None, None, "{}")])
-    return resolve_snapshot(wait=True)
+    return settled_snapshot(settings)
 
 
 @pytest.fixture(scope="module")
 def empty(shared_settings: Settings) -> tuple[Settings, int]:
     """Tables without rows, and a moment at which they are there."""
     ensure_all(shared_settings)
-    return shared_settings, resolve_snapshot(wait=True)
+    return shared_settings, settled_snapshot(shared_settings)
 
 
 def _selected(spark: SparkSession, settings: Settings, sql: str, at: int) -> DataFrame:

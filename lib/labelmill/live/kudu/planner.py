@@ -18,7 +18,7 @@ from labelmill.live.kudu.shapes import (
     split_collections,
 )
 from labelmill.settings import Settings
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.connect import shared_client
 from labelmill.store.reading.id_index import BY_ID_ROWS, DENSE
@@ -48,7 +48,7 @@ def make_plan(
     # The worker processes that read a plan need no Spark.
     from labelmill.live.kudu.index import query_index
 
-    at, client = resolve_snapshot(snapshot_ms, wait=True), shared_client(settings)
+    at, client = settled_snapshot(settings, snapshot_ms), shared_client(settings)
     given = dict(parameters or {})
     index = query_index(spark, settings, sql, at, given, classes, no_target)
     shapes = ShapeCodes()

@@ -18,7 +18,7 @@ from labelmill.spark.shared_files import shared_shards
 from labelmill.sql import catalogue
 from labelmill.sql.image_columns import cast_image_columns
 from labelmill.sql.pixels import with_pixels
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 from labelmill.training_sets.registry import find, measured_on
 
 
@@ -59,7 +59,7 @@ def slice_rows(
         text = measured_on(frozen.digest, split)
         return table.repartition(len(names)), hashlib.sha256(text.encode()).hexdigest(), text
     assert on.sql is not None
-    at = resolve_snapshot(on.snapshot_ms, wait=True)
+    at = settled_snapshot(settings, on.snapshot_ms)
     found = cast_image_columns(
         catalogue.query(spark, settings, on.sql, at, repeatable=True), (*IMAGE_COLUMNS, "class")
     )

@@ -29,7 +29,7 @@ from labelmill.spark.arrow import struct_type
 from labelmill.spark.errors import our_errors
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 
 _TASK_BYTES, _TASK_ROWS = 128 << 20, 2000
 """About the size of a task, so that progress moves; a small slice has one task per slot."""
@@ -94,7 +94,7 @@ def export(
         progress.advance(0, text="reading the slice")
         selected = select_rows(spark, settings, claim).persist(StorageLevel.MEMORY_AND_DISK)
         # Not before the query was checked: one that is refused need not wait. Nothing was read yet.
-        resolve_snapshot(claim.snapshot_ms, wait=True)
+        settled_snapshot(settings, claim.snapshot_ms)
         done.callback(selected.unpersist)
         shaped = add_shapes(selected, settings, claim).persist(StorageLevel.MEMORY_AND_DISK)
         done.callback(shaped.unpersist)

@@ -118,7 +118,7 @@ def freeze(
         schema = read_schema(answered, settings, chosen.no_target, chosen.group_by)
         question = select_columns(answered, schema)
         client = opening.result()
-        wait_for_snapshot(at)  # nothing has been read yet
+        wait_for_snapshot(at, settings)  # nothing has been read yet
         spool = done.enter_context(Spool(local_path(root) or tempfile.gettempdir()))
         with spark_errors(f"freezing {name}", settings):
             # The unsorted table is not kept: it would double the memory.

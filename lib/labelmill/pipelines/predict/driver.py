@@ -88,7 +88,7 @@ def predict_images(
         loaded = load_version(client, ModelReference(model, version, alias))
     finally:
         client.close()
-    wait_for_snapshot(at)
+    wait_for_snapshot(at, settings)
     images = cast_image_columns(catalogue.query(spark, settings, sql, at), IMAGE_COLUMNS)
     artifact = spark.sparkContext.broadcast(loaded.data)
     predicting = partial(

@@ -33,7 +33,7 @@ from labelmill.spark.arrow import struct_type
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.sql import catalogue
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 from labelmill.store.client import RowClient
 from labelmill.store.connect import open_client
 from labelmill.store.records import profiles
@@ -67,7 +67,7 @@ def profile_collection(
     client = open_client(settings)
     try:
         expected = _expected_schema(client, plan)
-        at = resolve_snapshot(plan.snapshot_ms, wait=True)
+        at = settled_snapshot(settings, plan.snapshot_ms)
         with SparkProgress(spark, f"profile {plan.collection}"):
             result = _profile(spark, settings, plan, at, expected)
         severe = [d for d in result.deviations if d.severity == "error"]

@@ -31,7 +31,7 @@ from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from labelmill.sql import catalogue
 from labelmill.sql.pixels import with_pixels
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 
 
 def publish_slice(
@@ -63,7 +63,7 @@ def publish_slice(
     """
     report = Report("publish_images")
     # Images and their chunks at one moment, whichever replica answers.
-    at = resolve_snapshot(snapshot_ms, wait=True)
+    at = settled_snapshot(settings, snapshot_ms)
     rows = catalogue.query(spark, settings, sql, at)
     needed = (*COLUMNS, "class") if with_labels else COLUMNS
     for name in needed:

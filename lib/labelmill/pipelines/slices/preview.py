@@ -11,7 +11,7 @@ from labelmill.errors import QueryRefused
 from labelmill.settings import Settings
 from labelmill.sql import catalogue
 from labelmill.sql.named_slices import NamedSlice
-from labelmill.sql.snapshot import resolve_snapshot
+from labelmill.sql.snapshot import settled_snapshot
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def preview_slice(
         InputError: It is not SQL, or does not fit the catalogue.
         StoreError: Kudu refused.
     """
-    at = resolve_snapshot(snapshot_ms, wait=True)
+    at = settled_snapshot(settings, snapshot_ms)
     try:
         # As in a freeze, so that TABLESAMPLE draws the same rows.
         rows = catalogue.query(

@@ -139,7 +139,7 @@ def test_nothing_is_read_before_the_moment_has_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     when = []
-    monkeypatch.setattr(freezing, "wait_for_snapshot", lambda at: when.append("settled"))
+    monkeypatch.setattr(freezing, "wait_for_snapshot", lambda at, _: when.append("settled"))
     read = freezing.collect_rows
     monkeypatch.setattr(
         freezing, "collect_rows", lambda *given: (when.append("read"), read(*given))[1]

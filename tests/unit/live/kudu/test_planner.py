@@ -40,7 +40,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
         rows = answer.sort_by([("collection", "ascending"), ("image_id", "ascending")])
         monkeypatch.setattr(indices, "query_index", lambda *_: PlanIndex(target, (), rows))  # type: ignore[arg-type]
         monkeypatch.setattr(planner, "shared_client", lambda _: client)
-        monkeypatch.setattr(planner, "resolve_snapshot", lambda at, wait: at)
+        monkeypatch.setattr(planner, "settled_snapshot", lambda _, at: at)
         return planner.make_plan("select …", Settings(), SPARK, 5, **how)
 
     return make_plan
