@@ -22,6 +22,7 @@ from labelmill.sql.guard.key_column import (
     fixed_columns,
     signature,
 )
+from labelmill.sql.guard.ordered_columns import ordered_columns
 from labelmill.sql.plan.node import Node
 from labelmill.sql.view_keys import KEYS
 
@@ -59,7 +60,7 @@ def keys_of(plan: Node, ctes: Mapping[str, Keys]) -> Keys:
 
 
 def missing_in_order(keys: Keys, orders: Iterable[Node]) -> list[str]:
-    """The columns of `keys` that are in no order, bare or within an expression such as a hash.
+    """The columns of `keys` that are in no order, bare or within an expression that tells them apart.
 
     Args:
         keys: Of the ordered rows.
@@ -68,8 +69,8 @@ def missing_in_order(keys: Keys, orders: Iterable[Node]) -> list[str]:
     named: set[str] = set()
     whole: set[Signature] = set()
     for order in orders:
-        named.update(column_name(n) for n in order.walk() if n.name == "UnresolvedAttribute")
         for item in order.children:
+            named.update(ordered_columns(item))
             whole.add(signature(item.children[0] if item.name == "SortOrder" else item))
     if "all" in named:
         return []
@@ -143,6 +144,7 @@ def _filtered(keys: Keys, condition: Node) -> Keys:
 def _projected(key: KeyColumn, columns: Iterable[Node]) -> KeyColumn:
     """A key column seen through a SELECT list; ORDER BY beside it may still use what it leaves out."""
     names, output = set(key.names), set()
+    hidden: set[str] = set()
     for node in columns:
         alias = node.name == "Alias"
         inner = node.children[0] if alias else node
@@ -151,12 +153,16 @@ def _projected(key: KeyColumn, columns: Iterable[Node]) -> KeyColumn:
             output |= {n for n in key.output if not target or n.startswith(f"{target}.")}
             if target:
                 output |= {n.rsplit(".", 1)[-1] for n in output}
-        elif inner.name == "UnresolvedAttribute" and column_name(inner) in key.names:
+        elif key.names & set(ordered_columns(inner)):
             name = (node.children[1].text or "").lower() if alias else column_name(inner)
-            output |= {name, name.rsplit(".", 1)[-1]}
+            output |= {name, name.rsplit(".", 1)[-1]} - {""}
         elif alias and key.expression is not None and signature(inner) == key.expression:
             output.add((node.children[1].text or "").lower())
-    return KeyColumn(key.shown, frozenset(names | output), frozenset(output), key.expression)
+        elif alias:
+            # ORDER BY means the column of the SELECT list, not the one of that name below it.
+            hidden.add((node.children[1].text or "").lower())
+    names = (names - hidden) | output
+    return KeyColumn(key.shown, frozenset(names), frozenset(output), key.expression)
 
 
 def _groups(by: Iterable[Node], columns: tuple[Node, ...]) -> Iterable[KeyColumn]:

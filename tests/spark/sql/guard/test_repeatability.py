@@ -36,6 +36,19 @@ REFUSED = [
     ("select * from images offset 5", "OFFSET without ORDER BY"),
     ("select * from images sort by image_id limit 5", "LIMIT without ORDER BY"),
     ("select * from images order by mean limit 5", "apart: collection, image_id"),
+    # Rows tie although the order names the column.
+    (
+        "select * from images where collection = 'c' order by length(image_id) limit 5",
+        "apart: image_id",
+    ),
+    (
+        "select *, row_number() over (partition by upper(class) order by version) from labels where collection = 'c' and model = 'm'",
+        "apart: image_id",
+    ),
+    (
+        "select mean as image_id from images where collection = 'c' order by image_id limit 5",
+        "apart: image_id",
+    ),
     # One column of a key is no key, whichever table it belongs to.
     ("select * from labels order by version limit 5", "apart: collection, image_id, model"),
     ("select * from images order by uri limit 5", "apart: collection, image_id"),
@@ -111,6 +124,10 @@ PASS = [
     "select image_id as id, collection c from images order by id, c limit 5",
     "select id from (select image_id as id, collection from images) x where x.collection = 'c' order by x.id limit 5",
     "select * from images order by all limit 5",
+    "select * from images order by (collection, image_id) limit 5",
+    "select * from images where collection = 'c' order by md5(image_id || :salt) limit 5",
+    "select *, md5(image_id) as drawn from images where collection = 'c' order by drawn limit 5",
+    "select * from labels where collection = 'c' and model = 'm' order by -version, image_id limit 5",
     "select * from labels where collection = 'c' and model = 'm' and version = 3 order by probability, image_id limit 5",
     "select l.* from labels l join aliases a on l.model = a.model and l.version = a.version and a.alias = 'production' where l.model = 'm' and l.collection = 'c' order by l.image_id limit 5",
     "select i.*, t.class from images i join truth t using (collection, image_id) order by collection, image_id limit 5",

@@ -17,9 +17,11 @@ from labelmill.sql.guard.repeatability import (
 from labelmill.sql.plan.node import Node
 from tests.helpers.plan_nodes import (
     CATALYST,
+    alias,
     call,
     column,
     expression,
+    flag,
     group,
     items,
     literal,
@@ -111,6 +113,12 @@ def test_what_tells_the_rows_of_a_query_apart(query: Node, keys: list[str]) -> N
         ([column("collection"), column("image_id")], []),
         ([column("mean"), column("i.IMAGE_ID"), column("COLLECTION")], []),
         ([call("xxhash64", column("image_id"), column("collection"))], []),
+        ([call("xxhash64", call("concat", NAME, column("image_id"))), column("collection")], []),
+        ([expression("UnaryMinus", column("image_id"), flag(False)), column("collection")], []),
+        # Rows tie although the order names the columns.
+        ([call("length", column("image_id")), column("collection")], ["image_id"]),
+        ([call("hash", column("image_id")), column("collection")], ["image_id"]),
+        ([call("concat", column("image_id"), column("collection"))], ["collection", "image_id"]),
         ([column("image_id")], ["collection"]),
         ([column("image_id.x"), column("collection")], ["image_id"]),
         ([column("mean")], ["collection", "image_id"]),
@@ -121,6 +129,18 @@ def test_what_tells_the_rows_of_a_query_apart(query: Node, keys: list[str]) -> N
 def test_an_order_must_name_every_one_of_them(by: list[Node], missing: list[str]) -> None:
     keys = row_keys.keys_of(named(IMAGES, "i"), {})
     assert row_keys.missing_in_order(keys, [order(*by)]) == missing
+
+
+def test_an_alias_hides_the_key_of_its_name() -> None:
+    query = select(IMAGES, alias(column("mean"), "image_id"), column("collection"))
+    by = order(column("image_id"), column("collection"))
+    assert row_keys.missing_in_order(row_keys.keys_of(query, {}), [by]) == ["image_id"]
+    hashed = select(
+        IMAGES, alias(call("md5", column("image_id")), "image_id"), column("collection")
+    )
+    assert row_keys.missing_in_order(row_keys.keys_of(hashed, {}), [by]) == []
+    below = order(column("images.image_id"), column("collection"))
+    assert row_keys.missing_in_order(row_keys.keys_of(query, {}), [below]) == []
 
 
 def test_a_very_deep_query_is_followed() -> None:

@@ -251,7 +251,7 @@ def test_what_may_give_another_answer_is_refused_for_training_sets_only(query: N
             IMAGES,
             over(
                 call("first", column("uri")),
-                window(call("hash", column("image_id"), column("collection"))),
+                window(call("xxhash64", column("image_id"), column("collection"))),
             ),
         ),
         group(IMAGES, column("split"), over(ROW_NUMBER, window(column("split")))),
