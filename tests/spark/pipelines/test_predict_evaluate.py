@@ -37,6 +37,7 @@ from labelmill.store.records import aliases, models, texts
 from labelmill.store.schema.tables import (
     COMPARISONS,
     EVALUATIONS,
+    IMAGES,
     LABELS,
     MODEL_CHUNKS,
     SWEEPS,
@@ -117,6 +118,20 @@ def test_an_image_the_model_cannot_take_stops_nothing(
     assert (report.results["rows"], report.results["failed"]) == (41, 1)
     assert "(4, 4, 1)" in report.tables["failures"][0]["error"]
     assert len(list(client.scan(LABELS))) == 40
+
+
+def test_an_image_that_is_whole_again_is_measured(
+    spark: SparkSession, settings: Settings, client: RowClient, versions: list[int]
+) -> None:
+    whole = next(iter(client.scan(IMAGES, where={"collection": "c"})))
+    client.write(IMAGES, [{**whole, "pixels": b"cut off"}])
+    on = Slice(sql=default_sql("c"))
+    report = evaluate(spark, settings, "m", on, "1", max_error=1.0)
+    assert "1 images could not be prepared" in str(report.notes)
+    client.write(IMAGES, [whole])
+    report = evaluate(spark, settings, "m", on, "1", max_error=1.0)
+    assert (report.results["rows"], report.results["accepted_versions"]) == (40, [1])
+    assert evaluate(spark, settings, "m", on, "1").results["measured"] == 0
 
 
 def test_evaluation_counts_and_promotes_by_validation(

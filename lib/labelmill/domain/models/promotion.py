@@ -61,7 +61,7 @@ def verdict(
         raise UnknownName("rule of promotion", promote_if, PROMOTE_IF)
     if evaluation.rows == 0 and not evaluation.unprepared:
         return Verdict(False, ("nothing was measured: the slice has 0 rows with a truth",))
-    accepted, reasons = _by_error(evaluation, max_error)
+    accepted, reasons = _by_error(evaluation, max_error) if evaluation.rows else (None, [])
     if compared is not None:
         fits = {
             NO_WORSE: compared.difference >= 0, BETTER: compared.better, ANY: True,

@@ -18,15 +18,20 @@ from labelmill.store.schema.tables import COMPARISONS, EVALUATIONS, MODELS, TRAI
 def read_evaluations(
     client: RowClient, model: str, digest: str, versions: Sequence[int]
 ) -> dict[int, Evaluation]:
-    """What was measured of these versions on this slice.
+    """What was measured of these versions on this slice, on every image of it.
 
-    Rows of releases that did not store what could not be prepared are left out.
+    Left out are versions for which an image could not be prepared: a slice is its images' ids, and pixels
+    that were damaged may be whole by now. So are rows of releases that did not store such images.
     """
     client.ensure(EVALUATIONS)
     where = {"model": model, "slice_digest": digest, "version": list(versions)}
     rows = texts.read(client, EVALUATIONS, ["version", "confusion"], where)
     found = {int(str(row["version"])): json.loads(str(row["confusion"])) for row in rows}
-    return {v: Evaluation.from_dict(stored) for v, stored in found.items() if "cells" in stored}
+    return {
+        version: Evaluation.from_dict(stored)
+        for version, stored in found.items()
+        if stored.get("unprepared") == 0
+    }
 
 
 def read_trained_classes(client: RowClient, model: str) -> dict[int, frozenset[str]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from labelmill.domain.models.comparison import Comparison
-from labelmill.domain.models.metrics import Evaluation, evaluate
+from labelmill.domain.models.metrics import Evaluation, evaluate, evaluate_counts
 from labelmill.domain.models.promotion import verdict
 from labelmill.errors import InputError, UnknownName
 
@@ -78,6 +78,14 @@ def test_a_verdict_that_cannot_fail_is_none() -> None:
     assert verdict(alone, 0.1).accepted is False
     assert "one class" in verdict(alone, 0.1).reasons[-1]
     assert verdict(alone, None).accepted is None
+
+
+def test_where_nothing_was_measured_no_error_is_stated() -> None:
+    found = verdict(evaluate_counts({("a", None): 3}, ["a", "b"]), max_error=0.1)
+    assert found.accepted is False
+    assert found.reasons == (
+        "3 images could not be prepared for this version, so it is not accepted",
+    )
 
 
 def test_invalid_arguments_are_refused() -> None:

@@ -91,6 +91,11 @@ def test_what_was_measured_is_read_again() -> None:
     assert set(stored.read_evaluations(client, "m", "d1", range(9))) == {3}, (
         "it does not say what failed"
     )
+    damaged = evaluate_counts({**COUNTS, ("a", None): 1}, ("a", "b"))
+    stored.write_evaluation(client, "m", "d1", "s", 0.1, judge(Candidate(5), damaged, None, RULE))
+    assert set(stored.read_evaluations(client, "m", "d1", range(9))) == {3}, (
+        "the image may have been ingested again"
+    )
 
     stored.write_comparison(client, "m", "d1", 3, COMPARED)
     assert stored.read_comparisons(client, "m", "d1", 1) == {3: COMPARED}
