@@ -17,6 +17,8 @@ from pyspark.sql import SparkSession
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.errors import AllFailed, InputError
 from labelmill.pipelines.ingest.driver import IngestOptions, ingest
+from labelmill.pipelines.profile.driver import profile_collection
+from labelmill.pipelines.profile.plan import ProfilePlan
 from labelmill.settings import Settings
 from labelmill.spark.report import Report
 from labelmill.store.client import RowClient
@@ -228,6 +230,9 @@ def test_what_is_in_train_and_test_stays_held_out(
     assert any("3 images are in several splits" in note for note in report.notes)
     splits = sorted(str(row["split"]) for row in client.scan(IMAGES, ["split"]))
     assert splits == ["test", "test", "train", "validation"]
+    profiled, _ = profile_collection(spark, settings, ProfilePlan("c"))
+    assert profiled.results["in_several_splits"] == 3
+    assert any("3 images are in several splits" in note for note in profiled.notes)
 
 
 def test_an_earlier_train_image_becomes_a_test_image(

@@ -106,6 +106,8 @@ class Profile:
         distance: Bits in which the hashes of a near pair may differ.
         likeness: Least likeness of a near pair.
         outliers: Feature → images far outside.
+        in_several_splits: Images that their sources have in several splits; the one that is held out
+            furthest keeps them.
     """
 
     collection: str
@@ -137,6 +139,7 @@ class Profile:
     distance: int
     likeness: float
     outliers: dict[str, int]
+    in_several_splits: int = 0
 
     @property
     def leaks(self) -> int:
@@ -155,7 +158,12 @@ class Profile:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of all statistics: the same for the same rows, whenever they were read."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        fields = asdict(self)
+        if not self.in_several_splits:
+            del fields[
+                "in_several_splits"
+            ]  # as before there was such a count: what was accepted stays so
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from labelmill.domain.images.class_names import normal_class
 from labelmill.domain.images.folders import FolderLayout
 from labelmill.domain.images.image import image_id_of
 from labelmill.domain.images.label_rules import LabelRule
+from labelmill.domain.splits.held_out import ORDER
 from labelmill.errors import ImageError
-from labelmill.pipelines.ingest.held_out import ORDER
 from labelmill.pipelines.ingest.row_builder import ImageRows
 from labelmill.pipelines.ingest.task import IngestTask
 from labelmill.sources.base import ARCHIVED_FILE_CAP

@@ -3,20 +3,21 @@
 Workers of one wave write side by side, so which of two equal files gives an image its ``uri``, split and
 attributes is a race. After a wave the driver corrects that, so that a run, a killed run that is repeated
 and a run with another number of workers end with the same rows. Of several splits the one that is held
-out furthest stays (`labelmill.pipelines.ingest.held_out`). An image that another source brought
+out furthest stays (`labelmill.domain.splits.held_out`). An image that another source brought
 earlier keeps what it has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from labelmill.domain.splits.held_out import also_in, in_several
 from labelmill.pipelines.ingest.batch import NO_ID, metadata_of
 from labelmill.pipelines.ingest.distinct_ids import with_shared_prefix
-from labelmill.pipelines.ingest.held_out import held_out_of, stored_split
 from labelmill.pipelines.ingest.task import IngestTask
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGES
@@ -40,14 +41,16 @@ def fix_equal_files(client: RowClient, task: IngestTask, files: pa.Table, ids: b
     changed = 0
     for start in range(0, len(groups), _AT_ONCE):
         part = list(groups)[start : start + _AT_ONCE]
-        stored = client.scan(IMAGES, None, {"collection": task.collection, "image_id": part})
+        stored: Iterator[dict[str, Any]] = client.scan(IMAGES, None, {"collection": task.collection, "image_id": part})
         wrong = []
         for row in stored:
             members = groups[str(row["image_id"])]
             uris = [files["uri"][i].as_py() for i in members]
             expected = _row_of(files, members[0], task)
             splits = [_row_of(files, member, task)["split"] for member in members]
-            expected["split"] = held_out_of(stored_split(row), *splits)
+            expected |= in_several(
+                {row["split"], *also_in(row["attributes"]), *splits}, expected["attributes"]
+            )
             if row["uri"] in uris and any(row[name] != value for name, value in expected.items()):
                 wrong.append({**row, **expected})
         changed += client.write(IMAGES, wrong) if wrong else 0

@@ -1,43 +1,20 @@
-"""Images that a source has in several splits: the one that is held out furthest keeps them.
-
-An image is one row, whatever number of files hold its bytes; and which file comes first is an accident of
-names. Were it trained on, what a model reaches on the test images would say too much. The rule has an
-order, so the end is the same however often and in whatever order sources are ingested.
-"""
+"""Images that a source has in several splits are moved to the one that is held out furthest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
-from labelmill.domain.splits.hashing import SPLITS_SHOWN
+from labelmill.domain.splits.held_out import ORDER, also_in, in_several
 from labelmill.pipelines.ingest.distinct_ids import DistinctIds
 from labelmill.store.client import RowClient
 from labelmill.store.schema.tables import IMAGES
 
-ORDER = SPLITS_SHOWN
-"""Later ones win: held out further."""
-
 _AT_ONCE, _WHOLE_AT_ONCE = 500, 100
-
-
-def held_out_of(*splits: str | None) -> str | None:
-    """The split that keeps an image which is in all of these; None counts least.
-
-    Example::
-
-        >>> held_out_of("train", None, "test", "validation")
-        'test'
-    """
-    return max(splits, key=_rank)
-
-
-def _rank(split: str | None) -> int:
-    names: tuple[str, ...] = ORDER
-    return names.index(split) + 1 if split in names else 0
 
 
 class SplitIds:
@@ -87,29 +64,31 @@ class SplitIds:
         self._stack.close()
 
 
-def stored_split(row: Mapping[str, object]) -> str | None:
-    """The split of a row of ``images``."""
-    return None if row["split"] is None else str(row["split"])
-
-
 def hold_out(client: RowClient, collection: str, ids: SplitIds) -> int:
-    """Moves images to the held-out split that a file of this run gave them, where they are in another.
+    """Moves images that are in several splits to the one that is held out furthest; they name the others.
 
     Returns:
-        Number of images that were moved; their rows are written whole.
+        Number of images that were changed; their rows are written whole.
     """
-    moved = 0
-    for split in ORDER[1:]:
+    changed = 0
+    read = ["image_id", "split", "attributes"]
+    for split in ORDER:
         for part in ids.of(split):
             mine = {"collection": collection, "image_id": part}
             # Nearly all are right: pixels are read of the others only.
             wrong = [
                 row["image_id"]
-                for row in client.scan(IMAGES, ["image_id", "split"], mine)
-                if held_out_of(stored_split(row), split) != row["split"]
+                for row in client.scan(IMAGES, read, mine)
+                if any(row[name] != value for name, value in _in_also(row, split).items())
             ]
             for start in range(0, len(wrong), _WHOLE_AT_ONCE):
                 some = wrong[start : start + _WHOLE_AT_ONCE]
                 rows = client.scan(IMAGES, None, {"collection": collection, "image_id": some})
-                moved += client.write(IMAGES, [{**row, "split": split} for row in rows])
-    return moved
+                changed += client.write(IMAGES, [{**row, **_in_also(row, split)} for row in rows])
+    return changed
+
+
+def _in_also(row: Mapping[str, Any], split: str) -> dict[str, str | None]:
+    """Split and attributes of a row of ``images`` that a file of this run has in `split`."""
+    attributes = row["attributes"]
+    return in_several({row["split"], *also_in(attributes), split}, attributes)

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from labelmill.domain.profiles.profile import UNSPLIT, Attribute, Shape
 from labelmill.domain.splits.hashing import SPLITS_SHOWN
+from labelmill.domain.splits.held_out import ALSO_IN
 from labelmill.pipelines.profile.worker import (
     ATTRIBUTES,
     SUMS,
@@ -70,6 +71,7 @@ def count_totals(described: DataFrame) -> dict[str, Any]:
         F.count_if(F.col("class").isNull()).alias("without_truth"),
         F.count("split").alias("with_split"),
         F.count("attributes").alias("with_attributes"),
+        F.count(F.get_json_object("attributes", f"$.{ALSO_IN}")).alias("in_several_splits"),
         F.count("source_micros").alias("with_time"),
         F.min("source_micros").alias("first_time"),
         F.max("source_micros").alias("last_time"),

@@ -37,6 +37,7 @@ def fill_report(
     report.put("near_duplicates", {"groups": profile.near.groups, "images": profile.near.images})
     report.put("leaks", profile.leaks)
     report.put("near_leaks", profile.near_leaks)
+    report.put("in_several_splits", profile.in_several_splits)
     report.put("outliers", profile.outliers)
     report.put("against", result.against)
     report.put("accepted", accepted)
@@ -54,6 +55,11 @@ def fill_report(
             report.note(f"leak: {images:,} images, {name}: {leak}")
         if kind.classes_differ:
             report.note(f"{kind.classes_differ:,} groups with the {name} have different classes")
+    if profile.in_several_splits:
+        report.note(
+            f"{profile.in_several_splits:,} images are in several splits of their sources; the split that is "
+            "held out furthest keeps them: test, then validation, then train"
+        )
     if profile.other_classes:
         report.note(
             f"more than {MOST_CLASSES:,} classes; {profile.other_classes:,} rare ones are not listed"

@@ -88,6 +88,7 @@ def describe_collection(
         "quarantined": quarantined,
         "attributes": count_attributes(described) if total["with_attributes"] else {},
         "source_time": time_range(total),
+        "in_several_splits": total["in_several_splits"],
     }
     return CollectionStatistics(total, counts, fields, means)
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-from labelmill.pipelines.ingest.held_out import ORDER, SplitIds, held_out_of
+from labelmill.domain.splits.held_out import ORDER
+from labelmill.pipelines.ingest.held_out import SplitIds
 
 
 def packed(*names: str) -> bytes:
     return b"".join(hashlib.sha256(name.encode()).digest() for name in names)
-
-
-def test_the_order_of_splits() -> None:
-    assert held_out_of(None, "train") == "train"
-    assert held_out_of("validation", "train", None) == "validation"
-    assert held_out_of("test", "validation") == "test"
-    assert held_out_of(None) is None
 
 
 def test_images_in_several_splits_are_counted_and_listed() -> None:
