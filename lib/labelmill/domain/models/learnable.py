@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy.typing as npt
 
 from labelmill.errors import InputError
 
@@ -37,6 +40,35 @@ def require_classes(name: str, histogram: Histogram) -> None:
             f"training set {name} has {what} with training images; a model of one class is never wrong, "
             "which proves nothing. Freeze a slice with two classes or more"
         )
+
+
+def black_note(images: Iterable[npt.NDArray[Any]]) -> str | None:
+    """What people are told of images that are black wherever they show; None: some are not.
+
+    Their shapes are in the alpha channel, which `grey` lays on black.
+
+    Args:
+        images: ``(H, W, C)`` each; the first one that is not black ends the search.
+
+    Example::
+
+        >>> import numpy as np
+        >>> ink = np.zeros((2, 2, 4), np.uint8)
+        >>> ink[0, :, 3] = 255
+        >>> black_note([ink, ink[::-1]]).split(":")[0]
+        'all 2 images are black where they show, and their shapes are in the alpha channel'
+    """
+    count = 0
+    for image in images:
+        if image.shape[-1] not in (2, 4) or image[..., :-1][image[..., -1] > 0].any():
+            return None
+        count += 1
+    if count < 2:
+        return None
+    return (
+        f"all {count:,} images are black where they show, and their shapes are in the alpha channel: `grey` "
+        "lays alpha on black and makes them all alike; `background: 1` before it lays it on white"
+    )
 
 
 def unseen_note(histogram: Histogram) -> str | None:

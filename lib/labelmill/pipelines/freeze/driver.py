@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from labelmill.domain.models.learnable import unseen_note
+from labelmill.domain.models.learnable import black_note, unseen_note
 from labelmill.domain.splits.hashing import SPLITS, SPLITS_SHOWN
 from labelmill.errors import InputError
 from labelmill.feed.files.columns import About
@@ -123,7 +123,7 @@ def freeze(
         with spark_errors(f"freezing {name}", settings):
             # The unsorted table is not kept: it would double the memory.
             index = in_order(collect_rows(client, question, at, spool), schema.key)
-        content, provenance = _assemble(client, index, schema, chosen, at, spool)
+        content, provenance, alike = _assemble(client, index, schema, chosen, at, spool)
         described = {
             "name": name,
             "sql": sql,
@@ -144,6 +144,8 @@ def freeze(
     if place != f"{root}/{manifest.digest}":
         report.note(f"these rows are already frozen in {place}: nothing was written to {root}")
     _fill_report(report, manifest, place, there, name)
+    if alike is not None:
+        report.note(alike)
     return report
 
 
@@ -165,8 +167,8 @@ def _close_client(opening: Future[RowClient]) -> None:
 
 def _assemble(
     client: RowClient, index: pa.Table, schema: QuerySchema, options: Options, at: int, spool: Spool
-) -> tuple[Rows, dict[str, object]]:
-    """The rows to write, and the provenance of their splits."""
+) -> tuple[Rows, dict[str, object], str | None]:
+    """The rows to write, the provenance of their splits, and what is told of images that are alike."""
     labels = labels_of(index, schema.target, options.class_list, schema.key)
     images = Images(client, index, schema, at, spool) if schema.kind == "images" else None
     splits = np.full(len(index), -1, np.int8)
@@ -191,7 +193,9 @@ def _assemble(
     content = assemble_rows(
         index, assignment.order, schema.columns, about, assignment.splits, arrays, spool
     )
-    return content, assignment.provenance
+    pixels = arrays.get("pixels")
+    seen = pixels.index.arrays(pixels.positions, spool.view()) if pixels is not None else ()
+    return content, assignment.provenance, black_note(seen)
 
 
 def _fill_report(

@@ -41,7 +41,9 @@ def fix_equal_files(client: RowClient, task: IngestTask, files: pa.Table, ids: b
     changed = 0
     for start in range(0, len(groups), _AT_ONCE):
         part = list(groups)[start : start + _AT_ONCE]
-        stored: Iterator[dict[str, Any]] = client.scan(IMAGES, None, {"collection": task.collection, "image_id": part})
+        stored: Iterator[dict[str, Any]] = client.scan(
+            IMAGES, None, {"collection": task.collection, "image_id": part}
+        )
         wrong = []
         for row in stored:
             members = groups[str(row["image_id"])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,21 @@ class PixelIndex:
                 self.splits[positions] = given_splits(pa.chunked_array([values]))
             elif name == "pixels":
                 self._pixels(positions, values, spool)
+
+    def arrays(
+        self, positions: npt.NDArray[np.int64], data: memoryview
+    ) -> Iterator[npt.NDArray[Any]]:
+        """The images at these positions, ``(H, W, C)`` each, one at a time and without a copy.
+
+        Args:
+            positions: ``(N,)`` positions of images that were read.
+            data: Of the spool.
+        """
+        for at in positions.tolist():
+            shape = tuple(int(self.numbers[name][at]) for name in _NUMBERS)
+            kind = np.dtype(self.dtypes[self.dtype[at]]).newbyteorder("<")
+            start, size = int(self.start[at]), int(self.size[at])
+            yield np.frombuffer(data[start : start + size], kind).reshape(shape)
 
     def expected_sizes(self) -> npt.NDArray[np.int64]:
         """``(N,)`` bytes that arrays of these shapes take."""

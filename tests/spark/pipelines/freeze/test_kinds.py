@@ -127,6 +127,20 @@ def test_rows_that_are_written_out_are_frozen_as_they_are(
     assert np.asarray(images).reshape(-1).tolist() == [1, 2, 3, 4]
 
 
+def test_shapes_that_only_alpha_has_are_told(
+    spark: SparkSession, settings: Settings, catalogue: RowClient
+) -> None:
+    for colour, told in ((0, True), (1, False)):
+        inks = np.zeros((6, 4, 4, 4), np.uint8)
+        for number, ink in enumerate(inks):
+            ink[number % 4, number // 4 :, 3] = 255
+        inks[5, 1, 3, 0] = colour
+        put_images(catalogue, "c", dict(zip(_ids(6), inks, strict=True)))
+        annotate(catalogue, "c", {i: "ab"[n % 2] for n, i in enumerate(_ids(6))})
+        notes = freeze(spark, settings, truth_sql("c"), "inks", ALL_TRAIN).notes
+        assert any("6 images are black where they show" in note for note in notes) == told
+
+
 def test_masks_come_with_their_images(
     spark: SparkSession, settings: Settings, catalogue: RowClient
 ) -> None:

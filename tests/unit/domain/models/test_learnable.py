@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from labelmill.domain.models.learnable import (
+    black_note,
     require_classes,
     require_images_of_one_class,
     unseen_note,
@@ -37,3 +39,18 @@ def test_many_unseen_classes_are_counted() -> None:
     assert "and 9,995 more" in note
     assert len(note) < 300
     assert unseen_note({"train": {"a": 1}, "test": {"a": 1}}) is None
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_shapes_that_only_alpha_has_are_told(channels: int, dtype: type) -> None:
+    inks = np.zeros((3, 4, 5, channels), dtype)
+    for number, ink in enumerate(inks):
+        ink[number, :, -1] = 200
+    inks[:, 3, :, 0] = 9  # a colour that nobody sees
+    assert "all 3 images are black where they show" in str(black_note(inks))
+    assert black_note(inks[:1]) is None
+    inks[2, 2, 2, 0] = 1
+    assert black_note(inks) is None
+    assert black_note(np.zeros((3, 4, 5, channels - 1), dtype)) is None
+    assert black_note([]) is None
