@@ -23,7 +23,10 @@ def publish_images(
         typer.Option(help="Query over the catalogue, such as 'select * from images where …'."),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Instead of --sql: a folder of PNG files, sent unchanged.")
+        Path | None,
+        typer.Option(
+            help="Instead of --sql: a folder of PNG files, sent unchanged. Links are left out."
+        ),
     ] = None,
     training_set: Annotated[
         str | None,

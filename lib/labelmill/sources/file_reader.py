@@ -16,7 +16,7 @@ from labelmill.sources.base import FILE_CAP
 
 LINKED = (
     "a symbolic link, or behind one; links are not followed, because they may lead out of the folder "
-    "that is ingested. Put files in their place: cp -rL FOLDER COPY"
+    "that was given. Put files in their place: cp -rL FOLDER COPY"
 )
 
 _NEVER = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW

@@ -118,8 +118,11 @@ def test_a_folder_goes_out_byte_for_byte(settings: Settings, tmp_path: Path, top
         (folder / f"{image_id[:8]}.png").write_bytes(png)
     (tmp_path / "in" / "0" / "again.png").write_bytes(png)
     (tmp_path / "in" / "notes.txt").write_text("no image")
+    (tmp_path / "private").write_text("secret")
+    (tmp_path / "in" / "0" / "link.png").symlink_to(tmp_path / "private")
     report = publish_folder(settings, tmp_path / "in", topic, "files", with_labels=True)
     assert report.results["messages"] == 30
+    assert report.notes[0].startswith("1 files were left out, each a symbolic link")
     sent: dict[str, bytes] = {}
     for _, value in messages(settings.brokers(), topic):
         envelope = decode(value)
@@ -137,6 +140,9 @@ def test_a_folder_goes_out_byte_for_byte(settings: Settings, tmp_path: Path, top
 
 def test_what_cannot_be_published_says_why(settings: Settings, tmp_path: Path, topic: str) -> None:
     with pytest.raises(NoData, match=r"\*\.png"):
+        publish_folder(settings, tmp_path, topic, "files")
+    (tmp_path / "link.png").symlink_to(__file__)
+    with pytest.raises(NoData, match="1 files were left out, each a symbolic link"):
         publish_folder(settings, tmp_path, topic, "files")
     with pytest.raises(InputError, match="not a folder"):
         publish_folder(settings, tmp_path / "none", topic, "files")

@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from labelmill.domain.images.image import image_id_of
-from labelmill.errors import InputError, UnknownName
+from labelmill.domain.images.paths import uri_of
+from labelmill.errors import ImageError, InputError, UnknownName
 from labelmill.feed.training_set import TrainingSet
 from labelmill.pipelines.publish.order import file_envelopes, frozen_envelopes, order_key, shuffle
 from labelmill.pipelines.publish.report import closing_report
@@ -26,6 +27,7 @@ from labelmill.pipelines.publish.worker import (
     send_batches,
 )
 from labelmill.settings import Settings
+from labelmill.sources.file_reader import LINKED, open_reader
 from labelmill.spark.arrow import struct_type
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
@@ -133,6 +135,8 @@ def publish_folder(
 ) -> Report:
     """Sends the ``*.png`` files in a folder and its subfolders, unchanged; equal files once.
 
+    Links are not followed: they may lead to files outside of the folder.
+
     Raises:
         InputError: Not a folder.
         NoData: There are no PNG files.
@@ -141,13 +145,22 @@ def publish_folder(
     report = Report("publish_images")
     if not folder.is_dir():
         raise InputError(f"{str(folder)!r} is not a folder; expected one with PNG files, or --sql")
+    read = open_reader(str(folder.absolute()))
     ids: dict[str, str] = {}
+    linked = 0
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".png" and p.is_file()):
-        ids.setdefault(image_id_of(path.read_bytes()), path.relative_to(folder).as_posix())
+        uri = uri_of(path.relative_to(folder).as_posix())
+        try:
+            ids.setdefault(image_id_of(read(uri)), uri)
+        except ImageError as error:
+            if error.reason != "linked":
+                raise
+            linked += 1
     order = sorted(ids, key=lambda image_id: order_key(seed, collection, image_id))
     with SparkProgress(None, f"publish to {topic}", console, unit="images") as progress:
-        envelopes = file_envelopes(
-            folder, [ids[i] for i in order], collection, with_labels, progress
-        )
+        envelopes = file_envelopes(read, [ids[i] for i in order], collection, with_labels, progress)
         totals = send(envelopes, settings.brokers(), topic, settings.timeout_seconds, rate)
-    return closing_report(report, topic, totals, f"{folder} has no *.png files")
+    left_out = f"{linked:,} files were left out, each {LINKED}" if linked else ""
+    if left_out:
+        report.note(left_out)
+    return closing_report(report, topic, totals, left_out or f"{folder} has no *.png files")

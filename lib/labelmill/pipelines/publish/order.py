@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -13,8 +12,8 @@ from pyspark.sql import functions as F
 from labelmill.bus.envelope import Envelope
 from labelmill.domain.images.folders import layout_of
 from labelmill.domain.images.image import image_id_of
-from labelmill.domain.images.paths import uri_of
 from labelmill.pipelines.publish.worker import ROWS_AT_ONCE, envelope_of
+from labelmill.sources.file_reader import Reader
 from labelmill.spark.progress import SparkProgress
 
 
@@ -35,19 +34,19 @@ def shuffle(slice_: DataFrame, seed: int, partitions: int) -> DataFrame:
 
 
 def file_envelopes(
-    folder: Path, paths: list[str], collection: str, with_labels: bool, progress: SparkProgress
+    read: Reader, uris: list[str], collection: str, with_labels: bool, progress: SparkProgress
 ) -> Iterator[Envelope]:
     """Files as messages, in the given order."""
-    layout = layout_of(sorted(map(uri_of, paths))) if with_labels else None
-    for number, path in enumerate(paths):
-        data = (folder / path).read_bytes()
+    layout = layout_of(sorted(uris)) if with_labels else None
+    for number, uri in enumerate(uris):
+        data = read(uri)
         header = {"collection": collection, "image_id": image_id_of(data)}
-        truth = layout.read(uri_of(path))[0] if layout else None
+        truth = layout.read(uri)[0] if layout else None
         if with_labels:  # a path often names the class
-            header["uri"] = uri_of(path)
+            header["uri"] = uri
         if truth is not None:
             header["class"] = truth
-        progress.advance(number + 1, len(paths))
+        progress.advance(number + 1, len(uris))
         yield Envelope({**header, "encoding": "png"}, data)
 
 

@@ -19,6 +19,7 @@ from labelmill.pipelines.publish import worker
 from labelmill.pipelines.publish.order import file_envelopes, frozen_envelopes, order_key
 from labelmill.pipelines.publish.report import closing_report
 from labelmill.pipelines.publish.worker import PublishTotals, envelope_of, send, send_batches
+from labelmill.sources.file_reader import open_reader
 from labelmill.spark.progress import SparkProgress
 from labelmill.spark.report import Report
 from tests.helpers.image_folders import write_image_folder
@@ -190,7 +191,8 @@ def test_files_go_unchanged(tmp_path: Path, with_labels: bool) -> None:
     folder = write_image_folder(tmp_path, images=2)
     (folder / "0.png").write_bytes(encode_png(FLAT))
     paths = ["b/001.png", "0.png", "a/000.png"]
-    found = list(file_envelopes(folder, paths, "c", with_labels, SparkProgress(None, "publish")))
+    read = open_reader(str(folder))
+    found = list(file_envelopes(read, paths, "c", with_labels, SparkProgress(None, "publish")))
     assert [one.payload for one in found] == [(folder / path).read_bytes() for path in paths]
     assert all(image_id_in(one) == one.header["image_id"] for one in found)
     assert [one.header.get("uri") for one in found] == (paths if with_labels else [None] * 3)
