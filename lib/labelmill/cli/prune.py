@@ -124,6 +124,8 @@ def _rows(plan: PrunePlan, as_json: bool) -> list[dict[str, Any]]:
         add("metrics", "of trials that failed", len(plan.metrics), None, None)
     for sha256 in plan.chunks:
         add("chunks", f"without a version, {sha256[:12]}", 1, None, None, sha256=sha256)
+    if plan.texts:
+        add("long texts", "without a row", len(plan.texts), None, None)
     for frozen in plan.training_sets.remove:
         what = f"{frozen.name} {frozen.digest[:12]}"
         size = size_of(frozen.location)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from labelmill.domain.retention import (
     unreferenced,
 )
 from labelmill.retention import training_sets
+from labelmill.retention.long_texts import WRITTEN_WITHIN, unreferenced_texts
 from labelmill.store.client import RowClient
 from labelmill.store.schema.rows import moment_of
 from labelmill.store.schema.tables import (
@@ -41,9 +42,6 @@ from labelmill.store.schema.tables import (
 
 KINDS = ("sweeps", "micro-batches", "versions", "training-sets")
 """What can be removed, in the order in which it is: what refers to others goes before them."""
-
-PUBLISHED_WITHIN = timedelta(hours=1)
-"""Chunks without a version that were there so long ago are what a killed publish left behind."""
 
 TABLES = (ALIASES, COMPARISONS, EVALUATIONS, LABELS, MODEL_CHUNKS, MODELS, STREAM_BATCHES, SWEEPS, TRAINING_SETS,
           TRIAL_METRICS, TRIALS, VERSION_RESERVATIONS)  # fmt: skip
@@ -98,6 +96,7 @@ class PrunePlan:
         labels: Version → labels that leave; also of versions that are gone already.
         metrics: Sweep and trial of old trials that failed, whose metrics leave.
         chunks: SHA-256 of artifacts that no version has.
+        texts: SHA-256 of long texts that no row has.
         training_sets: With their files.
     """
 
@@ -107,6 +106,7 @@ class PrunePlan:
     labels: dict[Version, int] = field(default_factory=dict)
     metrics: tuple[tuple[str, str], ...] = ()
     chunks: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     training_sets: Choice[TrainingSetRow] = field(default_factory=lambda: Choice((), ()))
 
     @property
@@ -135,6 +135,7 @@ def plan_prune(
     labels: dict[Version, int] = {}
     metrics: tuple[tuple[str, str], ...] = ()
     chunks: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     if "versions" in kinds:
         # Labels before versions: a version exists before the first label of it.
         labelled = _count_labels(client)
@@ -144,12 +145,14 @@ def plan_prune(
         existing = {(one.model, one.version) for one in published} - leaving
         labels = {key: n for key, n in labelled.items() if key not in existing and rule.name in (None, key[0])}  # fmt: skip
         metrics = _failed_trials(client, rule, now, gone)
-        chunks = tuple(_left_chunks(client, now)) if rule.name is None else ()
+        if rule.name is None:
+            chunks = tuple(_left_chunks(client, now))
+            texts = tuple(unreferenced_texts(client, now))
     sets: Choice[TrainingSetRow] = Choice((), ())
     if "training-sets" in kinds:
         leaving = {(one.model, one.version) for one in versions.remove}
         sets = choose(training_sets.known(client, leaving, gone), rule, now)
-    return PrunePlan(sweeps, batches, versions, labels, metrics, chunks, sets)
+    return PrunePlan(sweeps, batches, versions, labels, metrics, chunks, texts, sets)
 
 
 def published_versions(
@@ -297,7 +300,7 @@ def _left_chunks(client: RowClient, now: datetime) -> list[str]:
     What is being published now has chunks and no version yet. So only chunks count that were there
     an hour ago.
     """
-    then = round((now - PUBLISHED_WITHIN).timestamp() * 1000)
+    then = round((now - WRITTEN_WITHIN).timestamp() * 1000)
     stored: set[str] = set()
     for batch in client.scan(MODEL_CHUNKS, ["sha256"], {"chunk": 0}, then).batches():
         stored |= set(batch.column("sha256").to_pylist())

@@ -14,8 +14,8 @@ import numpy as np
 
 from labelmill.domain.retention import Rule, VersionRow
 from labelmill.retention import training_sets
+from labelmill.retention.long_texts import remove_texts, take, unreferenced_texts
 from labelmill.retention.plan import (
-    PUBLISHED_WITHIN,
     OldBatches,
     OldSweep,
     PrunePlan,
@@ -23,7 +23,7 @@ from labelmill.retention.plan import (
     plan_prune,
 )
 from labelmill.store.client import RowClient
-from labelmill.store.records import reservations, texts
+from labelmill.store.records import reservations
 from labelmill.store.schema.tables import (
     ALIASES,
     COMPARISONS,
@@ -33,11 +33,9 @@ from labelmill.store.schema.tables import (
     MODELS,
     STREAM_BATCHES,
     SWEEPS,
-    TEXT_PARTS,
     TRIAL_METRICS,
     TRIALS,
 )
-from labelmill.store.schema.types import Table
 
 Row = dict[str, object]
 
@@ -78,26 +76,11 @@ def prune(client: RowClient, plan: PrunePlan, rule: Rule) -> Iterator[Pruned]:
     for gone in training_sets.prune(client, list(plan.training_sets.remove), rule.force):
         what = f"training set {chosen[gone.digest]} {gone.digest[:12]}"
         yield Pruned(what, gone.removed, gone.note)
-    if removed := _remove_texts(client, datetime.now(timezone.utc)):
+    if not (plan.texts or plan.versions.remove or plan.training_sets.remove):
+        return
+    # Of rows that have just left, too.
+    if removed := remove_texts(client, unreferenced_texts(client, datetime.now(timezone.utc))):
         yield Pruned(f"{removed:,} long texts that no row refers to")
-
-
-def _remove_texts(client: RowClient, now: datetime) -> int:
-    """Removes long texts of rows that are gone; those of rows about to be written are younger."""
-    client.ensure(TEXT_PARTS)
-    then = round((now - PUBLISHED_WITHIN).timestamp() * 1000)
-    # By any part: a prune that was killed may have left some, in any order.
-    stored = {str(row["sha256"]) for row in client.scan(TEXT_PARTS, ["sha256"], None, then)}
-    left = sorted(stored - texts.referenced(client)) if stored else []
-    removed = 0
-    for start in range(0, len(left), 100):
-        some = left[start : start + 100]
-        parts = _take(client, TEXT_PARTS, {"sha256": some})
-        written = texts.referenced(client).intersection(some)
-        # A row with an equal text was written in between.
-        client.write(TEXT_PARTS, [row for row in parts if row["sha256"] in written])
-        removed += len(some) - len(written)
-    return removed
 
 
 def _abandon(client: RowClient, sweep: OldSweep) -> Pruned:
@@ -138,7 +121,7 @@ def _remove_versions(client: RowClient, plan: PrunePlan, rule: Rule) -> Iterator
     for one in sorted(rows, key=lambda row: (row.model, -row.version)):
         yield _remove_version(client, one)
     for sweep_id, trial_id in plan.metrics:
-        _take(client, TRIAL_METRICS, {"sweep_id": sweep_id, "trial_id": trial_id})
+        take(client, TRIAL_METRICS, {"sweep_id": sweep_id, "trial_id": trial_id})
     if plan.metrics:
         yield Pruned(f"metrics of {len(plan.metrics):,} trials that failed")
     for sha256 in plan.chunks:
@@ -165,12 +148,12 @@ def _remove_version(client: RowClient, one: VersionRow) -> Pruned:
     if _is_served(client, one):
         return Pruned(what, False, "an alias names it by now")
     header = list(client.scan(MODELS, where=key))
-    taken = [(table, _take(client, table, key)) for table in (EVALUATIONS, COMPARISONS)]
+    taken = [(table, take(client, table, key)) for table in (EVALUATIONS, COMPARISONS)]
     as_serving = {"model": one.model, "serving": one.version}
-    taken.append((COMPARISONS, _take(client, COMPARISONS, as_serving)))
+    taken.append((COMPARISONS, take(client, COMPARISONS, as_serving)))
     for trial in client.scan(TRIALS, where={**key, "state": "done"}):
         measured = {"sweep_id": trial["sweep_id"], "trial_id": trial["trial_id"]}
-        taken.append((TRIAL_METRICS, _take(client, TRIAL_METRICS, measured)))
+        taken.append((TRIAL_METRICS, take(client, TRIAL_METRICS, measured)))
         client.write(TRIALS, [{**trial, "state": DROPPED}])
         taken.append((TRIALS, [trial]))
     client.write(MODELS, [key], "delete_ignore")
@@ -207,12 +190,3 @@ def _is_served(client: RowClient, one: VersionRow) -> bool:
 
 def _has_version(client: RowClient, sha256: str) -> bool:
     return any(True for _ in client.scan(MODELS, ["version"], {"sha256": sha256}))
-
-
-def _take(client: RowClient, table: Table, where: Row) -> list[Row]:
-    """Removes rows and returns them."""
-    rows = list(client.scan(table, where=where))
-    if rows:
-        keys = [{name: row[name] for name in table.key} for row in rows]
-        client.write(table, keys, "delete_ignore")
-    return rows
