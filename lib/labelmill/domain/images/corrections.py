@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from numbers import Integral
 from typing import Any
 
 from labelmill.domain.timestamps import parse_timestamp
@@ -269,16 +270,24 @@ def _at(word: Word) -> datetime:
 
 def _text(row: Mapping[str, Any], name: str, strip: bool = True) -> str | None:
     value = row.get(name)
-    if value is None or value != value:  # NaN
+    if _is_missing(value):
         return None
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    if isinstance(value, bool) or not isinstance(value, (str, Integral)):
         raise ValueError(f"{name} {str(value)[:40]!r} is {type(value).__name__}; expected text")
     text = str(value)
     return (text.strip() if strip else text) if text.strip() else None
 
 
+def _is_missing(value: Any) -> bool:
+    """Whether a cell is empty: None, or what pandas has in its place (NaN, NaT and NA)."""
+    try:
+        return value is None or not bool(value == value)
+    except TypeError:  # NA is neither equal to itself nor not
+        return True
+
+
 def _time(value: Any) -> datetime | None:
-    if value is None or value == "":
+    if _is_missing(value) or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from labelmill.domain.images.corrections import (
@@ -39,6 +41,15 @@ def test_a_row_is_read_and_what_it_lacks_comes_from_the_command() -> None:
     assert parse(bare, defaults) == Correction("line 2", "a" * 64, "7", "ada", NOW - DAY, "by eye")
     assert parse(bare).at is None
     assert parse(bare).source == "person/ada"
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", float("nan"), pd.NaT, pd.NA])
+def test_a_cell_may_be_empty_in_any_way_that_a_data_frame_has(nothing: Any) -> None:
+    row = {"image_id": "a" * 64, "class": np.int64(7), "annotated_at": nothing, "why": nothing}
+    found = parse({**row, "annotator": nothing, "collection": nothing})
+    assert found == Correction("line 2", "a" * 64, "7", "ada", None, None)
+    with pytest.raises(ValueError, match="no class"):
+        parse({**row, "class": nothing})
 
 
 @pytest.mark.parametrize(
