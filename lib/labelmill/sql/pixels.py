@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -21,6 +22,9 @@ _LOOKED_UP = 1000
 _SIZE = "height * width * channels * if(dtype = 'uint16', 2L, 1L)"
 """Bytes of an image's pixels; above `CELL_BYTES`, they are in chunks."""
 
+_MAY_TIE = re.compile(r"^[\s:+-]*(?:GlobalLimit|LocalLimit|Offset|Sample|Window)\b", re.MULTILINE)
+"""Nodes of a plan, at the beginning of their lines, whose rows depend on how others tie."""
+
 BATCH_BYTES = 16 << 20
 """Bytes of pixels in one Arrow batch, where 1,024 images would be more."""
 
@@ -28,13 +32,17 @@ PART_COLUMNS = ("image_id", "height", "width", "channels", "dtype", "chunk", "da
 """Columns of pixels in parts; when sorted, an image's rows are adjacent and in the order of ``chunk``."""
 
 
-def with_pixels(df: DataFrame, settings: Settings, snapshot_ms: int | None = None) -> DataFrame:
+def with_pixels(
+    df: DataFrame, settings: Settings, snapshot_ms: int | None = None, repeatable: bool = False
+) -> DataFrame:
     """Fills in the ``pixels`` of images that are stored in ``image_chunks``.
 
     Args:
         df: Has ``collection``, ``image_id`` and ``pixels``; rows with pixels stay as they are.
         settings: Where Kudu is.
         snapshot_ms: The snapshot at which `df` is read.
+        repeatable: The query was checked to give the same rows each time. Of other queries it is found
+            out where the plan shows it.
 
     Returns:
         The same columns in the same order. ``pixels`` stays null where all chunks are missing and is
@@ -48,7 +56,7 @@ def with_pixels(df: DataFrame, settings: Settings, snapshot_ms: int | None = Non
         F.count("*").alias("images"), F.max(size).alias("most"), F.sum(size).alias("total"),
         F.collect_set("collection").alias("collections"),
     ).collect()[0]  # fmt: skip
-    repeats = _repeats(df)
+    repeats = repeatable or _repeats(df)
     if repeats and not found["images"]:
         return df
     chunks = frames.read(df.sparkSession, settings, IMAGE_CHUNKS, snapshot_ms=snapshot_ms)
@@ -81,8 +89,7 @@ def with_pixels(df: DataFrame, settings: Settings, snapshot_ms: int | None = Non
 def _repeats(df: DataFrame) -> bool:
     """Whether the same rows come each time that it runs, so that one run may prepare another."""
     plan = df._jdf.queryExecution().analyzed()
-    text = plan.toString()
-    return bool(plan.deterministic()) and not any(word in text for word in ("Limit", "Sample"))
+    return bool(plan.deterministic()) and not _MAY_TIE.search(plan.toString())
 
 
 def _limit_memory(spark: SparkSession, most: int, total: int) -> None:

@@ -63,7 +63,9 @@ def slice_rows(
     found = cast_image_columns(
         catalogue.query(spark, settings, on.sql, at, repeatable=True), (*IMAGE_COLUMNS, "class")
     )
-    rows = with_pixels(found, settings, at).select(*IMAGE_COLUMNS, "class").persist()
+    rows = (
+        with_pixels(found, settings, at, repeatable=True).select(*IMAGE_COLUMNS, "class").persist()
+    )
     stack.callback(rows.unpersist)
     # The digest reads all rows into Spark's cache, so that no scan of Kudu waits for a model.
     return rows, slice_digest(on.sql, rows), f"{on.sql} -- snapshot {at}"
