@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,8 +48,12 @@ class LabelTask:
 def enrich(
     envelope: Envelope, collection: str, image_id: str, answer: dict[str, Any], task: LabelTask
 ) -> bytes:
-    """The message as received plus its label; at most `LabelTask.output_cap` bytes."""
+    """The message as received plus its label; at most `LabelTask.output_cap` bytes.
+
+    Where the model answers NaN, probability and entropy are null: JSON has no NaN.
+    """
     label = {k: answer[k] for k in ("class", "probability", "entropy", "decision")}
+    label |= {k: None for k in ("probability", "entropy") if math.isnan(label[k])}
     label |= {
         "model": task.model,
         "version": task.version,

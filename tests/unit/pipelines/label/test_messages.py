@@ -45,6 +45,18 @@ def with_header(text: str, payload: bytes = GOOD) -> bytes:
     return b"LMI1" + struct.pack(">I", len(text)) + text.encode() + payload
 
 
+def test_what_a_model_answers_with_nan_is_json_that_others_read(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        predictor, "predict_each", lambda images: (np.full((1, 3), np.nan, np.float32), {})
+    )
+    (row,) = label_messages([raw(GOOD)], predictor, TASK)
+    label = decode(row["value"]).header["label"]
+    assert (label["probability"], label["entropy"]) == (None, None)
+    assert label["decision"] == row["decision"] == "review"
+
+
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
