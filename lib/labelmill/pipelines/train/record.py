@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -111,14 +112,7 @@ class SweepRecord:
         if outcome.artifact is not None:
             error = self._publish(setting, version, outcome.artifact)
         done = outcome.artifact is not None and not error
-        self.client.write(
-            TRIAL_METRICS,
-            [
-                {**key, "step": step, "metric": name, "value": value}
-                for step, metrics in enumerate(outcome.history, 1)
-                for name, value in metrics.items()
-            ],
-        )
+        self._write_history(key, outcome.history)
         row: dict[str, object] = {
             **key,
             "number": setting.number,
@@ -134,6 +128,20 @@ class SweepRecord:
         }
         self.client.write(TRIALS, [row])
         return row
+
+    def _write_history(
+        self, key: dict[str, object], history: Sequence[Mapping[str, float]]
+    ) -> None:
+        """Writes the metrics of each epoch, and removes those of later epochs of an earlier attempt."""
+        rows: list[dict[str, object]] = [
+            {**key, "step": step, "metric": name, "value": value}
+            for step, metrics in enumerate(history, 1)
+            for name, value in metrics.items()
+        ]
+        stored = list(self.client.scan(TRIAL_METRICS, TRIAL_METRICS.key, key))
+        late = [row for row in stored if int(str(row["step"])) > len(history)]
+        self.client.write(TRIAL_METRICS, late, "delete_ignore")
+        self.client.write(TRIAL_METRICS, rows)
 
     def _publish(self, setting: Setting, version: int, data: bytes) -> str:
         """Stores the model, or keeps what an interrupted run has stored.

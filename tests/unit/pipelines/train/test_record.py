@@ -107,6 +107,16 @@ def test_a_failed_trial_is_a_row_without_a_version(client: RowClient) -> None:
     assert models.versions(client, "m") == []
 
 
+def test_an_attempt_leaves_no_epochs_of_the_one_before(client: RowClient) -> None:
+    record = SweepRecord.open(client, PLAN, "d1")
+    record.write(settings()[1], outcome(1))
+    record.write(settings()[0], Outcome(0, history=HISTORY, error="diverged"))
+    record.write(settings()[0], Outcome(0, history=HISTORY[:1], error="diverged"))
+    steps = sorted((str(m["trial_id"]), m["step"]) for m in client.scan(TRIAL_METRICS))
+    expected = [(settings()[0].trial_id, 1), *((settings()[1].trial_id, n) for n in (1, 2))]
+    assert steps == sorted(expected)
+
+
 def test_other_bytes_never_replace_a_version(client: RowClient) -> None:
     record = SweepRecord.open(client, PLAN, "d1")
     first = settings()[0]
