@@ -56,9 +56,13 @@ def read_run(spark: SparkSession, settings: Settings, collection: str, model: st
 
 def _read_run(views: _Views, collection: str, model: str) -> Run:
     here, name = catalogue.literal(collection), catalogue.literal(model)
-    images = views.rows(f"select count(*) n from images where collection = {here}")[0]["n"]
+    (counted,) = views.rows(
+        f"select (select count(*) from images where collection = {here}) images, "
+        f"(select count(distinct image_id) from annotations where collection = {here}) annotated, "
+        f"(select count(*) from quarantine where collection = {here}) quarantined"
+    )
     aliases = views.rows(f"select alias, version, moved_at from aliases where model = {name}")
-    if not images and not aliases:
+    if not counted["images"] and not aliases:
         raise NoData(
             f"nothing to show: the catalogue has no image of collection {collection!r} and no alias of "
             f'model {model!r}. `labelmill sql "select distinct collection from images"` lists the '
@@ -71,13 +75,7 @@ def _read_run(views: _Views, collection: str, model: str) -> Run:
         model=model,
         metric=metric,
         goal=goal,
-        images=images,
-        annotated=views.rows(
-            f"select count(distinct image_id) n from annotations where collection = {here}"
-        )[0]["n"],
-        quarantined=views.rows(f"select count(*) n from quarantine where collection = {here}")[0][
-            "n"
-        ],
+        **counted,
         aliases={row["alias"]: row["version"] for row in aliases},
         production_moved_at=moved.get("production"),
         curves=curves,
@@ -103,11 +101,18 @@ def _with_headline(views: _Views, run: Run) -> Run:
     return replace(run, measured=[whole if one is shown else one for one in run.measured])
 
 
+_READ = (
+    "images", "annotations", "quarantine", "aliases", "sweeps", "trials", "trial_metrics", "evaluations",
+    "stream_batches", "labels", "truth",
+)  # fmt: skip
+"""Views that a page is made from."""
+
+
 class _Views:
     """The catalogue's views, opened once for all queries of a page; long texts are whole."""
 
     def __init__(self, spark: SparkSession, settings: Settings, client: RowClient) -> None:
-        self._session, _ = catalogue.open_views(spark, settings)
+        self._session, _ = catalogue.open_views(spark, settings, only=_READ)
         self._client = client
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
