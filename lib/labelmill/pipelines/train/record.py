@@ -130,7 +130,7 @@ class SweepRecord:
         return row
 
     def _write_history(
-        self, key: dict[str, object], history: Sequence[Mapping[str, float]]
+        self, key: Mapping[str, object], history: Sequence[Mapping[str, float]]
     ) -> None:
         """Writes the metrics of each epoch, and removes those of later epochs of an earlier attempt."""
         rows: list[dict[str, object]] = [
