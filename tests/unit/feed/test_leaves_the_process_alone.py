@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.tensorflow_forks import TensorFlowForks
 from tests.helpers.training_sets import numbered
 
 ROOT = Path(__file__).parents[3]
@@ -61,30 +62,26 @@ print("left alone")
 """
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        "numpy",
-        pytest.param(
-            "tf",
-            marks=[
-                pytest.mark.train,
-                pytest.mark.skipif(
-                    importlib.util.find_spec("tensorflow") is None,
-                    reason="TensorFlow is not installed: pip install 'labelmill[train]'",
-                ),
-            ],
-        ),
-    ],
-)
-def test_settings_are_as_they_were(tmp_path: Path, way: str) -> None:
-    location = numbered(tmp_path, 40).location
+def test_settings_are_as_they_were(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(tmp_path), location, way],
+        [sys.executable, "-c", CHILD, str(tmp_path), numbered(tmp_path, 40).location, "numpy"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
     )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == "left alone\n"
+
+
+@pytest.mark.train
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None,
+    reason="TensorFlow is not installed: pip install 'labelmill[train]'",
+)
+def test_settings_are_as_they_were_with_tensorflow(
+    tmp_path: Path, tensorflow_forks: TensorFlowForks
+) -> None:
+    done = tensorflow_forks.run(CHILD, str(tmp_path), numbered(tmp_path, 40).location, "tf")
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == "left alone\n"

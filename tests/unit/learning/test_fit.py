@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ from labelmill.domain.models.parameters import FAMILY_NAMES
 from labelmill.errors import InputError, LabelmillError, NoData, UnknownName
 from labelmill.learning.families import FAMILIES
 from labelmill.learning.fit import Examples, fit
+from tests.helpers.tensorflow_forks import TensorFlowForks
 from tests.helpers.train_once import artifact_hash
 
 pytestmark = [
@@ -23,7 +21,12 @@ pytestmark = [
     ),
 ]
 
-ROOT = Path(__file__).parents[3]
+TRAIN_ONCE = """
+import sys
+from tests.helpers.train_once import artifact_hash
+for family in sys.argv[1:]:
+    print(artifact_hash(family))
+"""
 
 
 def digits() -> tuple[Examples, Examples]:
@@ -182,14 +185,14 @@ def test_no_hidden_layer_is_allowed() -> None:
     assert len(fit("mlp", {"hidden": [], "epochs": 1}, tiny(), None, 3).model.get_weights()) == 2
 
 
-def test_the_same_training_gives_the_same_artifact_in_every_process() -> None:
+def test_the_same_training_gives_the_same_artifact_in_every_process(
+    tensorflow_forks: TensorFlowForks,
+) -> None:
     """Fresh processes, with other models trained before, and again in the same process."""
     hashes: dict[str, set[str]] = {family: set() for family in FAMILY_NAMES}
     for order in (["mlp", "softmax", "mlp"], ["softmax", "softmax", "mlp"]):
-        run = subprocess.run(
-            [sys.executable, "-m", "tests.helpers.train_once", *order],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        run = tensorflow_forks.run(TRAIN_ONCE, *order)
+        assert run.returncode == 0, run.stderr
         for family, found in zip(order, run.stdout.split(), strict=True):
             hashes[family].add(found)
     for family in FAMILY_NAMES:
@@ -198,7 +201,9 @@ def test_the_same_training_gives_the_same_artifact_in_every_process() -> None:
 
 
 def test_another_seed_is_another_model() -> None:
-    for one, other in itertools.pairwise([0, 1, 2]):
-        left = fit("softmax", {"epochs": 1, "seed": one}, tiny(), None, 3).model.get_weights()[0]
-        right = fit("softmax", {"epochs": 1, "seed": other}, tiny(), None, 3).model.get_weights()[0]
+    weights = [
+        fit("softmax", {"epochs": 1, "seed": seed}, tiny(), None, 3).model.get_weights()[0]
+        for seed in (0, 1, 2)
+    ]
+    for left, right in itertools.pairwise(weights):
         assert not np.array_equal(left, right)

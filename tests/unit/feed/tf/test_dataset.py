@@ -18,6 +18,7 @@ from labelmill.feed.maps.augment import crop, flip, noise
 from labelmill.feed.maps.functions import arrays, batched
 from labelmill.feed.maps.preparation import prepared
 from labelmill.feed.training_set import TrainingSet
+from tests.helpers.tensorflow_forks import TensorFlowForks
 from tests.helpers.training_sets import image_row, number_of, numbered, scattered, write
 from tests.unit.feed.batches.test_batches import FEATURES, records, two_inputs
 
@@ -218,7 +219,9 @@ def test_records_are_dicts_of_tensors(tmp_path: Path, tf: Any) -> None:
     assert ages.tolist() == list(range(50))
 
 
-def test_another_process_gets_the_same_batches(tmp_path: Path) -> None:
+def test_another_process_gets_the_same_batches(
+    tmp_path: Path, tensorflow_forks: TensorFlowForks
+) -> None:
     frozen = numbered(tmp_path)
     code = f"""
 import hashlib
@@ -230,13 +233,11 @@ for images, classes in TrainingSet.open({frozen.location!r}).tf(8, seed=9, repea
 digest = found.hexdigest()
 """
     # Another seed of hashes (this process has a random one) and other threads.
-    other = subprocess.run(
-        [sys.executable, "-c", f"{code}\nprint(digest)"], capture_output=True, text=True, check=True,
-        env={"PYTHONPATH": str(ROOT / "lib"), "PYTHONHASHSEED": "4", "TF_NUM_INTRAOP_THREADS": "4"},
-    ).stdout  # fmt: skip
+    other = tensorflow_forks.run(f"{code}\nprint(digest)", env={"TF_NUM_INTRAOP_THREADS": "4"})
+    assert other.returncode == 0, other.stderr
     here: dict[str, str] = {}
     exec(code, here)
-    assert other.split() == [here["digest"]]
+    assert other.stdout.split() == [here["digest"]]
 
 
 def test_a_feed_leaves_the_process_as_it_is_set(tmp_path: Path) -> None:
@@ -262,7 +263,9 @@ print(config.is_op_determinism_enabled(), sum(1 for _ in dataset))
     assert run.stdout.splitlines() == ["0 False", "[]", "True 13"]
 
 
-def test_a_dataset_made_in_the_scope_of_a_strategy_counts(tmp_path: Path) -> None:
+def test_a_dataset_made_in_the_scope_of_a_strategy_counts(
+    tmp_path: Path, tensorflow_forks: TensorFlowForks
+) -> None:
     """In a process of its own: the machine's processor becomes two devices."""
     frozen = numbered(tmp_path)
     code = f"""
@@ -279,10 +282,8 @@ with strategy.scope():
     print(dataset.state()["epoch"], dataset.state()["batch"])
     print(sum(1 for _ in dataset), dataset.state()["epoch"])
 """
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True,
-        env={"PYTHONPATH": str(ROOT / "lib")},
-    )  # fmt: skip
+    run = tensorflow_forks.run(code)
+    assert run.returncode == 0, run.stderr
     assert run.stdout.split() == ["0", "5", "13", "2"]
 
 
