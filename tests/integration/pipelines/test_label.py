@@ -26,7 +26,7 @@ from labelmill.pipelines.label.driver import label_stream
 from labelmill.settings import Settings
 from labelmill.store.client import RowClient
 from labelmill.store.records import aliases, models
-from labelmill.store.schema.tables import ALIASES, MODEL_CHUNKS
+from labelmill.store.schema.tables import ALIASES, MODEL_CHUNKS, STREAM_BATCHES
 from labelmill.testing.png.files import header, png
 from tests.helpers.small_models import CLASSES, small_artifact
 from tests.helpers.streams import StreamFixture, drawn_images, offline, until
@@ -148,6 +148,9 @@ def test_a_replay_labels_as_the_batch_was_begun(spark: SparkSession, stream: Str
     for name in ("0", ".0.crc"):
         (stream.folder / "q" / "commits" / name).unlink()
     changes: list[dict[str, object]] = [{"collection": "second"}, {"threshold": 0.25}]
+    capped = stream.settings.model_copy(update={"pixel_cap": 99})
+    with pytest.raises(InputError, match="run once with LABELMILL_PIXEL_CAP=64000000 --until-dr"):
+        label_stream(spark, capped, stream.plan(collection="first"))
     for change in changes:
         plan = stream.plan(**{"collection": "first", **change})
         with pytest.raises(InputError, match="micro-batch 0 of stream 'q' was begun with --") as no:
@@ -165,6 +168,12 @@ def test_a_replay_labels_as_the_batch_was_begun(spark: SparkSession, stream: Str
     stream.send(png for png, _ in drawn_images(5, 2).values())
     label_stream(spark, stream.settings, stream.plan(collection="second"))
     assert Counter(row["collection"] for row in stream.labels()) == {"first": 10, "second": 5}
+    # As after a SIGTERM that met a micro-batch which Spark had planned, and which had done nothing.
+    for name in ("1", ".1.crc"):
+        (stream.folder / "q" / "commits" / name).unlink()
+    stream.client.write(STREAM_BATCHES, [{"query": "q", "batch_id": 1}], "delete_ignore")
+    label_stream(spark, stream.settings, stream.plan(collection="third", at_least=1))
+    assert Counter(row["collection"] for row in stream.labels())["third"] == 5
 
 
 def test_an_image_twice_in_a_micro_batch_is_labelled_once_and_the_same_way(

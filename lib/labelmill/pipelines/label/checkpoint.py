@@ -30,12 +30,12 @@ IDENTITY = {
 """What a stream is, and the flags that say it: none of it changes while a checkpoint lives."""
 
 DECIDING = {
-    "collection": "--collection",
-    "threshold": "--threshold",
-    "pixel_cap": "pixel_cap",
-    "image_memory": "--image-memory",
+    "collection": "--collection {}",
+    "threshold": "--threshold {}",
+    "pixel_cap": "LABELMILL_PIXEL_CAP={}",
+    "image_memory": "--image-memory {}",
 }
-"""What else decides a label. It may change between two micro-batches, not within one."""
+"""What else decides a label, and how it is said. It may change between two micro-batches, not within one."""
 
 TOPIC_ID = "topic_id"
 """What tells the topic from another of its name; offsets of one mean nothing in the other."""
@@ -88,9 +88,9 @@ def claim(
     changed = {n: found[n] for n in DECIDING if n in found and found[n] != owner[n]}
     if changed:
         open_batch = folder.unfinished()
-        if open_batch is not None:
-            before = " ".join(f"{DECIDING[name]} {value}" for name, value in changed.items())
-            now = " ".join(f"{DECIDING[name]} {owner[name]}" for name in changed)
+        if open_batch is not None and _is_begun(client, str(query), open_batch):
+            before = " ".join(DECIDING[name].format(value) for name, value in changed.items())
+            now = " ".join(DECIDING[name].format(owner[name]) for name in changed)
             raise InputError(
                 f"micro-batch {open_batch} of stream {query!r} was begun with {before} and is not "
                 f"finished; received {now}. Let it finish first: run once with {before} "
@@ -107,6 +107,12 @@ def another_topic(topic: str, query: str, checkpoint: str) -> BusError:
         f"the offsets in {checkpoint} mean nothing in it. Existing labels stay. To label the new topic's "
         "messages, start over with another --query and --checkpoint"
     )
+
+
+def _is_begun(client: RowClient, query: str, batch: int) -> bool:
+    """Whether a micro-batch has done anything: a stop may meet it when Spark has planned it only."""
+    found = client.scan(STREAM_BATCHES, ["batch_id"], {"query": query, "batch_id": batch})
+    return next(iter(found), None) is not None
 
 
 def _refuse_used(folder: _Folder, client: RowClient, checkpoint: str, query: str) -> None:

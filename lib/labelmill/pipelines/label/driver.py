@@ -77,7 +77,8 @@ def label_stream(
             highlight=False,
         )
         with stop_on_sigterm(spark) as stop:
-            same_topic = partial(_require_same_topic, topic, topic.read(), plan)
+            known = str(identity[checkpoint.TOPIC_ID])
+            same_topic = partial(_require_same_topic, topic, known, plan)
             batch = MicroBatch(settings, client, plan, pins, limits, totals, stop, same_topic)
             query = start_query(spark, settings, plan, batch)
             drained = (lambda: totals.seen >= plan.at_least) if plan.until_drained else None
