@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from labelmill.domain.codecs.png.codec import encode_png
 from labelmill.domain.models.artifact import Artifact
@@ -118,6 +119,27 @@ def test_an_image_the_model_cannot_take_stops_nothing(
     assert (report.results["rows"], report.results["failed"]) == (41, 1)
     assert "(4, 4, 1)" in report.tables["failures"][0]["error"]
     assert len(list(client.scan(LABELS))) == 40
+
+
+def test_a_model_computes_on_rows_that_spark_holds(
+    spark: SparkSession,
+    settings: Settings,
+    versions: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Spark takes a cached partition whole, so no scan of Kudu waits for a slow model and expires."""
+    held: list[bool] = []
+    real = DataFrame.mapInArrow
+
+    def watched(self: DataFrame, *how: Any) -> DataFrame:
+        held.append(self.storageLevel.useMemory and self.storageLevel.useDisk)
+        return real(self, *how)
+
+    monkeypatch.setattr(DataFrame, "mapInArrow", watched)
+    predict_images(spark, settings, IMAGES_OF_C, "m", version=1, dry_run=True)
+    assert held == [True]
+    evaluate(spark, settings, "m", Slice(sql=default_sql("c")), "1")
+    assert held == [True, True]
 
 
 def test_an_image_that_is_whole_again_is_measured(
