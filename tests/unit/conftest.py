@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.helpers.tensorflow_forks import TensorFlowForks
+    from tests.helpers.forks import Forks
+
+AS_LEARNING = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "KERAS_BACKEND": "tensorflow",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
+"""What `labelmill.learning.runtime` imports TensorFlow with."""
 
 
 @pytest.fixture(scope="session")
-def tensorflow_forks() -> Iterator[TensorFlowForks]:
+def tensorflow_forks() -> Iterator[Forks]:
     """Runs scripts in processes that have imported TensorFlow, and used nothing of it."""
-    from tests.helpers.tensorflow_forks import TensorFlowForks
+    from tests.helpers.forks import Forks
 
-    with TensorFlowForks() as forks:
+    with Forks("tensorflow", "keras", env=AS_LEARNING) as forks:
         yield forks

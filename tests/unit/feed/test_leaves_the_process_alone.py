@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.tensorflow_forks import TensorFlowForks
+from tests.helpers.forks import Forks
 from tests.helpers.training_sets import numbered
 
 ROOT = Path(__file__).parents[3]
@@ -80,9 +80,7 @@ def test_settings_are_as_they_were(tmp_path: Path) -> None:
     importlib.util.find_spec("tensorflow") is None,
     reason="TensorFlow is not installed: pip install 'labelmill[train]'",
 )
-def test_settings_are_as_they_were_with_tensorflow(
-    tmp_path: Path, tensorflow_forks: TensorFlowForks
-) -> None:
+def test_settings_are_as_they_were_with_tensorflow(tmp_path: Path, tensorflow_forks: Forks) -> None:
     done = tensorflow_forks.run(CHILD, str(tmp_path), numbered(tmp_path, 40).location, "tf")
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == "left alone\n"

@@ -10,7 +10,7 @@ from labelmill.domain.models.parameters import FAMILY_NAMES
 from labelmill.errors import InputError, LabelmillError, NoData, UnknownName
 from labelmill.learning.families import FAMILIES
 from labelmill.learning.fit import Examples, fit
-from tests.helpers.tensorflow_forks import TensorFlowForks
+from tests.helpers.forks import Forks
 from tests.helpers.train_once import artifact_hash
 
 pytestmark = [
@@ -186,7 +186,7 @@ def test_no_hidden_layer_is_allowed() -> None:
 
 
 def test_the_same_training_gives_the_same_artifact_in_every_process(
-    tensorflow_forks: TensorFlowForks,
+    tensorflow_forks: Forks,
 ) -> None:
     """Fresh processes, with other models trained before, and again in the same process."""
     hashes: dict[str, set[str]] = {family: set() for family in FAMILY_NAMES}

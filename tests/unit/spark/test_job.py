@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from labelmill.errors import LabelmillError, NoData, QueryRefused, StoreUnreachable
 from labelmill.spark.job import Job, execute
 from labelmill.spark.report import Report
+from tests.helpers.forks import Forks
 
 JOBS = Path(__file__).resolve().parents[3] / "jobs"
 COMMON = {"kudu_masters": None, "kafka_brokers": None, "table_prefix": None, "master": None}
@@ -143,14 +145,22 @@ def _closing_its_terminal(job: Job) -> Report:
     return Report("closing")
 
 
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    """What jobs import of others is imported once; of ours, each job imports what it needs."""
+    with Forks("pyspark.sql", "pyarrow", "pydantic_settings", "typer", "rich.console") as forks:
+        yield forks
+
+
 @pytest.mark.parametrize("job", sorted(path.stem for path in JOBS.glob("*.py")))
-def test_help_tells_the_exit_codes(job: str) -> None:
-    shown = subprocess.run(
-        [sys.executable, str(JOBS / f"{job}.py"), "--help"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def test_help_tells_the_exit_codes(job: str, forks: Forks) -> None:
+    code = """if True:
+        import runpy, sys
+        assert "labelmill" not in sys.modules
+        sys.argv = sys.argv[1:]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    """
+    shown = forks.run(code, str(JOBS / f"{job}.py"), "--help")
     assert shown.returncode == 0, shown.stderr
     for expected in ("Exit codes", "--report", "--kudu-masters", "130"):
         assert expected in shown.stdout

@@ -18,7 +18,7 @@ from labelmill.feed.maps.augment import crop, flip, noise
 from labelmill.feed.maps.functions import arrays, batched
 from labelmill.feed.maps.preparation import prepared
 from labelmill.feed.training_set import TrainingSet
-from tests.helpers.tensorflow_forks import TensorFlowForks
+from tests.helpers.forks import Forks
 from tests.helpers.training_sets import image_row, number_of, numbered, scattered, write
 from tests.unit.feed.batches.test_batches import FEATURES, records, two_inputs
 
@@ -219,9 +219,7 @@ def test_records_are_dicts_of_tensors(tmp_path: Path, tf: Any) -> None:
     assert ages.tolist() == list(range(50))
 
 
-def test_another_process_gets_the_same_batches(
-    tmp_path: Path, tensorflow_forks: TensorFlowForks
-) -> None:
+def test_another_process_gets_the_same_batches(tmp_path: Path, tensorflow_forks: Forks) -> None:
     frozen = numbered(tmp_path)
     code = f"""
 import hashlib
@@ -264,7 +262,7 @@ print(config.is_op_determinism_enabled(), sum(1 for _ in dataset))
 
 
 def test_a_dataset_made_in_the_scope_of_a_strategy_counts(
-    tmp_path: Path, tensorflow_forks: TensorFlowForks
+    tmp_path: Path, tensorflow_forks: Forks
 ) -> None:
     """In a process of its own: the machine's processor becomes two devices."""
     frozen = numbered(tmp_path)

@@ -1,12 +1,13 @@
-"""Scripts in processes of their own that need not import TensorFlow first: that takes longer than they do.
+"""Scripts in processes of their own that begin with modules imported: imports take longer than most scripts.
 
-One process imports TensorFlow, and uses nothing of it. Each script runs in a fork of that: TensorFlow's
-threads, devices and kernels begin there, so it sets them as in a new process.
+One process imports the modules, and uses nothing of them. Each script runs in a fork of that: what
+TensorFlow, say, sets up when it is first used (threads, devices, kernels) it sets up there.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import subprocess
@@ -18,23 +19,26 @@ from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[2]
 
-AS_LEARNING = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "KERAS_BACKEND": "tensorflow",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-}
-"""What `labelmill.learning.runtime` imports TensorFlow with; scripts begin without it."""
 
+class Forks:
+    """A process that has imported these modules, as a context.
 
-class TensorFlowForks:
-    """A process that has imported TensorFlow, as a context."""
+    Args:
+        modules: What it imports.
+        env: What it imports them with, beside the variables of the tests; scripts begin without.
+    """
 
-    def __enter__(self) -> TensorFlowForks:
+    def __init__(self, *modules: str, env: Mapping[str, str] | None = None) -> None:
+        # Sets are in another order than in the tests' own process, which has a random seed.
+        self._env = {**(env or {}), "PYTHONHASHSEED": "4"}
+        self._modules = modules
+
+    def __enter__(self) -> Forks:
+        paths = os.pathsep.join([str(ROOT / "lib"), str(ROOT)])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", __name__, *self._modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
-            # Sets are in another order than in the tests' own process, which has a random seed.
-            env={**os.environ, **AS_LEARNING, "PYTHONPATH": f"{ROOT / 'lib'}{os.pathsep}{ROOT}", "PYTHONHASHSEED": "4"},
+            env={**os.environ, "PYTHONPATH": paths, **self._env},
         )  # fmt: skip
         return self
 
@@ -57,7 +61,7 @@ class TensorFlowForks:
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "the process that has imported TensorFlow ended"
+        assert line, f"the process that has imported {self._modules} ended"
         answer = json.loads(line)
         return subprocess.CompletedProcess(
             ["python", "-c", code, *arguments], answer["code"], answer["out"], answer["err"]
@@ -69,10 +73,9 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     requests = os.fdopen(os.dup(0), "r")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    import tensorflow
-
-    tensorflow.keras.layers  # noqa: B018 - Keras is imported when it is looked at
-    # What is imported stays: a fork that looks through it copies it, and takes 2 s to end.
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
+    # A fork that looked through what stays would copy it: TensorFlow's took 2 s to end.
     gc.collect()
     gc.freeze()
     for line in requests:
