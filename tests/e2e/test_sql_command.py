@@ -86,6 +86,9 @@ def test_reading_works_and_anything_else_is_refused(
     assert "Traceback" not in wrong.stderr
     digest = labelmill("digest", "c")
     assert digest.stdout == f"{collection_digest(client, 'c')}  c\n"
+    ahead = labelmill("digest", "c", "--snapshot", "99999999999999")
+    assert ahead.returncode == 2
+    assert "in the future; expected milliseconds since 1970" in ahead.stderr
 
 
 def test_times_are_utc_and_can_be_given_back(

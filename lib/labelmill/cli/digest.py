@@ -24,11 +24,14 @@ def digest(
     It covers images, pixels and annotations. The same rows give the same digest, regardless of how
     and in which order they were written. Times of writing do not count.
     """
+    from labelmill.sql.snapshot import settled_snapshot
     from labelmill.store.connect import open_client
     from labelmill.store.records.digest import CATALOGUE, collection_digest
     from labelmill.store.schema.tables import IMAGES
 
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
+    if snapshot is not None:
+        snapshot = settled_snapshot(settings, snapshot)
     client = open_client(settings)
     try:
         for table in CATALOGUE:

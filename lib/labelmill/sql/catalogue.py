@@ -18,6 +18,7 @@ from labelmill.sql.history import refuse_forgotten
 from labelmill.sql.parameters import bind
 from labelmill.sql.plan.reader import Casts, read_casts
 from labelmill.sql.sampling import rewrite_samples
+from labelmill.sql.snapshot import resolve_snapshot
 from labelmill.sql.text_parameters import bind_as_text
 from labelmill.sql.view_keys import KEYS
 from labelmill.store.schema.tables import TABLES
@@ -89,9 +90,11 @@ def query(
         QueryRefused: The text does more than read.
         UnknownName: An unknown view, column or parameter; suggests the closest match.
         InputError: Not SQL; columns, types or functions that do not fit; a parameter without a
-            value; a snapshot older than Kudu's history.
+            value; a snapshot older than Kudu's history, or in the future.
         StoreError: Kudu refused.
     """
+    if snapshot_ms is not None:
+        snapshot_ms = resolve_snapshot(snapshot_ms)
     own = _locked(spark)
     checked = check_query(own, sql, NAMES, repeatable)
     texts = parameters or {}

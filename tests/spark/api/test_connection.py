@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def test_questions_that_are_refused(mill: labelmill.Connection, settings: Settin
         mill.table("imags")
     with pytest.raises(errors.InputError, match="older"):
         mill.table("images", snapshot="2001-01-01").count()
+    with pytest.raises(errors.InputError, match="in the future; expected milliseconds"):
+        mill.sql("select 1 from images", snapshot=time.time_ns() // 1000)
 
 
 def test_freeze_and_open(mill: labelmill.Connection, tmp_path: Path) -> None:
