@@ -18,8 +18,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from labelmill.errors import InputError
+
+SHOWN = 100
+"""Items of a list or an object, and rows of a table, that people are shown; the JSON file has all."""
 
 
 class Report:
@@ -128,6 +132,8 @@ class Report:
         for name, rows in self.tables.items():
             if rows:
                 console.print(_rich_table(name, rows))
+            if len(rows) > SHOWN:
+                console.print(f"{_more(len(rows)).strip()}; --report FILE.json writes all rows")
         for sentence in self.notes:
             console.print(f"· {sentence}", markup=False, highlight=False)
 
@@ -136,9 +142,17 @@ def _rich_table(name: str, rows: Sequence[Mapping[str, Any]]) -> RichTable:
     shown = RichTable(title=name.replace("_", " "), title_justify="left")
     for column in rows[0]:
         shown.add_column(column.replace("_", " "))
-    for row in rows:
+    for row in rows[:SHOWN]:
         shown.add_row(*(_text(value) for value in row.values()))
     return shown
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ", ".join(texts) or "–"
+
+
+def _more(count: int) -> str:
+    return f" and {count - SHOWN:,} more" if count > SHOWN else ""
 
 
 def _text(value: Any) -> str:
@@ -151,9 +165,10 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, Mapping):
-        text = ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) or "–"
+        text = _joined(f"{key}: {_text(item)}" for key, item in islice(value.items(), SHOWN))
+        text += _more(len(value))
     elif isinstance(value, (list, tuple)):
-        text = ", ".join(_text(item) for item in value) or "–"
+        text = _joined(map(_text, value[:SHOWN])) + _more(len(value))
     else:
         text = str(value)
     # Names are data: lone surrogates would break the terminal's encoding after all work is done.

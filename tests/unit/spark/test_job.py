@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from labelmill.errors import LabelmillError, NoData, QueryRefused, StoreUnreachable
 from labelmill.spark.job import Job, execute
@@ -83,6 +85,20 @@ def test_names_that_look_like_markup_are_shown_as_they_are(
     shown = capsys.readouterr().out
     assert r"a\[/b].png" in shown
     assert "[bold]x[/bold].png" in shown
+
+
+def test_ten_thousand_of_anything_are_not_all_shown(tmp_path: Path) -> None:
+    report, console = Report("counting"), Console(file=io.StringIO(), width=120)
+    report.put("classes", {f"class{n}": n for n in range(10_000)})
+    report.put("versions", list(range(10_000)))
+    report.table("evaluations", [{"version": n} for n in range(10_000)])
+    report.print(console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert shown.count("and 9,900 more") == 3
+    assert "class99:" in shown
+    assert "class100:" not in shown
+    assert len(shown) < 20_000
+    assert len(report.to_json()["results"]["classes"]) == 10_000
 
 
 def test_settings_come_from_the_common_flags(tmp_path: Path) -> None:
