@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from labelmill.settings import Settings
+from labelmill.store.connect import open_client
 from labelmill.store.schema.tables import CELL_BYTES, IMAGE_CHUNKS
 from labelmill.store.spark import frames
 
@@ -49,6 +51,8 @@ def with_pixels(
         too short where some are, so readers must compare its length with the shape. Where images are
         large, Arrow batches of the DataFrame's session are made smaller.
     """
+    if not _any_chunk(settings, snapshot_ms):
+        return df
     # By their shapes: to look for images without pixels would read the pixels of all others.
     size = F.expr(_SIZE)
     large = df.where(size > CELL_BYTES)
@@ -66,8 +70,6 @@ def with_pixels(
         if found["images"] <= _LOOKED_UP:
             ids = [row["image_id"] for row in large.select("image_id").distinct().collect()]
             chunks = chunks.where(F.col("image_id").isin(ids))
-    elif chunks.where("chunk = 0").limit(1).isEmpty():
-        return df
     if found["images"]:
         _limit_memory(df.sparkSession, found["most"], found["total"])
     key = ["collection", "image_id"]
@@ -84,6 +86,15 @@ def with_pixels(
     joined = df.join(assembled.withColumnRenamed("pixels", "assembled"), key, "left")
     filled = joined.withColumn("pixels", F.coalesce("pixels", "assembled"))
     return filled.select(*(F.col(f"`{name}`") for name in df.columns))
+
+
+def _any_chunk(settings: Settings, snapshot_ms: int | None) -> bool:
+    """Whether any image is in chunks. Most catalogues have small images only, and need no job to know."""
+    with closing(open_client(settings)) as client:
+        if settings.table_prefix + IMAGE_CHUNKS.name not in client.names():
+            return False
+        rows = client.scan(IMAGE_CHUNKS, ["chunk"], snapshot_ms=snapshot_ms)
+        return next(rows, None) is not None
 
 
 def _repeats(df: DataFrame) -> bool:

@@ -27,6 +27,11 @@ from labelmill.store.schema.tables import ANNOTATIONS, IMAGE_CHUNKS, IMAGES, QUA
 from tests.helpers.image_folders import pack, write_bad_files, write_image_folder
 
 
+def newest_job(spark: SparkSession) -> int:
+    """Number of the last Spark job that began."""
+    return max(spark.sparkContext.statusTracker().getJobIdsForGroup(None), default=-1)
+
+
 def test_files_become_rows_and_a_second_run_adds_nothing(
     spark: SparkSession,
     settings: Settings,
@@ -224,6 +229,11 @@ def test_large_images_are_chunked_and_come_back_whole(
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 65536, (200, 300, 1), np.uint16)
     write_image_folder(tmp_path / "images", images=2)
+    ingest(spark, settings, str(tmp_path / "images"), "c")
+    frame = catalogue.query(spark, settings, "select * from images order by uri limit 2")
+    before = newest_job(spark)
+    assert with_pixels(frame, settings) is frame
+    assert newest_job(spark) == before, "no image is in chunks, and no job was needed to know"
     (tmp_path / "images/a/large.png").write_bytes(encode_png(pixels))
     ingest(spark, settings, str(tmp_path / "images"), "c")
     [row] = [row for row in client.scan(IMAGES) if row["uri"] == "a/large.png"]
