@@ -7,6 +7,7 @@ already. Heavy imports stay inside the fixtures: a unit test starts no JVM and n
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
 import subprocess
@@ -72,6 +73,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("train"):
                 item.add_marker(pytest.mark.skipif(True, reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: each garbage collection would look through them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
