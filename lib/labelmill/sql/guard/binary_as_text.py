@@ -12,6 +12,7 @@ from typing import Any
 
 from labelmill.errors import InputError
 from labelmill.sql.analysis_errors import DOES_NOT_FIT
+from labelmill.sql.guard.key_column import function_name
 from labelmill.sql.plan.node import Node
 
 _SHOWN = 120
@@ -124,18 +125,14 @@ def _returns_bytes(node: Node) -> bool:
         return any(one.name == "BinaryType" for one in node.children)
     if node.name == "Cast":
         return "binary" in [one.name.lower().removesuffix("type") for one in node.children[1:2]]
-    name = _function_name(node)
+    name = function_name(node)
     return name in _RETURN_BYTES or (name in _PARSERS and _is_constant(node))
 
 
 def _is_safe(node: Node) -> bool:
     # decode with more arguments is another function, which returns one of them.
-    name = _function_name(node)
+    name = function_name(node)
     return name in _SAFE or (name == "decode" and len(node.children[1].children) == 2)
-
-
-def _function_name(node: Node) -> str:
-    return node.children[0].texts()[-1].lower() if node.name == "UnresolvedFunction" else ""
 
 
 def _is_constant(node: Node) -> bool:

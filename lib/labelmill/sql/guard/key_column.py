@@ -76,6 +76,11 @@ def column_name(node: Node) -> str:
     return ".".join(node.children[0].texts()).lower()
 
 
+def function_name(node: Node) -> str:
+    """The function that an ``UnresolvedFunction`` calls, lower case; of anything else the empty text."""
+    return node.children[0].texts()[-1].lower() if node.name == "UnresolvedFunction" else ""
+
+
 def signature(node: Node) -> Signature:
     """An expression as a value that can be compared, however deeply it is nested."""
     return tuple((n.name, len(n.children), n.text and n.text.lower()) for n in node.walk())

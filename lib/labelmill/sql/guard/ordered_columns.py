@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labelmill.sql.guard.allowlist import split_words
-from labelmill.sql.guard.key_column import column_name
+from labelmill.sql.guard.key_column import column_name, function_name
 from labelmill.sql.plan.node import Node
 
 _ONE_TO_ONE = split_words("xxhash64 md5 sha sha1 sha2 named_struct array hex")
@@ -29,16 +29,12 @@ def ordered_columns(expression: Node) -> Iterator[str]:
             yield name
         elif node.name in ("SortOrder", "UnaryMinus") or _is_cast_to_text(node):
             waiting.append(node.children[0])
-        elif node.name == "CreateNamedStruct" or _function_of(node) in _ONE_TO_ONE:
+        elif node.name == "CreateNamedStruct" or function_name(node) in _ONE_TO_ONE:
             waiting.extend(_arguments(node))
-        elif node.name == "Concat" or _function_of(node) == "concat":
+        elif node.name == "Concat" or function_name(node) == "concat":
             # 'a' || 'bc' is 'ab' || 'c', but beside constants a column shows as it is.
             varying = [one for one in _arguments(node) if not _is_constant(one)]
             waiting.extend(varying if len(varying) == 1 else ())
-
-
-def _function_of(node: Node) -> str:
-    return node.children[0].texts()[-1].lower() if node.name == "UnresolvedFunction" else ""
 
 
 def _arguments(node: Node) -> tuple[Node, ...]:

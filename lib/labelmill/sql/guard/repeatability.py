@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from labelmill.errors import QueryRefused
 from labelmill.sql.guard import nondeterministic
-from labelmill.sql.guard.key_column import Keys
+from labelmill.sql.guard.key_column import Keys, function_name
 from labelmill.sql.guard.row_keys import missing_in_order
 from labelmill.sql.plan.node import Node
 from labelmill.sql.sampling import Sample
@@ -147,9 +147,7 @@ def sample_of(node: Node, ctes: Mapping[str, Keys]) -> Sample:
 
 
 def _function_name(node: Node) -> str:
-    if node.name == "UnresolvedFunction":
-        return node.children[0].texts()[-1].lower()
-    return nondeterministic.CLASSES.get(node.name, "")
+    return function_name(node) or nondeterministic.CLASSES.get(node.name, "")
 
 
 def _counts_rows(frame: Node) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
 
+from labelmill.sql.guard.allowlist import TABLE_FUNCTIONS
 from labelmill.sql.guard.join_keys import joined_keys
 from labelmill.sql.guard.key_column import (
     KeyColumn,
@@ -20,6 +21,7 @@ from labelmill.sql.guard.key_column import (
     column_name,
     equalities,
     fixed_columns,
+    function_name,
     signature,
 )
 from labelmill.sql.guard.ordered_columns import ordered_columns
@@ -27,6 +29,12 @@ from labelmill.sql.plan.node import Node
 from labelmill.sql.view_keys import KEYS
 
 _Steps = Generator[tuple[Node, Mapping[str, Keys]], Keys, Keys]
+
+_GENERATORS = TABLE_FUNCTIONS - {"range", "json_tuple"}
+"""Functions that make several rows of one."""
+
+_UNNAMED = frozenset(("col", "pos", "key", "value"))
+"""What Spark calls the columns of such a function."""
 
 _CONSTANTS = ("UnresolvedInlineTable", "UnresolvedTableValuedFunction", "OneRowRelation")
 _UNRESOLVED_PLANS = (
@@ -106,15 +114,22 @@ def _steps(plan: Node, ctes: Mapping[str, Keys]) -> _Steps:
     if name in ("Filter", "UnresolvedHaving"):
         return _filtered(keys, plan.children[0])
     if name == "Project":
-        return tuple(_projected(key, plan.children[0].children) for key in keys)
+        columns = plan.children[0].children
+        return (*(_projected(key, columns) for key in keys), *_generated(columns))
     if name == "Aggregate":
-        return tuple(_groups(plan.children[0].children, plan.children[1].children))
-    if name in ("Distinct", "Union", "Intersect", "Except"):
+        by, columns = (child.children for child in plan.children[:2])
+        return (*_groups(by, columns), *_generated(columns))
+    if name == "Union":
+        # Its other parts may have many rows for a key of the first one.
+        return _all_columns(below, (KeyColumn("every column, as in `order by all`"),))
+    if name in ("Distinct", "Intersect", "Except"):
         return _all_columns(below, keys)
     if name == "Generate":
-        made = frozenset(map(column_name, plan.children[4].children))
-        made = made or frozenset(("col", "pos", "key", "value"))
+        made = frozenset(map(column_name, plan.children[4].children)) or _UNNAMED
         return (*keys, KeyColumn("the generated column", made, made))
+    if name == "Unpivot":
+        made = frozenset(((plan.children[3].text or "").lower(),))
+        return (*keys, KeyColumn("the column that names the others", made, made))
     return keys
 
 
@@ -165,6 +180,17 @@ def _projected(key: KeyColumn, columns: Iterable[Node]) -> KeyColumn:
     return KeyColumn(key.shown, frozenset(names), frozenset(output), key.expression)
 
 
+def _generated(columns: Iterable[Node]) -> Iterable[KeyColumn]:
+    """The columns of a SELECT list that make several rows of one, such as ``explode(…) as part``."""
+    for column in columns:
+        if column.name in ("Alias", "MultiAlias", "UnresolvedAlias"):
+            inner, alias = column.children[:2]
+            if function_name(inner) in _GENERATORS:
+                texts = [alias.text] if column.name == "Alias" else alias.texts()
+                made = frozenset(text.lower() for text in texts if text) or _UNNAMED
+                yield KeyColumn("the generated column", made, made)
+
+
 def _groups(by: Iterable[Node], columns: tuple[Node, ...]) -> Iterable[KeyColumn]:
     """What groups are told apart by: the expressions of GROUP BY, under the names of the SELECT list."""
     for node in by:
@@ -203,7 +229,7 @@ def _group(by: Node, columns: tuple[Node, ...]) -> KeyColumn:
 
 
 def _all_columns(below: Node, keys: Keys) -> Keys:
-    """Every column of a SELECT list; of ``SELECT *`` the keys."""
+    """Every column of a SELECT list; `keys` in place of ``SELECT *``."""
     while below.name not in ("Project", "Aggregate"):
         child = _child_of(below)
         if child is None:

@@ -94,8 +94,24 @@ REFUSED = [
         "apart: image_id",
     ),
     (
+        "select * from truth union all select collection, image_id, class, source from annotations order by collection, image_id limit 3",
+        "apart: every column",
+    ),
+    (
         "select image_id, part from images lateral view explode(split(uri, '/')) p as part where collection = 'c' order by image_id limit 3",
         "generated",
+    ),
+    (
+        "select image_id, explode(split(uri, '/')) as part from images where collection = 'c' order by image_id limit 3",
+        "generated",
+    ),
+    (
+        "select class, posexplode(array(1, 2)) from truth group by class order by class limit 3",
+        "generated",
+    ),
+    (
+        "select * from images unpivot (v for measure in (mean, std)) where collection = 'c' order by image_id limit 3",
+        "the column that names the others",
     ),
     (
         "with c as (select class, count(*) n from truth group by class) select * from truth where class in (select class from c order by n limit 2)",
@@ -142,7 +158,11 @@ PASS = [
     "select upper(class), count(*) n from truth group by upper(class) order by n, upper(class) limit 3",
     "select distinct class from truth order by class limit 3",
     "select image_id from truth union select image_id from labels order by image_id limit 3",
+    "select * from truth union all select collection, image_id, class, source from annotations order by all limit 3",
     "select part from images lateral view explode(split(uri, '/')) p as part where collection = 'c' order by image_id, part limit 3",
+    "select image_id, explode(split(uri, '/')) as part from images where collection = 'c' order by part, image_id limit 3",
+    "select class, explode(array(1, 2)) from truth group by class order by class, col limit 3",
+    "select * from images unpivot (v for measure in (mean, std)) where collection = 'c' order by image_id, measure limit 3",
     "with c as (select class, count(*) n from truth group by class) select * from truth where class in (select class from c order by n, class limit 2)",
     "select image_id, first_value(uri) over (partition by collection order by image_id) f from images",
     "select image_id, row_number() over w from images window w as (partition by split order by mean, collection, image_id)",

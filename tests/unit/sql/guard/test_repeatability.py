@@ -17,6 +17,7 @@ from labelmill.sql.guard.repeatability import (
 from labelmill.sql.plan.node import Node
 from tests.helpers.plan_nodes import (
     CATALYST,
+    NONE,
     alias,
     call,
     column,
@@ -35,6 +36,7 @@ from tests.helpers.plan_nodes import (
     select,
     sort,
     text,
+    unresolved,
     value,
     values,
     window,
@@ -42,6 +44,7 @@ from tests.helpers.plan_nodes import (
 )
 
 IMAGES = relation("images")
+STAR = unresolved("Star", NONE)
 KEY = (KeyColumn.of("image_id"),)
 
 
@@ -101,6 +104,14 @@ NAME = literal(text("c"), "StringType$")
         (named(group(IMAGES, column("split")), "g"), ["split"]),
         (with_(relation("g"), g=group(IMAGES, column("split"))), ["split"]),
         (plan("Union", items(select(IMAGES, column("uri")), IMAGES)), ["uri"]),
+        (plan("Union", items(select(IMAGES, STAR), IMAGES)), ["every column, as in `order by all`"]),
+        (plan("Distinct", plan("Union", items(IMAGES, IMAGES))), ["every column, as in `order by all`"]),
+        (select(IMAGES, alias(call("explode", column("tags")), "tag")), ["collection", "image_id", "the generated column"]),
+        (
+            plan("Unpivot", NONE, NONE, NONE, text("measure"), items(text("v")), IMAGES),
+            ["collection", "image_id", "the column that names the others"],
+        ),
+        (plan("Distinct", select(IMAGES, STAR)), ["collection", "image_id"]),
     ],
 )  # fmt: skip
 def test_what_tells_the_rows_of_a_query_apart(query: Node, keys: list[str]) -> None:
