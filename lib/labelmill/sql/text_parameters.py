@@ -7,11 +7,12 @@ what was meant: the parameter is bound again as the text that was given.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from labelmill.errors import InputError
+from labelmill.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -39,11 +40,16 @@ def bind_as_text(
         InputError: The query cannot be analysed; or a parameter is compared with text and also used
             where only a number fits.
     """
-    answer = analyse(values)
-    for name, value in values.items():
+    numbers = [
+        name
+        for name, value in values.items()
+        if name in texts and isinstance(value, (bool, int, float, Decimal))
+    ]
+    values, answer = _first_answer(analyse, values, texts, numbers)
+    for name in numbers:
         if not answer[1].compared:
             break
-        if name not in texts or not isinstance(value, (bool, int, float, Decimal)):
+        if isinstance(value := values[name], str):
             continue
         bound = {**values, name: texts[name].strip()}
         try:
@@ -59,6 +65,22 @@ def bind_as_text(
         if len(as_text[1].compared) < len(answer[1].compared):
             values, answer = bound, as_text
     return answer
+
+
+def _first_answer(
+    analyse: Analyse, values: Mapping[str, Any], texts: Mapping[str, str], numbers: list[str]
+) -> tuple[Mapping[str, Any], tuple[DataFrame, Casts]]:
+    """The answer with the values as they are, or as text where only text fits, as in `array_contains`."""
+    try:
+        return values, analyse(values)
+    except UnknownName:
+        raise
+    except InputError as error:
+        for names in (*((name,) for name in numbers), tuple(numbers)):
+            bound = {**values, **{name: texts[name].strip() for name in names}}
+            with contextlib.suppress(InputError):
+                return bound, analyse(bound)
+        raise error from None
 
 
 def _is_compared(value: object, comparisons: tuple[str, ...]) -> bool:

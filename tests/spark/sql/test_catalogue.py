@@ -49,6 +49,9 @@ def test_a_parameter_that_is_compared_with_text_is_text(
     assert "cast(collection" not in plan._jdf.queryExecution().toString().lower()
     either = "select count(*) from truth where class = :class or class < :class"
     assert ask(either, parameters={"class": "1"}) == [(20,)]
+    listed = "select count(*) from truth where array_contains(array('x', class), :class)"
+    assert ask(listed, parameters={"class": "01"}) == [(10,)]
+    assert ask(listed, parameters={"class": "1"}) == [(10,)]
     used_twice = "select count(*) from truth where class = :n group by collection limit :n"
     with pytest.raises(
         InputError, match=r"parameter n = 1 is compared with text .*cast\(:n as str"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from labelmill.errors import InputError
+from labelmill.errors import InputError, UnknownName
 from labelmill.sql.plan.reader import Casts
 from labelmill.sql.text_parameters import bind_as_text
 
@@ -38,3 +38,26 @@ def test_a_parameter_that_must_be_both_is_refused() -> None:
         InputError, match=r"parameter n = 7 is compared with text .*used as a number"
     ):
         bind_as_text(analyse, {"n": 7, "c": 7}, {"n": "7"})
+
+
+def test_where_only_text_fits_numbers_become_text() -> None:
+    def contains(bound: Mapping[str, Any]) -> tuple[Any, Casts]:
+        """``array_contains(tags, :t) and array_contains(names, :u) limit :n``."""
+        if [type(bound[name]) for name in "tun"] != [str, str, int]:
+            raise InputError("does not fit")
+        return dict(bound), Casts((), ())
+
+    texts = {"t": " 1", "u": "2", "n": "3"}
+    bound, _ = bind_as_text(contains, {"t": 1, "u": "two", "n": 3}, texts)
+    assert bound == {"t": "1", "u": "two", "n": 3}
+    with pytest.raises(InputError, match=r"^does not fit$"):
+        bind_as_text(contains, {"t": 1, "u": 2, "n": 3}, texts)
+
+    def unknown(bound: Mapping[str, Any]) -> tuple[Any, Casts]:
+        asked.append(bound)
+        raise UnknownName("column", "clas", ["class"])
+
+    asked: list[Mapping[str, Any]] = []
+    with pytest.raises(UnknownName):
+        bind_as_text(unknown, {"t": 1}, texts)
+    assert len(asked) == 1
