@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -26,12 +26,15 @@ class Forks:
     Args:
         modules: What it imports.
         env: What it imports them with, beside the variables of the tests; scripts begin without.
+        without: Modules that are as if they were not installed, there and in scripts.
     """
 
-    def __init__(self, *modules: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *modules: str, env: Mapping[str, str] | None = None, without: Iterable[str] = ()
+    ) -> None:
         # Sets are in another order than in the tests' own process, which has a random seed.
         self._env = {**(env or {}), "PYTHONHASHSEED": "4"}
-        self._modules = modules
+        self._modules = [*(f"-{name}" for name in without), *modules]
 
     def __enter__(self) -> Forks:
         paths = os.pathsep.join([str(ROOT / "lib"), str(ROOT)])
@@ -74,7 +77,10 @@ def serve() -> None:
     requests = os.fdopen(os.dup(0), "r")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for name in sys.argv[1:]:
-        importlib.import_module(name)
+        if name.startswith("-"):
+            sys.modules[name[1:]] = None  # type: ignore[assignment]
+        else:
+            importlib.import_module(name)
     # A fork that looked through what stays would copy it: TensorFlow's took 2 s to end.
     gc.collect()
     gc.freeze()

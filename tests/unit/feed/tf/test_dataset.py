@@ -242,7 +242,9 @@ def test_a_feed_leaves_the_process_as_it_is_set(tmp_path: Path) -> None:
     """Threads, determinism and kernels are the user's; learning sets them when it begins."""
     frozen = numbered(tmp_path)
     code = f"""
-import os
+import os, sys
+# Keras imports these where they are installed, for what a feed does not use: a quarter of the time.
+sys.modules.update(dict.fromkeys(["matplotlib", "sklearn"]))
 before = dict(os.environ)
 from labelmill.feed.training_set import TrainingSet
 dataset = TrainingSet.open({frozen.location!r}).tf(8)
