@@ -35,7 +35,8 @@ def save(
     deviations: Sequence[Deviation],
     accepted: bool | None,
 ) -> None:
-    """Writes a profile. One that exists already only gets a new ``created_at``.
+    """Writes a profile as whole rows. Where it exists already, a look that compares it with nothing only
+    gives it a new time: an earlier verdict stays, with what it rests on.
 
     Args:
         client: Open client.
@@ -46,6 +47,14 @@ def save(
         accepted: The verdict; None keeps an earlier verdict on the same profile.
     """
     client.ensure(PROFILES)
+    where = {"collection": profile.collection, "digest": profile.digest, "part": 0}
+    verdict = next(texts.read(client, PROFILES, ["against", "deviations", "accepted"], where), None)
+    if against is not None or verdict is None:
+        verdict = {
+            "against": None if against is None else against[:1000],
+            "deviations": json.dumps([d.__dict__ for d in deviations[:MOST_DEVIATIONS]]),
+            "accepted": verdict["accepted"] if verdict else None,
+        }
     row: dict[str, Any] = {
         "collection": profile.collection,
         "digest": profile.digest,
@@ -58,11 +67,9 @@ def save(
         "leaks": profile.leaks,
         "near_leaks": profile.near_leaks,
         "outliers": sum(profile.outliers.values()),
-        "deviations": json.dumps([d.__dict__ for d in deviations[:MOST_DEVIATIONS]]),
+        **verdict,
         "created_at": datetime.now(timezone.utc),
     }
-    if against is not None:
-        row["against"] = against[:1000]
     if accepted is not None:
         row["accepted"] = accepted
     text = json.dumps({"profile": profile.to_json(), "schema": infer(profile).to_json()})

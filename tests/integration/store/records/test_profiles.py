@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from labelmill.domain.profiles.deviations import Deviation
@@ -43,6 +45,9 @@ def test_latest_is_the_newest_accepted_one(client: RowClient) -> None:
     assert latest() == good.digest[:12]
     profiles.save(client, bad, 3, None, [], None)
     assert latest() == good.digest[:12], "looking at it again does not accept it"
+    (row,) = client.scan(PROFILES, where={"digest": bad.digest})
+    assert (row["against"], row["accepted"], row["snapshot_ms"]) == ("digits x", False, 3)
+    assert len(json.loads(str(row["deviations"]))) == len(WORSE), "what the verdict rests on"
     profiles.save(client, bad, 4, None, [], True)
     assert latest() == bad.digest[:12]
     profiles.save(client, good, 5, None, [], None)
