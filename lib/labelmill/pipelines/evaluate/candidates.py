@@ -69,8 +69,8 @@ def select_candidates(client: RowClient, model: str, chosen: str) -> list[Candid
     missing = [v for v in numbers if v not in known]
     if missing:
         raise MissingRow(
-            f"model {model!r} has no version {', '.join(map(str, missing))}; versions: "
-            f"{', '.join(map(str, known))}"
+            f"model {model!r} has no version {models.versions_text(missing)}; versions: "
+            f"{models.versions_text(list(known))}"
         )
     return [known[v] for v in numbers]
 

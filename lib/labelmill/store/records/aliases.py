@@ -62,4 +62,4 @@ def move(client: RowClient, model: str, alias: str, version: int) -> None:
 
 
 def _versions(client: RowClient, model: str) -> str:
-    return ", ".join(map(str, models.versions(client, model))) or "none"
+    return models.versions_text(models.versions(client, model))

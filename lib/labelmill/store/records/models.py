@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from labelmill.domain.models.artifact import Artifact, chunks_of, pack, sha256_of
@@ -16,6 +16,9 @@ from labelmill.errors import ArtifactError, MissingRow, RowsRefused, StoreError
 from labelmill.store.client import RowClient
 from labelmill.store.records import texts
 from labelmill.store.schema.tables import MODEL_CHUNKS, MODELS, SWEEPS, VERSION_RESERVATIONS
+
+NAMED_VERSIONS = 20
+"""Up to so many versions are all named in a message."""
 
 _FIX = (
     "Publish this version again (run its sweep again with --retry-failed, or `models.publish` with "
@@ -128,7 +131,7 @@ def load(client: RowClient, model: str, version: int) -> tuple[dict[str, object]
     """
     row = header_of(client, model, version)
     if row is None:
-        known = ", ".join(map(str, versions(client, model))) or "none"
+        known = versions_text(versions(client, model))
         raise MissingRow(f"model {model!r} has no version {version}; versions: {known}")
     sha256, expected = str(row["sha256"]), int(str(row["chunks"]))
     what = f"model {model!r} version {version} (sha256 {sha256[:12]}…)"
@@ -163,6 +166,19 @@ def versions(client: RowClient, model: str) -> list[int]:
     return sorted(
         int(str(r["version"])) for r in client.scan(MODELS, ["version"], {"model": model})
     )
+
+
+def versions_text(numbers: Sequence[int]) -> str:
+    """Versions for a message; of many, the first and the last ones.
+
+    Example:
+        >>> versions_text([1, 2]), versions_text([]), versions_text(range(1, 10_001))
+        ('1, 2', 'none', '1, 2, 3, 4, 5, …, 9996, 9997, 9998, 9999, 10000 (10,000 in all)')
+    """
+    if len(numbers) <= NAMED_VERSIONS:
+        return ", ".join(map(str, numbers)) or "none"
+    shown = (*map(str, numbers[:5]), "…", *map(str, numbers[-5:]))
+    return f"{', '.join(shown)} ({len(numbers):,} in all)"
 
 
 def next_version(client: RowClient, model: str) -> int:
