@@ -66,8 +66,19 @@ class Servers:
         }
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """By file, but for what needs TensorFlow."""
+    from tests.helpers.order import TensorFlowTogether
+
+    return TensorFlowTogether(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked ``train`` skip where the learning path is not installed."""
+    """Long ones first; tests marked ``train`` skip where the learning path is not installed."""
+    from tests.helpers.order import rank
+
+    items.sort(key=lambda item: rank(item.nodeid))
     if importlib.util.find_spec("tensorflow") is None:
         reason = "TensorFlow is not installed; install labelmill[train]"
         for item in items:
