@@ -302,8 +302,9 @@ def _left_chunks(client: RowClient, now: datetime) -> list[str]:
     """
     then = round((now - WRITTEN_WITHIN).timestamp() * 1000)
     stored: set[str] = set()
-    for batch in client.scan(MODEL_CHUNKS, ["sha256"], {"chunk": 0}, then).batches():
-        stored |= set(batch.column("sha256").to_pylist())
+    # By any chunk: a publish that was killed has written some of them, in any order.
+    for batch in client.scan(MODEL_CHUNKS, ["sha256"], None, then).batches():
+        stored |= set(batch.column("sha256").unique().to_pylist())
     return unreferenced(stored, {str(row["sha256"]): 1 for row in client.scan(MODELS, ["sha256"])})
 
 

@@ -168,15 +168,11 @@ def _remove_version(client: RowClient, one: VersionRow) -> Pruned:
 
 
 def _remove_chunks(client: RowClient, sha256: str) -> Pruned:
-    """Removes an artifact's chunks, unless a version has it; chunk 0, by which it is found, last."""
+    """Removes an artifact's chunks, unless a version has it."""
     what = f"chunks of an artifact without a version, {sha256[:12]}"
     if _has_version(client, sha256):
         return Pruned(what, False, "its chunks stay: another version has the same artifact")
-    chunks = sorted(
-        client.scan(MODEL_CHUNKS, where={"sha256": sha256}), key=lambda row: -int(str(row["chunk"]))
-    )
-    for row in chunks:
-        client.write(MODEL_CHUNKS, [{"sha256": sha256, "chunk": row["chunk"]}], "delete_ignore")
+    chunks = take(client, MODEL_CHUNKS, {"sha256": sha256})
     if _has_version(client, sha256):  # published in between
         client.write(MODEL_CHUNKS, chunks)
         return Pruned(what, False, "its chunks stay: it was published just now")

@@ -114,6 +114,15 @@ def test_what_is_old_and_not_in_use_leaves() -> None:
     assert run(client) == [], "a second run finds nothing"
 
 
+def test_a_publish_that_was_killed_has_written_any_of_its_chunks() -> None:
+    client = filled()
+    some = {"sha256": sha_of("some"), "chunk": 3, "data": b"x", "data_sha256": "0"}
+    client.write(MODEL_CHUNKS, [some])
+    assert set(plan_prune(client, RULE, NOW, KINDS).chunks) == {sha_of("left"), sha_of("some")}
+    run(client)
+    assert not {sha_of("left"), sha_of("some")} & {r["sha256"] for r in client.scan(MODEL_CHUNKS)}
+
+
 @pytest.mark.parametrize(
     ("rule", "leave"),
     [
