@@ -9,8 +9,7 @@ import numpy as np
 
 from labelmill.api.results.predictions import Predictions
 from labelmill.domain.codecs.pixels import PIXEL_CAP
-from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
-from labelmill.errors import InputError
+from labelmill.domain.models.decisions import DEFAULT_THRESHOLD, check_threshold
 from labelmill.inference.inputs import read_images
 
 if TYPE_CHECKING:
@@ -76,8 +75,7 @@ class Model:
         """
         from labelmill.pipelines.predict.labels import label_columns
 
-        if not 0 <= threshold <= 1:
-            raise InputError(f"threshold {threshold}; expected 0 to 1")
+        check_threshold(threshold)
         arrays, names = read_images(images, self._pixel_cap)
         labelled = label_columns(self._predictor, arrays, threshold) if arrays else []
         for one in labelled:

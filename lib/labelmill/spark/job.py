@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 import os
 import sys
 import time
@@ -30,7 +31,7 @@ import typer
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from labelmill.errors import EXIT_CODES, LabelmillError, exit_codes_text
+from labelmill.errors import EXIT_CODES, InputError, LabelmillError, exit_codes_text
 from labelmill.settings import Settings, load
 from labelmill.signals import CODE, Terminated, raise_when_stopped
 from labelmill.spark.report import Report
@@ -163,6 +164,10 @@ def execute(
     report = Report(name)
     restore = raise_when_stopped()
     try:
+        for flag, value in flags.items():
+            # The bounds of a number's flag let NaN through, which is in no order.
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"--{flag.replace('_', '-')} {value}; expected a number")
         if common.get("report") is not None:
             Report.check_path(common["report"])
         named = {k: common.get(k) for k in ("kudu_masters", "kafka_brokers", "table_prefix")}

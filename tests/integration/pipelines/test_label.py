@@ -225,6 +225,8 @@ def test_what_cannot_start_says_so_before_it_starts(
         label_stream(spark, stream.settings, dataclasses.replace(plan, topic=stream.topic + "x"))
     with pytest.raises(MissingRow, match=r"production → 1; versions: 1, 2"):
         label_stream(spark, stream.settings, dataclasses.replace(plan, alias="challenger"))
+    with pytest.raises(InputError, match="threshold of 0 to 1, received nan"):
+        label_stream(spark, stream.settings, stream.plan(threshold=float("nan")))
     stream.send_images(drawn_images(5))
     label_stream(spark, stream.settings, plan)
     with pytest.raises(InputError, match="not its checkpoint"):

@@ -131,6 +131,9 @@ def test_too_many_bad_files_fail_the_job_after_the_good_ones(
 ) -> None:
     source = write_image_folder(tmp_path / "images", images=5)
     write_bad_files(source)
+    for wrong in (float("nan"), 101):
+        with pytest.raises(InputError, match="expected a percentage, 0 to 100"):
+            ingest(spark, settings, str(source), "c", IngestOptions(fail_over=wrong))
     report = ingest(spark, settings, str(source), "c", IngestOptions(fail_over=20.0))
     assert report.exit_code == NotAccepted.exit_code
     assert "50.00 %" in str(report.error)

@@ -340,6 +340,7 @@ def test_invalid_arguments(
     spark: SparkSession, settings: Settings, client: RowClient, versions: list[int]
 ) -> None:
     on = Slice(sql=default_sql("c"))
+    client.ensure(EVALUATIONS)
     with pytest.raises(InputError, match="state the acceptable error first"):
         evaluate(spark, settings, "m", on, promote=True)
     with pytest.raises(InputError, match=r"frozen at its own snapshot; leave out snapshot"):
@@ -352,6 +353,11 @@ def test_invalid_arguments(
         evaluate(spark, settings, "m", on, alias="best")
     with pytest.raises(UnknownName, match="Did you mean 'no-worse'"):
         evaluate(spark, settings, "m", on, max_error=0.1, promote=True, promote_if="not-worse")
+    with pytest.raises(InputError, match="acceptable error of 0 to 1, received nan"):
+        evaluate(spark, settings, "m", on, max_error=float("nan"))
+    assert not list(client.scan(EVALUATIONS)), "refused before anything was measured"
+    with pytest.raises(InputError, match="threshold of 0 to 1, received nan"):
+        predict_images(spark, settings, IMAGES_OF_C, "m", version=1, threshold=float("nan"))
     with pytest.raises(InputError, match="best:3"):
         evaluate(spark, settings, "m", on, versions="newest")
     with pytest.raises(MissingRow, match="no version 7; versions: 1, 2"):

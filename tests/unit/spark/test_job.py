@@ -87,6 +87,18 @@ def test_names_that_look_like_markup_are_shown_as_they_are(
     assert "[bold]x[/bold].png" in shown
 
 
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_flag_that_is_no_number_is_refused_before_the_work(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asking(job: Job) -> Report:
+        raise AssertionError("the job has started")
+
+    # The bounds of typer's numbers let NaN through.
+    assert execute(asking, {"max_error": float(number)}, COMMON) == 2
+    assert f"error: --max-error {number}; expected a number" in capsys.readouterr().err
+
+
 def test_ten_thousand_of_anything_are_not_all_shown(tmp_path: Path) -> None:
     report, console = Report("counting"), Console(file=io.StringIO(), width=120)
     report.put("classes", {f"class{n}": n for n in range(10_000)})

@@ -35,6 +35,16 @@ def entropy(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.asarray(np.maximum(0.0, -(p * logs).sum(axis=-1)))
 
 
+def check_threshold(threshold: float) -> None:
+    """Checks a threshold before work starts.
+
+    Raises:
+        InputError: It is not within 0..1.
+    """
+    if not 0 <= threshold <= 1:
+        raise InputError(f"expected a confidence threshold of 0 to 1, received {threshold}")
+
+
 @overload
 def decide(probability: float, threshold: float) -> Decision: ...
 
@@ -62,8 +72,7 @@ def decide(
         >>> decide(0.9, threshold=0.5)
         'accepted'
     """
-    if not 0 <= threshold <= 1:
-        raise InputError(f"expected a confidence threshold of 0 to 1, received {threshold}")
+    check_threshold(threshold)
     if isinstance(probability, np.ndarray):
         return np.where(probability >= threshold, ACCEPTED, REVIEW)
     return ACCEPTED if probability >= threshold else REVIEW

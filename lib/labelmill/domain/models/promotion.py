@@ -32,6 +32,19 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
+def check_rule(max_error: float | None, promote_if: str) -> None:
+    """Checks, before anything is measured, what will decide.
+
+    Raises:
+        InputError: ``max_error`` is not within 0..1.
+        UnknownName: An unknown rule.
+    """
+    if max_error is not None and not 0 <= max_error <= 1:
+        raise InputError(f"expected an acceptable error of 0 to 1, received {max_error}")
+    if promote_if not in PROMOTE_IF:
+        raise UnknownName("rule of promotion", promote_if, PROMOTE_IF)
+
+
 def verdict(
     evaluation: Evaluation,
     max_error: float | None,
@@ -55,10 +68,7 @@ def verdict(
         >>> verdict(evaluate(["a", "b"], ["a", "a"], ["a", "b"]), max_error=0.1).accepted
         False
     """
-    if max_error is not None and not 0 <= max_error <= 1:
-        raise InputError(f"expected an acceptable error of 0 to 1, received {max_error}")
-    if promote_if not in PROMOTE_IF:
-        raise UnknownName("rule of promotion", promote_if, PROMOTE_IF)
+    check_rule(max_error, promote_if)
     if evaluation.rows == 0 and not evaluation.unprepared:
         return Verdict(False, ("nothing was measured: the slice has 0 rows with a truth",))
     accepted, reasons = _by_error(evaluation, max_error) if evaluation.rows else (None, [])

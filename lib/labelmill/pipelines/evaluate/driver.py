@@ -12,8 +12,8 @@ from contextlib import ExitStack
 
 from pyspark.sql import SparkSession
 
-from labelmill.domain.models.promotion import ANY, NO_WORSE, PROMOTE_IF
-from labelmill.errors import ArtifactError, InputError, MissingRow, UnknownName
+from labelmill.domain.models.promotion import ANY, NO_WORSE, check_rule
+from labelmill.errors import ArtifactError, InputError, MissingRow
 from labelmill.pipelines.evaluate import stored
 from labelmill.pipelines.evaluate.candidates import select_candidates
 from labelmill.pipelines.evaluate.measure import LoadedModel, load_checked, measure
@@ -154,8 +154,7 @@ def _check_promotion(
         raise InputError(
             "to promote, state the acceptable error first: max_error=0.05, or --max-error 0.05"
         )
-    if promote_if is not None and promote_if not in PROMOTE_IF:
-        raise UnknownName("rule of promotion", promote_if, PROMOTE_IF)
+    check_rule(max_error, promote_if or NO_WORSE)
     if promote_if is not None and not promote:
         raise InputError(
             f"promote_if={promote_if!r} decides on a promotion, but none is requested: add "

@@ -122,6 +122,8 @@ def ingest(
         )
     if options.labels:
         parse_label_rule(options.labels)
+    if options.fail_over is not None and not 0 <= options.fail_over <= 100:
+        raise InputError(f"fail_over {options.fail_over}; expected a percentage, 0 to 100")
     report = Report("ingest_images")  # its clock runs from here: listing is part of the work
     images = open_source(spark, settings, options.of_source(source))
     label_rule = parse_label_rule(options.labels or images.default_labels)

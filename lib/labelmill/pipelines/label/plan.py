@@ -10,7 +10,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from labelmill.bus.kafka import message_cap, require_or_create
 from labelmill.bus.topics import MESSAGE_OVERHEAD
-from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
+from labelmill.domain.models.decisions import DEFAULT_THRESHOLD, check_threshold
 from labelmill.errors import InputError
 from labelmill.settings import Settings
 
@@ -61,8 +61,9 @@ def message_caps(settings: Settings, plan: StreamPlan, create: bool) -> tuple[in
 
     Raises:
         UnknownTopic: A topic does not exist and `create` is false.
-        InputError: Two of the topics are the same.
+        InputError: Two of the topics are the same, or the threshold is not within 0..1.
     """
+    check_threshold(plan.threshold)
     for topic in (plan.topic, plan.output, plan.dead):
         require_or_create(settings, topic, create)
     if len({plan.topic, plan.output, plan.dead}) < 3:

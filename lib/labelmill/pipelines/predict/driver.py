@@ -15,9 +15,9 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from labelmill.domain.models.decisions import DEFAULT_THRESHOLD
+from labelmill.domain.models.decisions import DEFAULT_THRESHOLD, check_threshold
 from labelmill.domain.models.reference import ModelReference
-from labelmill.errors import AllFailed, InputError, NoData
+from labelmill.errors import AllFailed, NoData
 from labelmill.pipelines.predict.labels import broadcast_bytes
 from labelmill.pipelines.predict.model_version import load_version
 from labelmill.pipelines.predict.worker import IMAGE_COLUMNS, LABELLED_SCHEMA, predict_batches
@@ -77,8 +77,7 @@ def predict_images(
         ArtifactError: The stored model is not what was published.
         AllFailed: No image of the slice can be prepared for this model.
     """
-    if not 0 <= threshold <= 1:
-        raise InputError(f"--threshold {threshold}; expected 0 to 1")
+    check_threshold(threshold)
     report = Report("predict_images")
     # Images and their chunks at one moment, whichever replica answers.
     at = resolve_snapshot(snapshot_ms)
