@@ -14,6 +14,10 @@ LONG = (f"{UNIT}test_docs_site.py", f"{UNIT}sources/archives/test_zip.py")
 """Unit tests that take several seconds: a worker that began them last would be waited for."""
 
 
+EXAMPLES = f"{UNIT}test_examples.py"
+"""One of its examples feeds TensorFlow, where that is installed."""
+
+
 def rank(nodeid: str) -> int:
     """Tests with servers come first, then the long ones of the unit tests."""
     file = nodeid.partition("::")[0]
@@ -27,7 +31,8 @@ def rank(nodeid: str) -> int:
 @functools.cache
 def uses_tensorflow(file: str) -> bool:
     """Whether a file of unit tests needs TensorFlow."""
-    return file.startswith(UNIT) and "mark.train" in (ROOT / file).read_text()
+    marked = file.startswith(UNIT) and "mark.train" in (ROOT / file).read_text()
+    return marked or file == EXAMPLES
 
 
 class TensorFlowTogether(LoadFileScheduling):  # type: ignore[misc]

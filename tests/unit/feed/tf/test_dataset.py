@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -238,13 +236,13 @@ digest = found.hexdigest()
     assert other.stdout.split() == [here["digest"]]
 
 
-def test_a_feed_leaves_the_process_as_it_is_set(tmp_path: Path) -> None:
+def test_a_feed_leaves_the_process_as_it_is_set(tmp_path: Path, tensorflow_forks: Forks) -> None:
     """Threads, determinism and kernels are the user's; learning sets them when it begins."""
     frozen = numbered(tmp_path)
     code = f"""
-import os, sys
-# Keras imports these where they are installed, for what a feed does not use: a quarter of the time.
-sys.modules.update(dict.fromkeys(["matplotlib", "sklearn"]))
+import os
+for name in [name for name in os.environ if name.startswith("TF_")]:
+    del os.environ[name]
 before = dict(os.environ)
 from labelmill.feed.training_set import TrainingSet
 dataset = TrainingSet.open({frozen.location!r}).tf(8)
@@ -256,10 +254,8 @@ from labelmill.learning.runtime import tensorflow
 tensorflow()
 print(config.is_op_determinism_enabled(), sum(1 for _ in dataset))
 """
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-        env={"PYTHONPATH": str(ROOT / "lib")},
-    )  # fmt: skip
+    run = tensorflow_forks.run(code)
+    assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == ["0 False", "[]", "True 13"]
 
 
