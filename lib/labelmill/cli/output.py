@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from labelmill.cli.row_formats import shown_time
+from labelmill.cli.row_formats import plain, shown_time
 
 Masters = Annotated[
     str | None, typer.Option(help="Kudu masters, HOST:PORT[,…]. Default: settings.")
@@ -30,11 +30,11 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 
     Args:
         rows: Values by column; a table shows None and ``""`` as a dash, lists as lines.
-        as_json: Print one JSON object per line, with times as text.
+        as_json: Print one JSON object per line; see `labelmill.cli.row_formats.plain`.
     """
     if as_json:
         for row in rows:
-            print(json.dumps(row, default=str, ensure_ascii=False))
+            print(json.dumps(plain(dict(row)), ensure_ascii=False))
         return
     if not rows:
         print("none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timezone
 from enum import Enum
@@ -13,6 +14,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+
+_NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 class Format(str, Enum):
@@ -75,7 +78,12 @@ def _as_table(columns: Sequence[str], rows: list[list[str]], console: Console) -
 
 
 def plain(value: Any) -> Any:
-    """A value for JSON: bytes as base64, times as ISO 8601, UTC with Z, rows as objects."""
+    """A value for JSON: bytes as base64, times as ISO 8601, UTC with Z, rows as objects.
+
+    JSON has no NaN: it is text, as Spark's ``to_json`` writes it, so that it is not taken for null.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return _NOT_FINITE.get(value, "NaN")
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):

@@ -21,7 +21,7 @@ def test_json_lines_hold_the_values(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(ROWS * 2, as_json=True)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    assert json.loads(lines[0]) == {**ROWS[0], "created_at": "2026-01-02 03:04:05.000678+00:00"}
+    assert json.loads(lines[0]) == {**ROWS[0], "created_at": "2026-01-02T03:04:05.000678Z"}
     print_rows([], as_json=True)
     assert capsys.readouterr().out == ""
 

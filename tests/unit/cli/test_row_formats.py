@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from datetime import datetime
 from typing import Any
 
@@ -51,6 +52,18 @@ def test_json_has_one_object_a_line_and_keeps_nesting() -> None:
     out = io.StringIO()
     write_rows([([1, 2], Row(a=b"\x01"), {"k": 1})], ["l", "s", "m"], Format.json, None, out)
     assert json.loads(out.getvalue()) == {"l": [1, 2], "s": {"a": "AQ=="}, "m": {"k": 1}}
+
+
+def test_what_json_has_no_number_for_is_text() -> None:
+    out = io.StringIO()
+    row = ([math.nan], math.inf, Row(a=-math.inf), None, 0.5)
+    write_rows([row], ["l", "i", "s", "n", "p"], Format.json, None, out)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    found = json.loads(out.getvalue(), parse_constant=refuse)
+    assert found == {"l": ["NaN"], "i": "Infinity", "s": {"a": "-Infinity"}, "n": None, "p": 0.5}
 
 
 def test_more_rows_than_shown_are_reported_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
