@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -195,10 +196,11 @@ def _image(client: RowClient, image: str, collection: str | None) -> tuple[str, 
     from labelmill.store.schema.tables import IMAGES
 
     client.ensure(IMAGES)
-    file = Path(image)
-    found = collections_of(
-        client, image_id_of(file.read_bytes()) if file.is_file() else check_image_id(image)
+    # A name too long for a file is none.
+    named = (
+        image_id_of(Path(image).read_bytes()) if os.path.isfile(image) else check_image_id(image)
     )
+    found = collections_of(client, named)
     if collection is not None:
         found = {name: ids for name, ids in found.items() if name == collection}
     if not found:

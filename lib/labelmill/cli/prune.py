@@ -76,6 +76,7 @@ def prune(
     for kind in kinds or ():
         if kind not in planning.KINDS:
             raise UnknownName("kind", kind, planning.KINDS)
+    _refuse_ignored(set(kinds or planning.KINDS), keep, force)
     settings = settings_module.load(kudu_masters=kudu_masters, table_prefix=table_prefix)
     client = open_client(settings)
     try:
@@ -98,6 +99,20 @@ def prune(
             raise LabelmillError(f"{left} of the things above were not removed")
     finally:
         client.close()
+
+
+def _refuse_ignored(kinds: set[str], keep: int | None, force: bool) -> None:
+    """Raises InputError for flags that decide nothing about these kinds."""
+    if keep is not None and kinds == {"sweeps"}:
+        raise InputError(
+            "--keep counts micro-batches, versions and training sets; a sweep leaves when it has shown no sign "
+            "of life for --older-than days"
+        )
+    if force and "training-sets" not in kinds:
+        raise InputError(
+            f"--force is about training sets in use, and only {', '.join(sorted(kinds))} are to be removed; "
+            "leave it out, or add training-sets"
+        )
 
 
 def _rows(plan: PrunePlan, as_json: bool) -> list[dict[str, Any]]:

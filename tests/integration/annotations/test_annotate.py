@@ -128,6 +128,7 @@ def test_the_command_says_what_it_needs(labelmill: Command, client: RowClient) -
         (["annotate", image, "1", "--by", "ada"], 2, "is in the collections copies, digits"),
         (["annotate", image, "7", "--by", "ada", "--collection", "digits"], 2, "unknown class '7'"),
         (["annotate", image, "1", "--by", "ada", "--at", "noon"], 2, "--at 'noon' is not a time"),
+        (["annotate", "x" * 300, "1", "--by", "ada"], 2, "expected an image id"),
         (["annotate", "digts", "--file", __file__], 2, "no column image_id"),
     ):
         answer = labelmill(*words)

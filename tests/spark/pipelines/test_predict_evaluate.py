@@ -24,6 +24,7 @@ from labelmill.errors import (
     UnknownName,
 )
 from labelmill.inference.predictor import Predictor
+from labelmill.pipelines.evaluate import driver as evaluating
 from labelmill.pipelines.evaluate.driver import evaluate
 from labelmill.pipelines.evaluate.slice_rows import Slice
 from labelmill.pipelines.freeze.driver import default_sql, freeze, truth_sql
@@ -271,6 +272,27 @@ def test_what_serves_is_compared_and_a_worse_version_is_not_promoted(
     assert (row_of[3]["fewer_wrong_than_serving"], row_of[3]["accepted"]) == (8, True)
     assert row_of[3]["p_value"] == pytest.approx(2 / 2**8)
     assert run("2", "any").results["promoted"]["version"] == 2
+    assert aliases.resolve(client, "p", "production") == 2
+
+
+def test_an_alias_that_is_moved_meanwhile_is_not_overwritten(
+    spark: SparkSession,
+    settings: Settings,
+    client: RowClient,
+    bright: dict[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on, measured = Slice(sql=default_sql("b")), evaluating.fill_report
+    aliases.move(client, "p", "production", 1)
+
+    def measured_while_somebody_promotes(*given: Any) -> None:
+        measured(*given)
+        aliases.move(client, "p", "production", 2)
+
+    monkeypatch.setattr(evaluating, "fill_report", measured_while_somebody_promotes)
+    report = evaluate(spark, settings, "p", on, "3", max_error=0.9, promote=True)
+    assert report.exit_code == NotAccepted.exit_code
+    assert "pointed to version 1 when this began, and points to version 2 now" in str(report.error)
     assert aliases.resolve(client, "p", "production") == 2
 
 

@@ -17,7 +17,12 @@ from labelmill.errors import ArtifactError, InputError, MissingRow
 from labelmill.pipelines.evaluate import stored
 from labelmill.pipelines.evaluate.candidates import select_candidates
 from labelmill.pipelines.evaluate.measure import LoadedModel, load_checked, measure
-from labelmill.pipelines.evaluate.report import fill_report, report_promotion, report_rejection
+from labelmill.pipelines.evaluate.report import (
+    fill_report,
+    report_moved,
+    report_promotion,
+    report_rejection,
+)
 from labelmill.pipelines.evaluate.slice_rows import Slice, slice_rows
 from labelmill.pipelines.evaluate.verdicts import AcceptanceRule, Judged, judge
 from labelmill.settings import Settings
@@ -97,7 +102,7 @@ def measure_versions(
     try:
         chosen = select_candidates(client, model, versions)
         rule = AcceptanceRule(max_error, promote_if or NO_WORSE)
-        serving = None
+        found = serving = None
         if promote:
             found = aliases.current(client, model, moved)
             serving = _load_serving(client, model, found, moved, rule.promote_if, report)
@@ -141,7 +146,7 @@ def measure_versions(
         ordered = [judged[c.version] for c in chosen]
         fill_report(report, model, text, ordered, compared, rule)
         if max_error is not None:
-            _apply_verdicts(report, client, model, ordered, rule)
+            _apply_verdicts(report, client, model, ordered, rule, found)
         return report, ordered
     finally:
         client.close()
@@ -206,8 +211,14 @@ def _load_serving(
 
 
 def _apply_verdicts(
-    report: Report, client: RowClient, model: str, judged: list[Judged], rule: AcceptanceRule
+    report: Report,
+    client: RowClient,
+    model: str,
+    judged: list[Judged],
+    rule: AcceptanceRule,
+    pointed: int | None,
 ) -> None:
+    """Promotes, unless the alias no longer points to `pointed`, with which versions were compared."""
     accepted = [candidate for candidate, _, decided in judged if decided.accepted]
     report.put("accepted_versions", [c.version for c in accepted])
     if not accepted:
@@ -217,5 +228,9 @@ def _apply_verdicts(
         if best.version != rule.serving:
             # Measured in an earlier run, perhaps: a stream would refuse one that cannot be served.
             load_checked(client, model, best.version)
+            now = aliases.current(client, model, rule.alias)
+            if now != pointed:
+                report_moved(report, rule.alias, pointed, now)
+                return
             aliases.move(client, model, rule.alias, best.version)
         report_promotion(report, best, rule)

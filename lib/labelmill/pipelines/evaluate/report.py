@@ -66,6 +66,16 @@ def report_rejection(report: Report, model: str, rule: AcceptanceRule) -> None:
     )
 
 
+def report_moved(report: Report, alias: str, before: int | None, now: int | None) -> None:
+    """Marks the report as failed: somebody else moved the alias while versions were measured."""
+    was, is_now = ("no version" if one is None else f"version {one}" for one in (before, now))
+    report.fail(
+        f"alias {alias!r} pointed to {was} when this began, and points to {is_now} now; nothing was "
+        f"promoted, as versions were compared with {was}. Run again: what is measured stays",
+        NotAccepted.exit_code,
+    )
+
+
 def report_promotion(report: Report, best: Candidate, rule: AcceptanceRule) -> None:
     """Says which version the alias points to now, and why."""
     why = (
