@@ -167,7 +167,7 @@ def test_a_model_for_arrays_and_files(
     assert "<img" in model.predict(batch)._repr_html_()
     with pytest.raises(errors.InputError, match=r"\(4, 4, 1\)"):
         model.predict([batch[0], np.zeros((5, 4, 1), np.uint8)])
-    with pytest.raises(errors.InputError, match="threshold 2"):
+    with pytest.raises(errors.InputError, match="threshold of 0 to 1, received 2"):
         model.predict(batch, threshold=2)
 
 
